@@ -1,0 +1,92 @@
+/* System calls that the JDK lacks. EINTR is returned, never retried: to KVM_RUN it means that another thread kicked this vCPU. */
+#define _GNU_SOURCE
+#include "ward.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static int64_t answer(int64_t result)
+{
+	return result < 0 ? -errno : result;
+}
+
+static void *pointer(uint64_t address)
+{
+	return (void *)(uintptr_t)address;
+}
+
+int64_t ward_open(const char *path, int32_t flags)
+{
+	return answer(open(path, flags | O_CLOEXEC));
+}
+
+int64_t ward_close(int32_t fd)
+{
+	return answer(close(fd));
+}
+
+int64_t ward_read(int32_t fd, uint64_t address, uint64_t length)
+{
+	return answer(read(fd, pointer(address), length));
+}
+
+int64_t ward_ioctl(int32_t fd, uint64_t request, uint64_t argument)
+{
+	return answer(ioctl(fd, request, argument));
+}
+
+int64_t ward_userfaultfd(int32_t flags)
+{
+	return answer(syscall(SYS_userfaultfd, flags));
+}
+
+int64_t ward_memfd(const char *name, uint64_t length)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+	int64_t result;
+
+	if (fd < 0 || ftruncate(fd, (off_t)length) == 0)
+		return answer(fd);
+	result = -errno;
+	close(fd);
+	return result;
+}
+
+int64_t ward_map(int32_t fd, uint64_t offset, uint64_t length, int32_t protection)
+{
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
+	void *mapped = mmap(NULL, length, protection, flags, fd, (off_t)offset);
+
+	if (mapped == MAP_FAILED)
+		return -errno;
+	/* A child of this process must never inherit a guest's memory, least of all with its poison markers missing. */
+	if (madvise(mapped, length, MADV_DONTFORK) != 0) {
+		int64_t result = -errno;
+
+		munmap(mapped, length);
+		return result;
+	}
+	return (int64_t)(uintptr_t)mapped;
+}
+
+int64_t ward_unmap(uint64_t address, uint64_t length)
+{
+	return answer(munmap(pointer(address), length));
+}
+
+int64_t ward_advise(uint64_t address, uint64_t length, int32_t advice)
+{
+	return answer(madvise(pointer(address), length, advice));
+}
+
+int64_t ward_copy(uint64_t to, uint64_t from, uint64_t length)
+{
+	struct iovec local = { pointer(to), length }, remote = { pointer(from), length };
+
+	return answer(process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
+}

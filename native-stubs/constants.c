@@ -1,0 +1,103 @@
+/* The kernel's numbers and layouts as this compiler sees them; Ward's tests hold the Java copies to these. */
+#include "ward.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef UFFDIO_POISON /* Linux 6.6; the headers may be older than the kernel */
+#define UFFD_FEATURE_POISON (1 << 14)
+struct uffdio_poison {
+	struct uffdio_range range;
+	__u64 mode;
+	__s64 updated;
+};
+#define UFFDIO_POISON _IOWR(UFFDIO, 0x08, struct uffdio_poison)
+#endif
+
+_Static_assert(sizeof(struct uffd_msg) == 32, "userfaultfd events are read in whole records");
+
+#define VALUE(name) { #name, (int64_t)(name) }
+#define SIZE(type) { "sizeof " #type, (int64_t)sizeof(struct type) }
+#define OFFSET(type, member) { #type "." #member, (int64_t)offsetof(struct type, member) }
+
+static const struct {
+	const char *name;
+	int64_t value;
+} constants[] = {
+	VALUE(O_RDONLY), VALUE(O_RDWR), VALUE(O_NONBLOCK), VALUE(O_CLOEXEC), VALUE(PROT_READ), VALUE(PROT_WRITE),
+	VALUE(MADV_DONTNEED), VALUE(MADV_POPULATE_READ), VALUE(SIGBUS), VALUE(BUS_ADRERR), VALUE(BUS_OBJERR),
+	VALUE(BUS_MCEERR_AR), VALUE(BUS_MCEERR_AO),
+	SIZE(ward_signal), OFFSET(ward_signal, code), OFFSET(ward_signal, address), OFFSET(ward_signal, address_lsb),
+
+	VALUE(UFFD_API), VALUE(UFFDIO_API), VALUE(UFFDIO_REGISTER), VALUE(UFFDIO_UNREGISTER), VALUE(UFFDIO_WAKE),
+	VALUE(UFFDIO_COPY), VALUE(UFFDIO_ZEROPAGE), VALUE(UFFDIO_CONTINUE), VALUE(UFFDIO_POISON),
+	VALUE(UFFD_EVENT_PAGEFAULT), VALUE(UFFD_EVENT_FORK), VALUE(UFFD_EVENT_REMAP), VALUE(UFFD_EVENT_REMOVE),
+	VALUE(UFFD_EVENT_UNMAP), VALUE(UFFD_PAGEFAULT_FLAG_WRITE), VALUE(UFFD_PAGEFAULT_FLAG_MINOR),
+	VALUE(UFFD_FEATURE_EVENT_REMOVE), VALUE(UFFD_FEATURE_EVENT_UNMAP), VALUE(UFFD_FEATURE_POISON),
+	VALUE(UFFDIO_REGISTER_MODE_MISSING), VALUE(UFFDIO_REGISTER_MODE_MINOR),
+	SIZE(uffdio_api), OFFSET(uffdio_api, api), OFFSET(uffdio_api, features), OFFSET(uffdio_api, ioctls),
+	SIZE(uffdio_register), OFFSET(uffdio_register, range.start), OFFSET(uffdio_register, range.len),
+	OFFSET(uffdio_register, mode), OFFSET(uffdio_register, ioctls),
+	SIZE(uffdio_range), OFFSET(uffdio_range, start), OFFSET(uffdio_range, len),
+	SIZE(uffdio_copy), OFFSET(uffdio_copy, dst), OFFSET(uffdio_copy, src), OFFSET(uffdio_copy, len),
+	OFFSET(uffdio_copy, mode), OFFSET(uffdio_copy, copy),
+	SIZE(uffdio_zeropage), OFFSET(uffdio_zeropage, range.start), OFFSET(uffdio_zeropage, range.len),
+	OFFSET(uffdio_zeropage, mode), OFFSET(uffdio_zeropage, zeropage),
+	SIZE(uffdio_continue), OFFSET(uffdio_continue, mode), OFFSET(uffdio_continue, mapped),
+	SIZE(uffdio_poison), OFFSET(uffdio_poison, range.start), OFFSET(uffdio_poison, range.len),
+	OFFSET(uffdio_poison, mode), OFFSET(uffdio_poison, updated),
+	SIZE(uffd_msg), OFFSET(uffd_msg, event), OFFSET(uffd_msg, arg.pagefault.flags),
+	OFFSET(uffd_msg, arg.pagefault.address), OFFSET(uffd_msg, arg.pagefault.feat.ptid),
+	OFFSET(uffd_msg, arg.remove.start), OFFSET(uffd_msg, arg.remove.end),
+	OFFSET(uffd_msg, arg.remap.from), OFFSET(uffd_msg, arg.remap.to), OFFSET(uffd_msg, arg.remap.len),
+
+	VALUE(KVM_GET_API_VERSION), VALUE(KVM_CREATE_VM), VALUE(KVM_CHECK_EXTENSION), VALUE(KVM_GET_VCPU_MMAP_SIZE),
+	VALUE(KVM_CREATE_VCPU), VALUE(KVM_SET_USER_MEMORY_REGION), VALUE(KVM_RUN), VALUE(KVM_SET_SIGNAL_MASK),
+	VALUE(KVM_EXIT_IO), VALUE(KVM_EXIT_HLT), VALUE(KVM_EXIT_MMIO), VALUE(KVM_EXIT_SHUTDOWN), VALUE(KVM_EXIT_FAIL_ENTRY),
+	VALUE(KVM_EXIT_INTR), VALUE(KVM_EXIT_INTERNAL_ERROR), VALUE(KVM_EXIT_IO_OUT),
+	VALUE(KVM_CAP_MCE), VALUE(KVM_CAP_SYNC_MMU), VALUE(KVM_CAP_USER_MEMORY), VALUE(KVM_CAP_IMMEDIATE_EXIT),
+	SIZE(kvm_userspace_memory_region), OFFSET(kvm_userspace_memory_region, slot),
+	OFFSET(kvm_userspace_memory_region, flags), OFFSET(kvm_userspace_memory_region, guest_phys_addr),
+	OFFSET(kvm_userspace_memory_region, memory_size), OFFSET(kvm_userspace_memory_region, userspace_addr),
+	OFFSET(kvm_run, immediate_exit), OFFSET(kvm_run, exit_reason), OFFSET(kvm_run, io.direction),
+	OFFSET(kvm_run, io.size), OFFSET(kvm_run, io.port), OFFSET(kvm_run, io.count), OFFSET(kvm_run, io.data_offset),
+	OFFSET(kvm_run, mmio.phys_addr), OFFSET(kvm_run, mmio.data), OFFSET(kvm_run, mmio.len),
+	OFFSET(kvm_run, mmio.is_write), OFFSET(kvm_run, internal.suberror),
+	OFFSET(kvm_run, fail_entry.hardware_entry_failure_reason),
+	SIZE(kvm_signal_mask), SIZE(kvm_regs), SIZE(kvm_sregs), SIZE(kvm_mp_state), VALUE(KVM_SET_MP_STATE),
+	VALUE(KVM_GET_MP_STATE), VALUE(KVM_GET_REGS), VALUE(KVM_SET_REGS), VALUE(KVM_GET_SREGS), VALUE(KVM_SET_SREGS),
+#ifdef __x86_64__
+	VALUE(KVM_CREATE_IRQCHIP), VALUE(KVM_SET_TSS_ADDR), VALUE(KVM_GET_SUPPORTED_CPUID), VALUE(KVM_SET_CPUID2),
+	VALUE(KVM_GET_MSRS), VALUE(KVM_SET_MSRS), VALUE(KVM_X86_SETUP_MCE), VALUE(KVM_X86_GET_MCE_CAP_SUPPORTED),
+	VALUE(KVM_X86_SET_MCE),
+	OFFSET(kvm_regs, rip), OFFSET(kvm_regs, rflags), OFFSET(kvm_regs, rsp), OFFSET(kvm_regs, rdi),
+	OFFSET(kvm_regs, rsi), OFFSET(kvm_sregs, cs), OFFSET(kvm_sregs, ds), OFFSET(kvm_sregs, es),
+	OFFSET(kvm_sregs, fs), OFFSET(kvm_sregs, gs), OFFSET(kvm_sregs, ss), OFFSET(kvm_sregs, tr),
+	OFFSET(kvm_sregs, ldt), OFFSET(kvm_sregs, gdt), OFFSET(kvm_sregs, idt), OFFSET(kvm_sregs, cr0),
+	OFFSET(kvm_sregs, cr3), OFFSET(kvm_sregs, cr4), OFFSET(kvm_sregs, efer), OFFSET(kvm_sregs, apic_base),
+	SIZE(kvm_segment), OFFSET(kvm_segment, base), OFFSET(kvm_segment, limit), OFFSET(kvm_segment, selector),
+	OFFSET(kvm_segment, type), OFFSET(kvm_segment, present), OFFSET(kvm_segment, dpl), OFFSET(kvm_segment, db),
+	OFFSET(kvm_segment, s), OFFSET(kvm_segment, l), OFFSET(kvm_segment, g), OFFSET(kvm_segment, unusable),
+	SIZE(kvm_dtable), OFFSET(kvm_dtable, base), OFFSET(kvm_dtable, limit),
+	SIZE(kvm_x86_mce), OFFSET(kvm_x86_mce, status), OFFSET(kvm_x86_mce, addr), OFFSET(kvm_x86_mce, misc),
+	OFFSET(kvm_x86_mce, mcg_status), OFFSET(kvm_x86_mce, bank),
+	SIZE(kvm_cpuid2), SIZE(kvm_cpuid_entry2), OFFSET(kvm_cpuid_entry2, function), OFFSET(kvm_cpuid_entry2, index),
+	OFFSET(kvm_cpuid_entry2, flags), OFFSET(kvm_cpuid_entry2, eax), OFFSET(kvm_cpuid_entry2, ebx),
+	OFFSET(kvm_cpuid_entry2, ecx), OFFSET(kvm_cpuid_entry2, edx),
+	SIZE(kvm_msrs), SIZE(kvm_msr_entry), OFFSET(kvm_msr_entry, index), OFFSET(kvm_msr_entry, data),
+#endif
+};
+
+int64_t ward_constant(const char *name)
+{
+	for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++)
+		if (strcmp(constants[i].name, name) == 0)
+			return constants[i].value;
+	return -ENOENT;
+}

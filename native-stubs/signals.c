@@ -1,0 +1,128 @@
+/* Signals of one thread, and the one place where Ward itself loads from memory that may be poisoned. */
+#define _GNU_SOURCE
+#include "ward.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static void members(uint64_t mask, sigset_t *set)
+{
+	sigemptyset(set);
+	for (int number = 1; number <= 64; number++)
+		if (mask >> (number - 1) & 1)
+			sigaddset(set, number);
+}
+
+static void describe(const siginfo_t *info, struct ward_signal *signal)
+{
+	signal->number = info->si_signo;
+	signal->code = info->si_code;
+	signal->address = info->si_signo == SIGBUS ? (uint64_t)(uintptr_t)info->si_addr : 0;
+	signal->address_lsb = info->si_signo == SIGBUS ? info->si_addr_lsb : 0;
+	signal->reserved = 0;
+}
+
+int64_t ward_thread_id(void)
+{
+	return syscall(SYS_gettid);
+}
+
+int64_t ward_signal_thread(int32_t thread, int32_t signal)
+{
+	return syscall(SYS_tgkill, getpid(), thread, signal) < 0 ? -errno : 0;
+}
+
+int64_t ward_block_signals(uint64_t mask)
+{
+	sigset_t set;
+
+	members(mask, &set);
+	return -pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int64_t ward_take_signal(uint64_t mask, struct ward_signal *taken, int64_t timeout_nanoseconds)
+{
+	struct timespec timeout = { timeout_nanoseconds / 1000000000, timeout_nanoseconds % 1000000000 };
+	siginfo_t info;
+	sigset_t set;
+	int number;
+
+	members(mask, &set);
+	number = sigtimedwait(&set, &info, &timeout);
+	if (number < 0)
+		return -errno;
+	describe(&info, taken);
+	return number;
+}
+
+static __thread sigjmp_buf *recovery;
+static __thread struct ward_signal *reported;
+static struct sigaction before;
+static pthread_once_t installed = PTHREAD_ONCE_INIT;
+static int64_t install_result;
+
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+	if (recovery != NULL) {
+		describe(info, reported);
+		siglongjmp(*recovery, 1);
+	}
+	/* Not ours: the JVM turns a fault in a file mapping into an InternalError. */
+	if (before.sa_flags & SA_SIGINFO)
+		before.sa_sigaction(number, info, context);
+	else
+		signal(SIGBUS, SIG_DFL); /* the instruction runs again and ends the process as it would have */
+}
+
+static void install(void)
+{
+	/* SA_NODEFER: the long jump leaves the handler without restoring the signal mask. */
+	struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK };
+
+	sigemptyset(&action.sa_mask);
+	install_result = sigaction(SIGBUS, &action, &before) < 0 ? -errno : 0;
+}
+
+int64_t ward_catch_bus_errors(void)
+{
+	pthread_once(&installed, install);
+	return install_result;
+}
+
+/* The same arithmetic stands in the guest program and in ward.testbed: three witnesses of the same bytes. */
+static uint64_t folded(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+	return hash ^ hash >> 32;
+}
+
+/* A function of its own, so that no local variable of it lives across the jump. */
+static __attribute__((noinline)) void fold(const volatile uint64_t *words, uint64_t count, uint64_t *hash)
+{
+	uint64_t folding = *hash;
+
+	for (uint64_t i = 0; i < count; i++)
+		folding = folded(folding, words[i]);
+	*hash = folding;
+}
+
+int64_t ward_fold(uint64_t address, uint64_t length, uint64_t *hash, struct ward_signal *fault)
+{
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 0) != 0) {
+		recovery = NULL;
+		return -EFAULT;
+	}
+	reported = fault;
+	recovery = &here;
+	fold((const volatile uint64_t *)(uintptr_t)address, length / sizeof(uint64_t), hash);
+	recovery = NULL;
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* The whole native surface of Ward. Every function returns >= 0 on success and -errno on failure. */
+#ifndef WARD_H
+#define WARD_H
+
+#include <stdint.h>
+
+#define WARD_EXPORT __attribute__((visibility("default")))
+
+/* What a signal said: the parts of siginfo_t that matter for memory errors. */
+struct ward_signal {
+	int32_t number;
+	int32_t code;
+	uint64_t address;
+	int32_t address_lsb;
+	int32_t reserved;
+};
+
+WARD_EXPORT int64_t ward_open(const char *path, int32_t flags);
+WARD_EXPORT int64_t ward_close(int32_t fd);
+WARD_EXPORT int64_t ward_read(int32_t fd, uint64_t address, uint64_t length);
+WARD_EXPORT int64_t ward_ioctl(int32_t fd, uint64_t request, uint64_t argument);
+WARD_EXPORT int64_t ward_userfaultfd(int32_t flags);
+WARD_EXPORT int64_t ward_memfd(const char *name, uint64_t length);
+
+/* The address of a new mapping. fd < 0: private anonymous memory that a fork does not copy; else a shared mapping of fd. */
+WARD_EXPORT int64_t ward_map(int32_t fd, uint64_t offset, uint64_t length, int32_t protection);
+WARD_EXPORT int64_t ward_unmap(uint64_t address, uint64_t length);
+WARD_EXPORT int64_t ward_advise(uint64_t address, uint64_t length, int32_t advice);
+
+/* Copies inside this process by way of the kernel: a poisoned byte ends the copy with a short count or EFAULT, never with a signal. */
+WARD_EXPORT int64_t ward_copy(uint64_t to, uint64_t from, uint64_t length);
+
+WARD_EXPORT int64_t ward_thread_id(void);
+WARD_EXPORT int64_t ward_signal_thread(int32_t thread, int32_t signal);
+WARD_EXPORT int64_t ward_block_signals(uint64_t mask);
+/* The number of a pending signal of mask (bit N-1 is signal N), taken off the calling thread; EAGAIN when none came in time. */
+WARD_EXPORT int64_t ward_take_signal(uint64_t mask, struct ward_signal *taken, int64_t timeout_nanoseconds);
+
+/*
+ * Loads every 64-bit word of [address, address + length) and folds it into *hash. A load that raises SIGBUS ends it:
+ * EFAULT, and *fault says what the signal carried. Needs ward_catch_bus_errors() once before.
+ */
+WARD_EXPORT int64_t ward_fold(uint64_t address, uint64_t length, uint64_t *hash, struct ward_signal *fault);
+WARD_EXPORT int64_t ward_catch_bus_errors(void);
+
+/* What the compiler knows of the kernel's ABI, by name: a number, "sizeof X" or "X.field". ENOENT: not in the table. */
+WARD_EXPORT int64_t ward_constant(const char *name);
+
+#endif

@@ -1,0 +1,58 @@
+package ward.guest;
+
+import java.util.OptionalLong;
+import ward.memory.GuestLayout;
+import ward.memory.GuestRegion;
+import ward.memory.Pages;
+
+/**
+ * Where a guest's RAM is mapped in this process: the translation between page indexes and
+ * host-virtual addresses (HVA).
+ *
+ * <p>Addresses only. No Java thread ever loads from or stores to one: a fault on a missing page
+ * would hold every safepoint of the JVM.
+ */
+public final class GuestMemory {
+
+  private final GuestLayout layout;
+  private final long[] hostAddresses;
+
+  /**
+   * @param hostAddresses of the first byte of each region, in the order of the layout's regions
+   */
+  public GuestMemory(GuestLayout layout, long[] hostAddresses) {
+    if (hostAddresses.length != layout.regions().size()) {
+      throw new IllegalArgumentException(
+          "%d addresses for %d regions".formatted(hostAddresses.length, layout.regions().size()));
+    }
+    this.layout = layout;
+    this.hostAddresses = hostAddresses.clone();
+  }
+
+  public GuestLayout layout() {
+    return layout;
+  }
+
+  /** The host-virtual address of a region's first byte. */
+  public long hostAddressOfRegion(int region) {
+    return hostAddresses[region];
+  }
+
+  /** The host-virtual address of a page's first byte. */
+  public long hostAddressOf(long page) {
+    int region = layout.regionOf(page);
+    return hostAddresses[region] + Pages.bytes(page - layout.firstPageOf(region));
+  }
+
+  /** The page that holds the byte at a host-virtual address; empty if that is not guest RAM. */
+  public OptionalLong pageAtHostAddress(long address) {
+    for (int i = 0; i < hostAddresses.length; i++) {
+      GuestRegion region = layout.regions().get(i);
+      long offset = address - hostAddresses[i];
+      if (offset >= 0 && offset < region.lengthBytes()) {
+        return OptionalLong.of(layout.firstPageOf(i) + (offset >>> Pages.SHIFT));
+      }
+    }
+    return OptionalLong.empty();
+  }
+}

@@ -1,0 +1,119 @@
+package ward.kernel;
+
+/**
+ * Every system call this program makes that the JDK does not: the one seam that tests replace.
+ *
+ * <p>The seam reports, it does not judge: a call answers its result or {@code -errno}, and only the
+ * caller knows which errnos are answers ({@code EAGAIN} from UFFDIO_COPY, {@code EINTR} from
+ * KVM_RUN) and which are faults. The exceptions are calls that open or map something, where an
+ * errno is never an answer.
+ *
+ * <p>Addresses are host-virtual addresses of this process; lengths are bytes.
+ */
+public interface Kernel {
+
+  /**
+   * Opens a path, close-on-exec.
+   *
+   * @param flags {@code O_*} of {@link Linux}
+   */
+  Fd open(String path, int flags) throws KernelCallException;
+
+  /**
+   * Opens a userfaultfd by the system call.
+   *
+   * @param flags {@code O_*} of {@link Linux}
+   * @throws KernelCallException {@code EPERM} without {@code CAP_SYS_PTRACE} unless {@code
+   *     vm.unprivileged_userfaultfd} is 1; {@code ENOSYS} on a kernel built without it
+   */
+  Fd openUserfaultfd(int flags) throws KernelCallException;
+
+  /** Creates an unlinked file in memory, memfd_create(2). */
+  Fd createMemfd(String name, long lengthBytes) throws KernelCallException;
+
+  /**
+   * Takes ownership of a descriptor that an ioctl returned, as {@code KVM_CREATE_VM} does.
+   *
+   * @param name for people: it stands in every message about the descriptor
+   */
+  Fd adopt(int number, String name);
+
+  /** Bytes read into memory at {@code address}, or {@code -errno}. */
+  long read(Fd fd, long address, long lengthBytes);
+
+  /**
+   * Issues {@code request}. The kernel may write results into the argument, also on failure.
+   *
+   * @param argument a value, or the address of a struct
+   * @return what the call returned, or {@code -errno}
+   */
+  int ioctl(Fd fd, Ioctl request, long argument);
+
+  /**
+   * Maps private anonymous memory, not reserved and not inherited by children.
+   *
+   * @return the address of the first byte
+   */
+  long mapAnonymous(long lengthBytes) throws KernelCallException;
+
+  /**
+   * Maps a part of a file or device, shared.
+   *
+   * @param protection {@code PROT_*} of {@link Linux}
+   * @return the address of the first byte
+   */
+  long mapShared(Fd fd, long offsetBytes, long lengthBytes, int protection)
+      throws KernelCallException;
+
+  /** Ends a mapping; 0 or {@code -errno}. */
+  int unmap(long address, long lengthBytes);
+
+  /**
+   * madvise(2); 0 or {@code -errno}.
+   *
+   * @param advice {@code MADV_*} of {@link Linux}; {@code MADV_POPULATE_READ} answers {@code
+   *     EHWPOISON} for a range with a poisoned page
+   */
+  int advise(long address, long lengthBytes, int advice);
+
+  /**
+   * Copies inside this process by way of the kernel (process_vm_readv(2)), so that a page that
+   * cannot be read ends the copy instead of the process.
+   *
+   * @return leading bytes copied, fewer than asked if a later page cannot be read; {@code -EFAULT}
+   *     if the first one cannot
+   */
+  long copy(long toAddress, long fromAddress, long lengthBytes);
+
+  /** The calling thread's id, as tgkill(2) takes it. */
+  int threadId();
+
+  /** Sends a signal to a thread of this process; 0 or {@code -errno}. */
+  int signalThread(int threadId, int signal);
+
+  /**
+   * Blocks signals in the calling thread; 0 or {@code -errno}.
+   *
+   * @param mask bit N-1 stands for signal N
+   */
+  int blockSignals(long mask);
+
+  /**
+   * Takes a pending signal off the calling thread, where it must be blocked.
+   *
+   * @param mask bit N-1 stands for signal N
+   * @param taken receives what the signal carried
+   * @return the signal's number, or {@code -EAGAIN} when none came within the time
+   */
+  int takeSignal(long mask, SignalInfo taken, long timeoutNanos);
+
+  /**
+   * Loads every 64-bit word of a range and folds it into a hash, in native code: for a thread that
+   * is meant to take the faults of a guest. A load that raises SIGBUS ends it.
+   *
+   * @param hash 8 bytes: the hash so far, then the hash including the range
+   * @param fault receives what SIGBUS carried
+   * @return 0, or {@code -EFAULT} after SIGBUS
+   */
+  int fold(long address, long lengthBytes, NativeMemory hash, SignalInfo fault);
+}

@@ -1,0 +1,55 @@
+package ward.kernel;
+
+/**
+ * Numbers of the Linux ABI that are the same on x86-64 and arm64.
+ *
+ * <p>The C compiler's own values are compared with these by {@code LinuxTest}.
+ */
+public final class Linux {
+
+  /** open(2). */
+  public static final int O_RDONLY = 0;
+
+  /** open(2). */
+  public static final int O_RDWR = 2;
+
+  /** open(2), userfaultfd(2). */
+  public static final int O_NONBLOCK = 0x800;
+
+  /** open(2), userfaultfd(2). */
+  public static final int O_CLOEXEC = 0x80000;
+
+  /** mmap(2). */
+  public static final int PROT_READ = 1;
+
+  /** mmap(2). */
+  public static final int PROT_WRITE = 2;
+
+  /** madvise(2): gives the pages back; a poison marker among them is gone. */
+  public static final int MADV_DONTNEED = 4;
+
+  /** madvise(2), Linux 5.14: the only call whose errno names poison. */
+  public static final int MADV_POPULATE_READ = 22;
+
+  /** signal(7). */
+  public static final int SIGBUS = 7;
+
+  /** sigaction(2): a direct touch of a poison marker on a kernel without CONFIG_MEMORY_FAILURE. */
+  public static final int BUS_ADRERR = 2;
+
+  /** sigaction(2): an arm64 host reports an abort that firmware did not claim. */
+  public static final int BUS_OBJERR = 3;
+
+  /** sigaction(2): poison was consumed. */
+  public static final int BUS_MCEERR_AR = 4;
+
+  /** sigaction(2): poison was found, but not consumed. */
+  public static final int BUS_MCEERR_AO = 5;
+
+  private Linux() {}
+
+  /** The bit of a signal in a mask, as in {@code sigset_t}. */
+  public static long signalBit(int signal) {
+    return 1L << (signal - 1);
+  }
+}

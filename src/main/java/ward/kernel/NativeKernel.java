@@ -1,0 +1,194 @@
+package ward.kernel;
+
+import jnr.ffi.LibraryLoader;
+import jnr.ffi.annotations.IgnoreError;
+
+/** The seam on a real Linux, through {@code native-stubs/}. Stateless and safe for all threads. */
+public final class NativeKernel implements Kernel {
+
+  private final Stubs stubs;
+
+  private NativeKernel(Stubs stubs) {
+    this.stubs = stubs;
+  }
+
+  /**
+   * Loads the stub library.
+   *
+   * @throws IllegalStateException with what to do, if it cannot be loaded
+   */
+  public static NativeKernel load() {
+    return new NativeKernel(Holder.STUBS);
+  }
+
+  /**
+   * What the C compiler knows of the kernel's ABI.
+   *
+   * @param name a number, {@code sizeof type} or {@code type.field}
+   * @throws IllegalArgumentException if the stub library does not list it
+   */
+  public static long constant(String name) {
+    long value = Holder.STUBS.ward_constant(name);
+    if (value == -ENOENT) {
+      throw new IllegalArgumentException("native-stubs/constants.c does not list " + name);
+    }
+    return value;
+  }
+
+  @Override
+  public Fd open(String path, int flags) throws KernelCallException {
+    return opened("open", path, path, stubs.ward_open(path, flags));
+  }
+
+  @Override
+  public Fd openUserfaultfd(int flags) throws KernelCallException {
+    return opened("userfaultfd(2)", "this process", "userfaultfd", stubs.ward_userfaultfd(flags));
+  }
+
+  @Override
+  public Fd createMemfd(String name, long lengthBytes) throws KernelCallException {
+    return opened(
+        "memfd_create",
+        name + " of " + lengthBytes + " bytes",
+        name,
+        stubs.ward_memfd(name, lengthBytes));
+  }
+
+  private Fd opened(String call, String subject, String name, long result)
+      throws KernelCallException {
+    return adopt((int) positive(call, subject, result), name);
+  }
+
+  @Override
+  public Fd adopt(int number, String name) {
+    return new Fd(name, number, stubs::ward_close);
+  }
+
+  @Override
+  public long read(Fd fd, long address, long lengthBytes) {
+    return stubs.ward_read(fd.number(), address, lengthBytes);
+  }
+
+  @Override
+  public int ioctl(Fd fd, Ioctl request, long argument) {
+    long number = Integer.toUnsignedLong(request.number());
+    return (int) stubs.ward_ioctl(fd.number(), number, argument);
+  }
+
+  @Override
+  public long mapAnonymous(long lengthBytes) throws KernelCallException {
+    return positive(
+        "mmap",
+        lengthBytes + " bytes of anonymous memory",
+        stubs.ward_map(-1, 0, lengthBytes, Linux.PROT_READ | Linux.PROT_WRITE));
+  }
+
+  @Override
+  public long mapShared(Fd fd, long offsetBytes, long lengthBytes, int protection)
+      throws KernelCallException {
+    return positive(
+        "mmap",
+        "%d bytes of %s at offset %d".formatted(lengthBytes, fd, offsetBytes),
+        stubs.ward_map(fd.number(), offsetBytes, lengthBytes, protection));
+  }
+
+  private static long positive(String call, String subject, long result)
+      throws KernelCallException {
+    if (result < 0) {
+      throw new KernelCallException(call, subject, (int) -result);
+    }
+    return result;
+  }
+
+  @Override
+  public int unmap(long address, long lengthBytes) {
+    return (int) stubs.ward_unmap(address, lengthBytes);
+  }
+
+  @Override
+  public int advise(long address, long lengthBytes, int advice) {
+    return (int) stubs.ward_advise(address, lengthBytes, advice);
+  }
+
+  @Override
+  public long copy(long toAddress, long fromAddress, long lengthBytes) {
+    return stubs.ward_copy(toAddress, fromAddress, lengthBytes);
+  }
+
+  @Override
+  public int threadId() {
+    return (int) stubs.ward_thread_id();
+  }
+
+  @Override
+  public int signalThread(int threadId, int signal) {
+    return (int) stubs.ward_signal_thread(threadId, signal);
+  }
+
+  @Override
+  public int blockSignals(long mask) {
+    return (int) stubs.ward_block_signals(mask);
+  }
+
+  @Override
+  public int takeSignal(long mask, SignalInfo taken, long timeoutNanos) {
+    return (int) stubs.ward_take_signal(mask, taken.structAddress(), timeoutNanos);
+  }
+
+  @Override
+  public int fold(long address, long lengthBytes, NativeMemory hash, SignalInfo fault) {
+    long caught = stubs.ward_catch_bus_errors();
+    return caught < 0
+        ? (int) caught
+        : (int) stubs.ward_fold(address, lengthBytes, hash.address(), fault.structAddress());
+  }
+
+  private static final int ENOENT = 2;
+
+  /** Loaded on first use, once for the process. */
+  private static final class Holder {
+    static final Stubs STUBS =
+        LibraryLoader.create(Stubs.class).load(StubLibrary.locate().toString());
+  }
+
+  /**
+   * {@code native-stubs/ward.h}. Every result is {@code >= 0} or {@code -errno}, so JNR need not
+   * save errno. No function takes six integers: JNR-FFI passes garbage for the sixth.
+   */
+  @IgnoreError
+  public interface Stubs {
+    long ward_open(String path, int flags);
+
+    long ward_close(int fd);
+
+    long ward_read(int fd, long address, long length);
+
+    long ward_ioctl(int fd, long request, long argument);
+
+    long ward_userfaultfd(int flags);
+
+    long ward_memfd(String name, long length);
+
+    long ward_map(int fd, long offset, long length, int protection);
+
+    long ward_unmap(long address, long length);
+
+    long ward_advise(long address, long length, int advice);
+
+    long ward_copy(long to, long from, long length);
+
+    long ward_thread_id();
+
+    long ward_signal_thread(int thread, int signal);
+
+    long ward_block_signals(long mask);
+
+    long ward_take_signal(long mask, long taken, long timeoutNanoseconds);
+
+    long ward_fold(long address, long length, long hash, long fault);
+
+    long ward_catch_bus_errors();
+
+    long ward_constant(String name);
+  }
+}
