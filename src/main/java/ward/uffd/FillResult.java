@@ -1,6 +1,7 @@
 package ward.uffd;
 
 import jnr.constants.platform.Errno;
+import ward.kernel.KernelCallException;
 
 /**
  * What became of one request to fill a range.
@@ -32,6 +33,15 @@ public record FillResult(Outcome outcome, long doneBytes, int errno) {
     OUT_OF_MEMORY,
     /** Anything else, such as {@code EINVAL} for a range that is not aligned. */
     REFUSED
+  }
+
+  /** The outcome as a person reads it: why the kernel does not take the page. */
+  public String explanation() {
+    return switch (outcome) {
+      case UNREGISTERED -> "the memory is no longer mapped or registered with userfaultfd (ENOENT)";
+      case PROCESS_GONE -> "the process that owned the memory has exited";
+      default -> "refused by the kernel: " + KernelCallException.describe(errno);
+    };
   }
 
   /**
