@@ -56,7 +56,9 @@ final class Arrival {
     GuestLayout layout = memory.layout();
     GivenBack givenBack = new GivenBack();
     table = new PageTable(layout.pageCount());
-    resolver = new PageResolver(memory, table, userfaultfd, givenBack, around.listener(), around.whenAllResolved());
+    resolver =
+        new PageResolver(
+            memory, table, userfaultfd, givenBack, around.listener(), around.whenAllResolved());
     faults =
         new PageFaults(layout, table, resolver, givenBack, around.listener(), around.requests());
     recorder =

@@ -20,7 +20,10 @@ public record DestinationOutcome(Kind kind, String text) {
     ABORTED,
     /** The source left while pages were missing. The guest is here, paused. */
     UNFINISHED,
-    /** Ledgers, counts or markers do not agree. The guest is here, paused; the source keeps its copy. */
+    /**
+     * Ledgers, counts or markers do not agree. The guest is here, paused; the source keeps its
+     * copy.
+     */
     VERIFICATION_FAILED
   }
 }

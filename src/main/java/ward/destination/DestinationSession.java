@@ -26,13 +26,13 @@ import ward.uffd.Userfaultfd;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
-import ward.wire.PageRequest;
+import ward.wire.ControlMessage.Refusal;
 import ward.wire.Frame;
-import ward.wire.StreamEnd;
 import ward.wire.PageAnswer;
+import ward.wire.PageRequest;
 import ward.wire.PeerRefusedException;
 import ward.wire.ProtocolException;
-import ward.wire.Refusal;
+import ward.wire.StreamEnd;
 
 /**
  * One incoming migration.
@@ -316,7 +316,7 @@ public final class DestinationSession implements AutoCloseable {
 
   private void onMapApplied(ControlMessage.PoisonMapEnd end) {
     PageSet ledger = arrival.journal().ledger().frames();
-    LedgerDigest digest = LedgerDigest.of(ledger);
+    LedgerDigest digest = LedgerDigest.ofFrames(ledger);
     if (!digest.equals(end.digest()) || ledger.size() != end.pages()) {
       String text =
           "the ledger here lists %d lost pages, the source's map %d (digests %s, %s): poison is for ever, so one of them is wrong; compare `ward ledger show` on both hosts, or start with an empty --ledger here"
@@ -388,7 +388,7 @@ public final class DestinationSession implements AutoCloseable {
               .formatted(finding.mismatchCount(), finding.mismatches()));
       return;
     }
-    LedgerDigest digest = LedgerDigest.of(arrival.poisonedFrames());
+    LedgerDigest digest = LedgerDigest.ofFrames(arrival.poisonedFrames());
     handedOver = digest.toString();
     enter(DestinationPhase.HANDING_OVER, "no page is missing");
     send(
@@ -454,7 +454,8 @@ public final class DestinationSession implements AutoCloseable {
     DestinationOutcome.Kind kind;
     if (cause instanceof ProtocolException) {
       kind = DestinationOutcome.Kind.PEER_REFUSED;
-    } else if (cause instanceof LedgerException ledger && ledger.kind() != LedgerException.Kind.IO) {
+    } else if (cause instanceof LedgerException ledger
+        && ledger.kind() != LedgerException.Kind.IO) {
       kind = DestinationOutcome.Kind.INPUT_REFUSED;
     } else if (cause instanceof IOException) {
       kind = DestinationOutcome.Kind.HOST_REFUSED;

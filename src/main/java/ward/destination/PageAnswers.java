@@ -88,8 +88,7 @@ final class PageAnswers {
   }
 
   private PageRun requireInLayout(PageAnswer answer) {
-    OptionalLong first =
-        arrival.layout().runAt(answer.guestPhysicalAddress(), answer.pageCount());
+    OptionalLong first = arrival.layout().runAt(answer.guestPhysicalAddress(), answer.pageCount());
     if (first.isEmpty()) {
       throw new ProtocolException(
           "%d pages at guest-physical address 0x%x are outside the guest's memory"

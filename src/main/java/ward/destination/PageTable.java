@@ -12,10 +12,10 @@ import ward.memory.PageStates;
  *    +------- poison ------+-------------> POISONED   (absorbing)
  * </pre>
  *
- * <p>A change of state is one compare-and-set, made <em>before</em> the ioctl it stands for: whoever
- * wins it is the page's only writer. The kernel does not help here. Measured on Linux 6.18, {@code
- * UFFDIO_COPY} over a poison marker returns 0 and heals the page: the guest would read stale bytes
- * where the hardware lost its data.
+ * <p>A change of state is one compare-and-set, made <em>before</em> the ioctl it stands for:
+ * whoever wins it is the page's only writer. The kernel does not help here. Measured on Linux 6.18,
+ * {@code UFFDIO_COPY} over a poison marker returns 0 and heals the page: the guest would read stale
+ * bytes where the hardware lost its data.
  */
 public final class PageTable {
 
@@ -59,8 +59,7 @@ public final class PageTable {
 
   /** Makes the caller the one that poisons a page; false if the page has its writer. */
   boolean poison(long page) {
-    return move(page, State.MISSING, State.POISONED)
-        || move(page, State.REQUESTED, State.POISONED);
+    return move(page, State.MISSING, State.POISONED) || move(page, State.REQUESTED, State.POISONED);
   }
 
   private boolean move(long page, State from, State to) {

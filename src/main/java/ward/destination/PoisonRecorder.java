@@ -124,8 +124,7 @@ final class PoisonRecorder {
     long end = entry.guestPhysicalAddress() + (1L << entry.pageShift());
     for (long address = entry.guestPhysicalAddress(); address < end; address += Pages.SIZE_BYTES) {
       pages.add(
-          new PoisonEntry(
-              address, PoisonEntry.MIN_PAGE_SHIFT, entry.severity(), entry.origin()));
+          new PoisonEntry(address, PoisonEntry.MIN_PAGE_SHIFT, entry.severity(), entry.origin()));
     }
     return pages;
   }

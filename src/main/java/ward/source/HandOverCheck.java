@@ -21,8 +21,7 @@ final class HandOverCheck {
     long resolved = handOver.dataPages() + handOver.zeroPages() + handOver.poisonedPages();
     if (resolved != layout.pageCount()) {
       return objection(
-          "the destination accounts for %d pages, the guest has %d",
-          resolved, layout.pageCount());
+          "the destination accounts for %d pages, the guest has %d", resolved, layout.pageCount());
     }
     if (handOver.poisonedPages() != lost.size()) {
       return objection(
@@ -34,11 +33,10 @@ final class HandOverCheck {
           "the destination found %d markers in its memory for %d poisoned pages",
           handOver.markers(), handOver.poisonedPages());
     }
-    LedgerDigest digest = LedgerDigest.of(lost);
+    LedgerDigest digest = LedgerDigest.ofFrames(lost);
     if (!handOver.digest().equals(digest)) {
       return objection(
-          "the ledgers differ: digest %s at the destination, %s here",
-          handOver.digest(), digest);
+          "the ledgers differ: digest %s at the destination, %s here", handOver.digest(), digest);
     }
     return Optional.empty();
   }

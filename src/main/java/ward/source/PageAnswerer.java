@@ -83,8 +83,7 @@ final class PageAnswerer {
 
   private void writePoisoned(
       long requestId, long page, List<PoisonEntry> entries, Channel channel) {
-    channel.writeAndFlush(
-        new PageAnswer.Poisoned(requestId, layout.addressOf(page), 1, entries));
+    channel.writeAndFlush(new PageAnswer.Poisoned(requestId, layout.addressOf(page), 1, entries));
   }
 
   /** Whether a page's bytes are all zero. */

@@ -51,7 +51,9 @@ final class PageReader {
         : diagnose(pages, memory.hostAddressOf(firstPage + pages));
   }
 
-  /** The copy only says that the page is bad (EFAULT); this probe's errno says whether it is lost. */
+  /**
+   * The copy only says that the page is bad (EFAULT); this probe's errno says whether it is lost.
+   */
   private Result diagnose(long readablePages, long address) {
     int probe = kernel.advise(address, Pages.SIZE_BYTES, Linux.MADV_POPULATE_READ);
     if (probe == -Errno.EHWPOISON.intValue()) {

@@ -35,8 +35,7 @@ public final class PoisonReport {
       LostPages.forEachFrame(
           entry, frame -> (known.contains(frame) ? alreadyKnown : open).add(frame));
     }
-    return new PoisonReport(
-        open, new Result(new PageSet(), new PageSet(), alreadyKnown), answer);
+    return new PoisonReport(open, new Result(new PageSet(), new PageSet(), alreadyKnown), answer);
   }
 
   PageSet open() {

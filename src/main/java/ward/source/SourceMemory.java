@@ -27,13 +27,14 @@ public final class SourceMemory implements AutoCloseable {
    * Maps what the layout says.
    *
    * @param path a file, a memfd by {@code /proc/PID/fd/N}, or anything else that mmap(2) takes
+   * @param writable opens the file for writing too, although it is mapped read-only: the kernel
+   *     demands that of whoever places poison markers in a shared mapping
    * @throws IOException if the file cannot be mapped, or is shorter than the layout; both lengths
    *     are in the message
    */
-  public static SourceMemory map(Kernel kernel, Path path, GuestLayout layout)
-      throws IOException {
+  public static SourceMemory map(Kernel kernel, Path path, GuestLayout layout) throws IOException {
     requireLength(path, layout);
-    Fd file = kernel.open(path.toString(), Linux.O_RDONLY);
+    Fd file = kernel.open(path.toString(), writable ? Linux.O_RDWR : Linux.O_RDONLY);
     long[] addresses = new long[layout.regions().size()];
     try {
       for (int i = 0; i < addresses.length; i++) {

@@ -29,10 +29,10 @@ import ward.poison.PoisonEntry;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
-import ward.wire.Hello;
+import ward.wire.ControlMessage.Hello;
+import ward.wire.ControlMessage.Refusal;
 import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
-import ward.wire.Refusal;
 import ward.wire.Role;
 
 /**
@@ -143,7 +143,8 @@ public final class SourceSession implements AutoCloseable {
   /** Whether a peer that said Hello may stay; called on its event loop. */
   public Optional<Refusal> judge(Hello hello) {
     if (hello.role() != Role.DESTINATION) {
-      return refusal(Refusal.Code.PROTOCOL, "a source talks to destinations, not to " + hello.role());
+      return refusal(
+          Refusal.Code.PROTOCOL, "a source talks to destinations, not to " + hello.role());
     }
     if (hello.kind() == ConnectionKind.CONTROL) {
       return session == null
@@ -167,7 +168,8 @@ public final class SourceSession implements AutoCloseable {
             case CONTROL -> onControl(hello, channel);
             case URGENT -> urgent.add(channel);
             case STREAM -> onStream(channel);
-            case LOCAL -> throw new ProtocolException("LOCAL connections come by the control socket");
+            case LOCAL ->
+                throw new ProtocolException("LOCAL connections come by the control socket");
           }
         });
   }
@@ -181,7 +183,8 @@ public final class SourceSession implements AutoCloseable {
     }
     session = hello.session();
     control = channel;
-    enter(SourcePhase.SENDING_MAP, "destination " + hello.host() + " at " + channel.remoteAddress());
+    enter(
+        SourcePhase.SENDING_MAP, "destination " + hello.host() + " at " + channel.remoteAddress());
     sendGuest();
   }
 
@@ -194,7 +197,7 @@ public final class SourceSession implements AutoCloseable {
       send(new ControlMessage.PoisonMapPart(entries.subList(from, to)));
     }
     PageSet frames = subject.journal().ledger().frames();
-    mapEnd = new ControlMessage.PoisonMapEnd(frames.size(), LedgerDigest.of(frames));
+    mapEnd = new ControlMessage.PoisonMapEnd(frames.size(), LedgerDigest.ofFrames(frames));
     send(mapEnd);
   }
 
@@ -330,7 +333,8 @@ public final class SourceSession implements AutoCloseable {
     if (pendingHandOver == null || !lost.isConfirmed()) {
       return;
     }
-    Optional<String> objection = HandOverCheck.objection(layout, lost.lostForTheGuest(), pendingHandOver);
+    Optional<String> objection =
+        HandOverCheck.objection(layout, lost.lostForTheGuest(), pendingHandOver);
     if (objection.isPresent()) {
       send(new Refusal(Refusal.Code.HAND_OVER, objection.get()));
       fail(SourceOutcome.Kind.VERIFICATION_FAILED, objection.get());
@@ -378,8 +382,7 @@ public final class SourceSession implements AutoCloseable {
    * @return completes when the destination has said which pages are poisoned there and which it had
    *     copied before; at once while no destination has been sent the map
    */
-  public CompletionStage<PoisonReport.Result> reportPoison(
-      List<PoisonEntry> entries) {
+  public CompletionStage<PoisonReport.Result> reportPoison(List<PoisonEntry> entries) {
     CompletableFuture<PoisonReport.Result> answer = new CompletableFuture<>();
     try {
       thread.execute(() -> takeReport(entries, answer));
@@ -418,7 +421,8 @@ public final class SourceSession implements AutoCloseable {
   private void requireReportable(List<PoisonEntry> entries) throws IOException {
     if (phase.isLast()) {
       throw new IOException(
-          "too late: this source is in phase %s; report the loss where the guest is".formatted(phase));
+          "too late: this source is in phase %s; report the loss where the guest is"
+              .formatted(phase));
     }
     for (PoisonEntry entry : entries) {
       long pages = 1L << (entry.pageShift() - PoisonEntry.MIN_PAGE_SHIFT);
