@@ -1,8 +1,8 @@
 /*
  * The guest program: reads every page of its share twice, and says what it saw.
  *
- * Assembled flat; WalkerGuestBuilder puts it at 0x6000 and points the interrupt table at its stubs. It runs in ring 3 (with IOPL 3, so
- * that OUT is allowed) or ring 0, on identity-mapped memory. Its one writable place is the stack of the machine check handler,
+ * Assembled flat; WalkerGuestBuilder puts it at 0x6000 and points the interrupt table at its stubs. It runs in ring 3 (where its
+ * TSS allows the two ports) or ring 0, on identity-mapped memory. Its one writable place is the stack of the machine check handler,
  * which is left as zeros as it was found, so that the sums of all pages can be known beforehand.
  *
  * At the start rdi is the address of this vCPU's parameters:

@@ -21,10 +21,10 @@ import ward.vcpu.VcpuState;
  * The guest's own pages, from GPA 0x1000 on: tables, code, stacks, orders.
  *
  * <pre>
- * 0x1000  PML4          0x6000  code, interrupt stubs at +0x400   0x10000  stacks, a page each
- * 0x2000  PDPT          0x8000  parameters, 64 bytes each         then     page directories, one for
- * 0x3000  GDT           0x9000  TSSs, 128 bytes each                       each GiB with RAM
- * 0x4000  IDT                                                     then     orders, u32 each
+ * 0x1000  PML4     0x6000  code, interrupt stubs at +0x400   0x10000  stacks, a page each
+ * 0x2000  PDPT     0x7000  parameters, 64 bytes each         then     page directories, one for
+ * 0x3000  GDT      0x8000  TSSs, 512 bytes each                       each GiB with RAM
+ * 0x4000  IDT                                                then     orders, u32 each
  * </pre>
  *
  * <p>Every bit that a processor would set by itself is set already (accessed and dirty in tables
@@ -42,11 +42,16 @@ final class WalkerImage {
   private static final int CODE = 0x6000;
   private static final int STUBS = CODE + 0x400;
   private static final int STUB_BYTES = 16;
-  private static final int PARAMETERS = 0x8000;
+  private static final int PARAMETERS = 0x7000;
   private static final int PARAMETER_BYTES = 64;
-  private static final int TSS = 0x9000;
-  private static final int TSS_STRIDE_BYTES = 128;
-  private static final int TSS_BYTES = 104;
+  private static final int TSS = 0x8000;
+  private static final int TSS_STRIDE_BYTES = 512;
+
+  /** Ports 0 to 0x507 are allowed; the permission map is followed by a byte of ones. */
+  private static final int PORT_MAP = 104;
+
+  private static final int PORT_MAP_BYTES = 0x508 / Byte.SIZE;
+  private static final int TSS_BYTES = PORT_MAP + PORT_MAP_BYTES + 1;
   private static final int STACKS = 0x10000;
 
   private static final int EXCEPTIONS = 32;
@@ -188,7 +193,9 @@ final class WalkerImage {
     // Present, busy 64-bit TSS; a base below 2^24 leaves the upper half of the descriptor zero.
     bytes.putLong(GDT + tssSelector(vcpu), TSS_BYTES - 1 | base << 16 | 0x8bL << 40);
     bytes.putLong((int) base + 4, stackEnd(vcpu));
-    bytes.putShort((int) base + 102, (short) TSS_BYTES);
+    // IOPL 3 alone does not do: a KVM that runs ring 3 without hardware support looks at the map.
+    bytes.putShort((int) base + 102, (short) PORT_MAP);
+    bytes.put((int) base + TSS_BYTES - 1, (byte) 0xff);
   }
 
   private static int tss(int vcpu) {
