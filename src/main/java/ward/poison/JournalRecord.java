@@ -1,0 +1,16 @@
+package ward.poison;
+
+import ward.memory.PageRun;
+
+/** What one record of a journal says. */
+sealed interface JournalRecord {
+
+  /** Whose ledger it is. Written once. */
+  record Guest(String name) implements JournalRecord {}
+
+  /** A loss. */
+  record Poison(PoisonEntry entry) implements JournalRecord {}
+
+  /** Guest frames whose content the destination had copied before they were lost. */
+  record Held(PageRun frames) implements JournalRecord {}
+}

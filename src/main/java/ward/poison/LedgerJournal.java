@@ -1,0 +1,274 @@
+package ward.poison;
+
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import ward.memory.PageSet;
+import ward.poison.JournalRecord.Guest;
+import ward.poison.JournalRecord.Held;
+import ward.poison.JournalRecord.Poison;
+import ward.poison.LedgerException.Kind;
+
+/**
+ * A guest's ledger on disk: the file {@code journal} in a directory, which is only appended to.
+ *
+ * <p>What {@link #ledger()} knows is on disk. A loss that someone acted on and a crash then forgot
+ * would come back to the guest as zeros or stale bytes.
+ *
+ * <p>{@link JournalFormat} draws the bytes. Safe for use by several threads.
+ */
+public final class LedgerJournal implements AutoCloseable {
+
+  private static final Logger log = LoggerFactory.getLogger(LedgerJournal.class);
+
+  private final Path path;
+  private final JournalFile file;
+  private final AutoCloseable lock;
+  private final PoisonLedger ledger;
+  private final List<String> warnings;
+  private Optional<String> guest;
+  private long length;
+  private State state = State.USABLE;
+
+  private enum State {
+    USABLE,
+    /** A failed append could not be undone, so where the next record belongs is unknown. */
+    BROKEN,
+    CLOSED
+  }
+
+  private LedgerJournal(Path path, JournalFile file, AutoCloseable lock, JournalReplay replay)
+      throws IOException {
+    this.path = path;
+    this.file = file;
+    this.lock = lock;
+    this.ledger = replay.ledger();
+    this.guest = replay.guest();
+    this.length = replay.intactBytes();
+    this.warnings = cutTornTail(replay);
+  }
+
+  /**
+   * Opens a guest's ledger for writing, and makes it if there is none. A ledger that has no guest
+   * yet becomes this guest's.
+   *
+   * @param guest its identity, 1 to 128 characters
+   * @throws LedgerException OTHER_GUEST naming both; IN_USE; DAMAGED; IO
+   */
+  public static LedgerJournal open(Path directory, String guest) throws LedgerException {
+    requireName(guest);
+    LedgerJournal journal = openUnbound(directory);
+    try {
+      journal.bind(guest);
+      return journal;
+    } catch (LedgerException e) {
+      journal.closeAfter(e);
+      throw e;
+    }
+  }
+
+  /**
+   * Opens a ledger for writing, whosever it is, and makes it if there is none.
+   *
+   * @throws LedgerException IN_USE, DAMAGED, IO
+   */
+  public static LedgerJournal openUnbound(Path directory) throws LedgerException {
+    LedgerDirectory place = LedgerDirectory.create(directory);
+    LedgerLock lock = LedgerLock.take(place);
+    try {
+      return over(place.openJournal(), lock, place.journal());
+    } catch (LedgerException e) {
+      closeAfter(e, lock);
+      throw e;
+    }
+  }
+
+  /** Reads and mends the file; closes it, but not the lock, if that fails. */
+  static LedgerJournal over(JournalFile file, AutoCloseable lock, Path path)
+      throws LedgerException {
+    try {
+      return new LedgerJournal(path, file, lock, JournalReplay.of(path, file.read()));
+    } catch (IOException e) {
+      closeAfter(e, file);
+      throw e instanceof LedgerException known ? known : LedgerException.io("read", path, e);
+    }
+  }
+
+  /**
+   * Reads a ledger and changes nothing, also while another process writes it; a record that is just
+   * being written then looks torn.
+   *
+   * @throws LedgerException DAMAGED; IO, also if there is no ledger
+   */
+  public static LedgerSnapshot read(Path directory) throws LedgerException {
+    Path path = directory.resolve("journal");
+    if (!Files.exists(path)) {
+      throw new LedgerException(
+          Kind.IO, "no ledger in %s: it has no file named journal".formatted(directory));
+    }
+    JournalReplay replay = JournalReplay.of(path, bytesOf(path));
+    return new LedgerSnapshot(replay.guest(), replay.ledger(), warnings(path, replay, "ignored"));
+  }
+
+  private static byte[] bytesOf(Path path) throws LedgerException {
+    try (FileInputStream file = new FileInputStream(path.toFile())) {
+      return file.readNBytes(DiskFile.bounded(Files.size(path)));
+    } catch (IOException e) {
+      throw LedgerException.io("read", path, e);
+    }
+  }
+
+  private static List<String> warnings(Path path, JournalReplay replay, String treatment) {
+    return replay.tornBytes() == 0
+        ? List.of()
+        : List.of(
+            "%s: %d bytes of a torn record %s at offset %d; everything before is intact"
+                .formatted(path, replay.tornBytes(), treatment, replay.intactBytes()));
+  }
+
+  private List<String> cutTornTail(JournalReplay replay) throws IOException {
+    List<String> found = warnings(path, replay, "cut off");
+    if (!found.isEmpty()) {
+      file.truncate(length);
+      file.force();
+      found.forEach(log::warn);
+    }
+    return found;
+  }
+
+  private static void requireName(String guest) {
+    if (guest.isBlank() || guest.length() > 128) {
+      throw new IllegalArgumentException(
+          "guest \"%s\"; a name of 1 to 128 characters is needed".formatted(guest));
+    }
+  }
+
+  private synchronized void bind(String wanted) throws LedgerException {
+    if (guest.isEmpty()) {
+      write(List.of(new Guest(wanted)));
+      guest = Optional.of(wanted);
+    } else if (!guest.get().equals(wanted)) {
+      throw new LedgerException(
+          Kind.OTHER_GUEST,
+          "%s is the ledger of guest \"%s\", not of \"%s\"; name the directory of this guest's ledger"
+              .formatted(path.getParent(), guest.get(), wanted));
+    }
+  }
+
+  /**
+   * Records losses: on disk when this returns, and not visible in {@link #ledger()} before.
+   *
+   * @return those that were news, in the order given; only they were written
+   * @throws LedgerException IO: none of them was recorded
+   */
+  public synchronized List<PoisonEntry> append(List<PoisonEntry> entries) throws LedgerException {
+    requireOpen();
+    List<PoisonEntry> news = ledger.newsAmong(entries);
+    write(news.stream().map(Poison::new).toList());
+    news.forEach(ledger::record);
+    return news;
+  }
+
+  /**
+   * Records that the guest's copy of these frames is intact, see {@link PoisonLedger#markHeld}.
+   *
+   * @param frames guest frame numbers; those that are not lost are ignored
+   * @throws LedgerException IO: none of them was recorded
+   */
+  public synchronized void appendHeld(PageSet frames) throws LedgerException {
+    requireOpen();
+    PageSet lost = ledger.lostAmong(frames);
+    List<Held> records = new ArrayList<>();
+    lost.forEachRun(run -> records.add(new Held(run)));
+    write(records);
+    ledger.markHeld(lost);
+  }
+
+  private void requireOpen() {
+    if (state == State.CLOSED) {
+      throw new IllegalStateException(path + " is closed");
+    }
+  }
+
+  private void write(List<? extends JournalRecord> records) throws LedgerException {
+    if (state == State.BROKEN) {
+      throw new LedgerException(
+          Kind.IO,
+          "%s takes no more records: an append failed and could not be undone; free or repair the"
+                  .formatted(path)
+              + " disk, then open the ledger again");
+    }
+    if (records.isEmpty()) {
+      return;
+    }
+    byte[] bytes = JournalFormat.encode(records);
+    try {
+      file.write(length, bytes);
+      file.force();
+    } catch (IOException e) {
+      undo(e);
+      throw LedgerException.io("append to", path, e);
+    }
+    length += bytes.length;
+  }
+
+  // Forced as well: if the disk comes back, what it holds is what the ledger says.
+  private void undo(IOException failure) {
+    try {
+      file.truncate(length);
+      file.force();
+    } catch (IOException e) {
+      state = State.BROKEN;
+      failure.addSuppressed(e);
+    }
+  }
+
+  /** What is lost. To be read only: what is recorded in it directly is not on disk. */
+  public PoisonLedger ledger() {
+    return ledger;
+  }
+
+  /** Whose ledger it is; empty while no guest has been bound to it. */
+  public synchronized Optional<String> guest() {
+    return guest;
+  }
+
+  /** What was found and mended when the ledger was opened; a line each. */
+  public List<String> warnings() {
+    return warnings;
+  }
+
+  private void closeAfter(Exception failure) {
+    closeAfter(failure, this);
+  }
+
+  private static void closeAfter(Exception failure, AutoCloseable resource) {
+    try {
+      resource.close();
+    } catch (Exception e) {
+      failure.addSuppressed(e);
+    }
+  }
+
+  /** Lets others open the ledger. Nothing is pending: every append was on disk when it returned. */
+  @Override
+  public synchronized void close() throws LedgerException {
+    if (state == State.CLOSED) {
+      return;
+    }
+    state = State.CLOSED;
+    try (lock;
+        file) {
+      log.debug("{} closed with {}", path, ledger);
+    } catch (Exception e) {
+      throw LedgerException.io(
+          "close", path, e instanceof IOException io ? io : new IOException(e));
+    }
+  }
+}

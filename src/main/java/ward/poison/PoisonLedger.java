@@ -1,0 +1,149 @@
+package ward.poison;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.SortedSet;
+import java.util.TreeSet;
+import ward.memory.PageRun;
+import ward.memory.PageSet;
+import ward.memory.Pages;
+
+/**
+ * Which pages of a guest are lost, on this host or on one the guest came from.
+ *
+ * <p>An entry is only ever added. A page stays lost until the guest itself gives it up: forgetting
+ * an entry would hand the guest zeros or stale bytes in place of lost data, which is silent
+ * corruption. The one exception is a page whose content had already reached the destination when
+ * the source lost it, see {@link #markHeld}.
+ *
+ * <p>Frames are guest frame numbers: guest-physical address {@code >>> 12}. Safe for use by several
+ * threads.
+ */
+public final class PoisonLedger {
+
+  private static final Comparator<PoisonEntry> BY_ADDRESS =
+      Comparator.comparingLong(PoisonEntry::guestPhysicalAddress)
+          .thenComparingInt(PoisonEntry::pageShift)
+          .thenComparing(PoisonEntry::severity)
+          .thenComparing(entry -> entry.origin().time())
+          .thenComparing(entry -> entry.origin().host())
+          .thenComparing(entry -> entry.origin().discovery());
+
+  private final SortedSet<PoisonEntry> entries = new TreeSet<>(BY_ADDRESS);
+  private final PageSet lost = new PageSet();
+  private final PageSet held = new PageSet();
+
+  /**
+   * Adds a loss. Adding it again is harmless, also after its pages were marked as held; another
+   * entry about a held page is a new loss, and the page is lost from then on.
+   *
+   * @return whether it was news: at least one page was not lost before. What is no news is not
+   *     listed
+   */
+  public synchronized boolean record(PoisonEntry entry) {
+    PageSet extent = framesOf(entry);
+    extent.removeAll(lost);
+    if (extent.isEmpty() || !entries.add(entry)) {
+      return false;
+    }
+    lost.addAll(extent);
+    held.removeAll(extent);
+    return true;
+  }
+
+  /** Those entries that {@link #record} would call news, were they recorded in this order. */
+  synchronized List<PoisonEntry> newsAmong(List<PoisonEntry> candidates) {
+    List<PoisonEntry> news = new ArrayList<>();
+    PageSet pending = new PageSet();
+    for (PoisonEntry entry : candidates) {
+      PageSet extent = framesOf(entry);
+      extent.removeAll(lost);
+      extent.removeAll(pending);
+      if (!extent.isEmpty() && !entries.contains(entry)) {
+        news.add(entry);
+        pending.addAll(extent);
+      }
+    }
+    return news;
+  }
+
+  private static PageSet framesOf(PoisonEntry entry) {
+    PageSet frames = new PageSet();
+    frames.add(
+        new PageRun(
+            entry.guestPhysicalAddress() >>> Pages.SHIFT, 1L << (entry.pageShift() - Pages.SHIFT)));
+    return frames;
+  }
+
+  /**
+   * Notes that the destination had copied these frames before they were lost here, so the guest's
+   * pages are intact: they leave {@link #frames()} and the digest. The entries stay listed, because
+   * the host's memory is still bad.
+   *
+   * @param frames those that are not lost are ignored
+   * @return whether any of them was lost
+   */
+  public synchronized boolean markHeld(PageSet frames) {
+    PageSet now = lostAmong(frames);
+    held.addAll(now);
+    lost.removeAll(now);
+    return !now.isEmpty();
+  }
+
+  synchronized PageSet lostAmong(PageSet frames) {
+    PageSet among = lost.copy();
+    PageSet others = lost.copy();
+    others.removeAll(frames);
+    among.removeAll(others);
+    return among;
+  }
+
+  /** Whether the byte at this guest-physical address is lost for the guest. */
+  public synchronized boolean contains(long guestPhysicalAddress) {
+    return lost.contains(guestPhysicalAddress >>> Pages.SHIFT);
+  }
+
+  /** The frames that are lost for the guest; a copy. */
+  public synchronized PageSet frames() {
+    return lost.copy();
+  }
+
+  /** The frames that were lost on a host, but not for the guest; a copy. */
+  public synchronized PageSet heldFrames() {
+    return held.copy();
+  }
+
+  /** How many frames are lost for the guest. */
+  public synchronized long pageCount() {
+    return lost.size();
+  }
+
+  /** Every entry, in order of address; a copy. */
+  public synchronized List<PoisonEntry> entries() {
+    return List.copyOf(entries);
+  }
+
+  /** The fingerprint of {@link #frames()}. */
+  public LedgerDigest digest() {
+    return LedgerDigest.ofFrames(frames());
+  }
+
+  /** What only one of the two ledgers calls lost. */
+  public LedgerDifference difference(PoisonLedger other) {
+    // Copies, taken one after the other: two ledgers that compare themselves with each other at the
+    // same time must not wait for each other's lock.
+    PageSet here = frames();
+    PageSet there = other.frames();
+    PageSet onlyHere = here.copy();
+    onlyHere.removeAll(there);
+    there.removeAll(here);
+    return new LedgerDifference(onlyHere, there);
+  }
+
+  @Override
+  public synchronized String toString() {
+    return "%d lost pages in %d entries, %d held"
+        .formatted(lost.size(), entries.size(), held.size());
+  }
+}
