@@ -23,7 +23,9 @@ final class Json {
 
   private static String write(Object value, boolean indent) {
     try {
-      return MAPPER.writer().with(SerializationFeature.FLUSH_AFTER_WRITE_VALUE)
+      return MAPPER
+          .writer()
+          .with(SerializationFeature.FLUSH_AFTER_WRITE_VALUE)
           .with(indent ? new com.fasterxml.jackson.core.util.DefaultPrettyPrinter() : null)
           .writeValueAsString(value);
     } catch (JsonProcessingException e) {
