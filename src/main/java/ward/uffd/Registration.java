@@ -1,5 +1,6 @@
 package ward.uffd;
 
+import java.lang.ref.Reference;
 import java.util.ArrayList;
 import java.util.List;
 import jnr.constants.platform.Errno;
@@ -62,6 +63,7 @@ final class Registration {
       throws UserfaultfdException {
     NativeMemory argument = range(RANGE_BYTES, hostAddress, lengthBytes);
     int answer = kernel.ioctl(fd, UNREGISTER, argument.address());
+    Reference.reachabilityFence(argument);
     if (answer < 0) {
       throw refused(UNREGISTER, fd, hostAddress, lengthBytes, -answer);
     }

@@ -31,6 +31,7 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
 
   private final Kernel kernel;
   private final Fd fd;
+  // Each thread's own, for as long as the thread lives: no allocation, and none freed in a call.
   private final ThreadLocal<NativeMemory> argument =
       ThreadLocal.withInitial(() -> NativeMemory.allocate(FillRequest.MAX_BYTES));
 
