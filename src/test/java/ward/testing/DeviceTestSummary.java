@@ -3,6 +3,7 @@ package ward.testing;
 import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.platform.engine.TestExecutionResult;
@@ -22,7 +23,17 @@ import org.junit.platform.launcher.TestPlan;
 public final class DeviceTestSummary implements TestExecutionListener {
 
   private final Map<Device, DeviceCount> counts = new EnumMap<>(Device.class);
+  private final Consumer<String> printer;
   private TestPlan plan;
+
+  /** For the service loader. */
+  public DeviceTestSummary() {
+    this(line -> System.out.println(System.lineSeparator() + line));
+  }
+
+  DeviceTestSummary(Consumer<String> printer) {
+    this.printer = printer;
+  }
 
   @Override
   public void testPlanExecutionStarted(TestPlan testPlan) {
@@ -70,11 +81,11 @@ public final class DeviceTestSummary implements TestExecutionListener {
   @Override
   public void testPlanExecutionFinished(TestPlan testPlan) {
     if (counts.values().stream().anyMatch(DeviceCount::isAny)) {
-      System.out.println(System.lineSeparator() + line());
+      printer.accept(line());
     }
   }
 
-  String line() {
+  private String line() {
     return counts.entrySet().stream()
         .map(entry -> tag(entry.getKey()) + ": " + entry.getValue())
         .collect(Collectors.joining("; "));
