@@ -168,7 +168,8 @@ class TransportTest {
             TransportException.class, () -> transport.listen(taken, accepting(new Inbox())));
 
     assertEquals(
-        "cannot listen on 127.0.0.1:%d: the port is in use (EADDRINUSE); choose another --listen port or stop the program that has it"
+        ("cannot listen on 127.0.0.1:%d: the port is in use (EADDRINUSE); choose another --listen port or"
+                + " stop the program that has it")
             .formatted(taken.getPort()),
         e.getMessage());
   }
@@ -199,7 +200,8 @@ class TransportTest {
     assertThat(e.getCause())
         .isInstanceOf(TransportException.class)
         .hasMessage(
-            "cannot connect to 127.0.0.1:%d: connection refused (ECONNREFUSED); is ward running there?"
+            ("cannot connect to 127.0.0.1:%d: connection refused (ECONNREFUSED); is ward"
+                    + " running there?")
                 .formatted(gone.getPort()));
   }
 
