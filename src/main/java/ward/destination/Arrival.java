@@ -166,13 +166,11 @@ final class Arrival {
    * @throws ProtocolException if an entry is not RAM throughout
    */
   void requireInLayout(List<PoisonEntry> entries) {
-    for (PoisonEntry entry : entries) {
-      long pages = 1L << (entry.pageShift() - PoisonEntry.MIN_PAGE_SHIFT);
-      if (layout().runAt(entry.guestPhysicalAddress(), pages).isEmpty()) {
-        throw new ProtocolException(
-            "poison at guest-physical address 0x%x, %d pages, is outside the guest's memory"
-                .formatted(entry.guestPhysicalAddress(), pages));
-      }
-    }
+    PageAnswers.requireInLayout(layout(), entries);
+  }
+
+  /** What page answers act on. */
+  PageAnswers.Parts answerParts() {
+    return new PageAnswers.Parts(layout(), faults, resolver, recorder);
   }
 }

@@ -231,7 +231,7 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   private PageAnswers answers(Arrival current) {
-    return new PageAnswers(current, listener, this::retryLater, this::onPoisonLearnt);
+    return new PageAnswers(current.answerParts(), listener, this::retryLater, this::onPoisonLearnt);
   }
 
   private void retryLater(long requestId, long delayMillis) {

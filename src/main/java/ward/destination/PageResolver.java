@@ -5,6 +5,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongConsumer;
 import ward.guest.GuestMemory;
 import ward.memory.PageRun;
+import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.uffd.FillResult;
 import ward.uffd.PageFiller;
@@ -34,6 +35,10 @@ final class PageResolver {
   private final DestinationListener listener;
   private final AtomicLong unresolved;
   private final Runnable whenAllResolved;
+
+  /** Poisoned pages whose entry is on disk: no marker goes anywhere else. */
+  private final PageSet marked = new PageSet();
+
   private Runnable pendingEvents = () -> LockSupport.parkNanos(EVENT_PAUSE_NANOS);
 
   /**
@@ -197,12 +202,29 @@ final class PageResolver {
 
   /** Places markers on pages that the caller moved to POISONED, with their entries on disk. */
   void poison(PageRun claimed) throws ResolveException {
+    synchronized (marked) {
+      marked.add(claimed);
+    }
     markers(claimed);
     counts.addPoisoned(claimed.pageCount());
     settled(claimed.pageCount());
   }
 
-  /** Places markers again, where the guest gave poisoned pages back. */
+  /**
+   * Places a marker again on a poisoned page that the guest gave back; nothing if its first marker
+   * is still to come.
+   */
+  void markAgain(long page) throws ResolveException {
+    boolean recorded;
+    synchronized (marked) {
+      recorded = marked.contains(page);
+    }
+    if (recorded) {
+      markers(new PageRun(page, 1));
+    }
+  }
+
+  /** Places markers, where poison is on disk. */
   void markers(PageRun run) throws ResolveException {
     long done = 0;
     while (done < run.pageCount()) {
