@@ -2,6 +2,7 @@ package ward.destination;
 
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import ward.guest.GuestMemory;
@@ -29,9 +30,9 @@ final class Fixture implements DestinationListener {
   final GivenBack givenBack = new GivenBack();
   final PageResolver resolver;
   final PageFaults faults;
-  final List<PageRequest> requests = new ArrayList<>();
-  final List<Throwable> failures = new ArrayList<>();
-  final List<String> heard = new ArrayList<>();
+  final List<PageRequest> requests = Collections.synchronizedList(new ArrayList<>());
+  final List<Throwable> failures = Collections.synchronizedList(new ArrayList<>());
+  final List<String> heard = Collections.synchronizedList(new ArrayList<>());
   final AtomicInteger allResolved = new AtomicInteger();
 
   Fixture(PageFiller filler, long pageCount) {
