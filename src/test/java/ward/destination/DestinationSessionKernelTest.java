@@ -1,0 +1,471 @@
+package ward.destination;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static ward.destination.TouchedMemory.awaitThat;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import ward.destination.DestinationOutcome.Kind;
+import ward.guest.Guest;
+import ward.guest.GuestExit;
+import ward.guest.GuestMemory;
+import ward.kernel.NativeKernel;
+import ward.kernel.NativeMemory;
+import ward.memory.PageSet;
+import ward.memory.Pages;
+import ward.poison.LedgerDigest;
+import ward.poison.LedgerJournal;
+import ward.testing.RequiresUserfaultfd;
+import ward.uffd.MarkerScan;
+import ward.uffd.Userfaultfd;
+import ward.wire.ConnectionKind;
+import ward.wire.ControlMessage;
+import ward.wire.PageAnswer;
+import ward.wire.PageRequest;
+import ward.wire.ProtocolException;
+import ward.wire.StreamEnd;
+
+/** A session against a source in the test's hands, on sixteen real pages. */
+@RequiresUserfaultfd
+@Timeout(60)
+class DestinationSessionKernelTest {
+
+  private static final int PAGES = 16;
+
+  @TempDir Path directory;
+
+  private final NativeKernel kernel = NativeKernel.load();
+  private final List<String> log = Collections.synchronizedList(new ArrayList<>());
+  private Userfaultfd uffd;
+  private FakeLink link;
+  private DestinationSession session;
+  private CompletableFuture<DestinationOutcome> outcome;
+
+  @BeforeEach
+  void start() throws Exception {
+    uffd = Userfaultfd.open(kernel);
+    link = new FakeLink(log);
+    session =
+        new DestinationSession(
+            new DestinationSettings(new InetSocketAddress("localhost", 1), 1, "host-b"),
+            new DestinationSession.Parts(
+                (layout, states) -> new FakeGuest(),
+                guest -> LedgerJournal.open(directory, guest),
+                uffd,
+                new MarkerScan(kernel)),
+            link,
+            new DestinationListener() {
+              @Override
+              public void onPhase(DestinationPhase from, DestinationPhase to, String reason) {
+                log.add("phase " + to);
+              }
+            });
+    outcome = session.start().toCompletableFuture();
+  }
+
+  @AfterEach
+  void close() {
+    session.close();
+    link.shutDown();
+    uffd.close();
+  }
+
+  private final class FakeGuest implements Guest {
+    private final GuestMemory memory;
+
+    FakeGuest() throws IOException {
+      long base = kernel.mapAnonymous(Pages.bytes(PAGES));
+      memory = new GuestMemory(Fixture.layout(PAGES), new long[] {base});
+    }
+
+    @Override
+    public GuestMemory memory() {
+      return memory;
+    }
+
+    @Override
+    public void resume() {
+      log.add("resume");
+    }
+
+    @Override
+    public void pause() {
+      log.add("pause");
+    }
+
+    @Override
+    public CompletionStage<GuestExit> exited() {
+      return new CompletableFuture<>();
+    }
+
+    @Override
+    public void close() {
+      kernel.unmap(memory.hostAddressOfRegion(0), Pages.bytes(PAGES));
+      log.add("guest closed");
+    }
+  }
+
+  private void offer() throws Exception {
+    link.ready(ConnectionKind.CONTROL);
+    link.say(new ControlMessage.GuestOffer(Fixture.layout(PAGES), new byte[0]));
+  }
+
+  private void sendMap(long... lostPages) {
+    PageSet frames = new PageSet();
+    for (long page : lostPages) {
+      link.say(new ControlMessage.PoisonMapPart(List.of(Fixture.lost(page))));
+      frames.add(Fixture.frame(page));
+    }
+    link.say(new ControlMessage.PoisonMapEnd(frames.size(), LedgerDigest.ofFrames(frames)));
+  }
+
+  private void running(long... lostPages) throws Exception {
+    offer();
+    sendMap(lostPages);
+    link.ready(ConnectionKind.URGENT);
+    link.ready(ConnectionKind.STREAM);
+    link.awaitSent(ControlMessage.GuestResumed.class);
+  }
+
+  private void stream(int page, int count) {
+    link.frame(ConnectionKind.STREAM, new PageAnswer.Zero(0, Fixture.gpa(page), count));
+  }
+
+  private DestinationOutcome awaitOutcome() throws Exception {
+    return outcome.get(20, TimeUnit.SECONDS);
+  }
+
+  private int at(String event) {
+    return log.indexOf(event);
+  }
+
+  @Test
+  void theGuestRunsOnlyAfterThePoisonMapIsAppliedAndAcknowledgedAndTheConnectionsAreThere()
+      throws Exception {
+    offer();
+    link.say(new ControlMessage.PoisonMapPart(List.of(Fixture.lost(5))));
+    PageSet frames = new PageSet();
+    frames.add(Fixture.frame(5));
+    assertThat(link.isConnected(ConnectionKind.URGENT)).isFalse();
+
+    link.say(new ControlMessage.PoisonMapEnd(1, LedgerDigest.ofFrames(frames)));
+    ControlMessage.PoisonMapApplied applied = link.awaitSent(ControlMessage.PoisonMapApplied.class);
+    boolean marked = isPoisoned(5);
+    link.ready(ConnectionKind.STREAM);
+    awaitThat(() -> link.isConnected(ConnectionKind.URGENT), "urgent");
+    boolean resumedEarly = log.contains("resume");
+    link.ready(ConnectionKind.URGENT);
+    link.awaitSent(ControlMessage.GuestResumed.class);
+
+    assertThat(applied.digest()).isEqualTo(LedgerDigest.ofFrames(frames));
+    assertThat(marked).isTrue();
+    assertThat(resumedEarly).isFalse();
+    assertThat(at("sent PoisonMapApplied")).isLessThan(at("connect URGENT"));
+    assertThat(at("phase RUNNING")).isLessThan(at("resume"));
+    assertThat(at("resume")).isLessThan(at("sent GuestResumed"));
+    assertThat(LedgerJournal.read(directory).ledger().frames()).isEqualTo(frames);
+  }
+
+  private boolean isPoisoned(long page) throws Exception {
+    List<MarkerScan.Real> found = new ArrayList<>();
+    new MarkerScan(kernel)
+        .scan(session.guest().memory().hostAddressOf(page), 0, 1, (p, real) -> found.add(real));
+    return found.equals(List.of(MarkerScan.Real.POISONED));
+  }
+
+  @Test
+  void aMapThatDoesNotAgreeWithTheLedgerIsRefusedWithBothCounts() throws Exception {
+    offer();
+    link.say(new ControlMessage.PoisonMapPart(List.of(Fixture.lost(5))));
+
+    link.say(new ControlMessage.PoisonMapEnd(2, LedgerDigest.ofFrames(new PageSet())));
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(Kind.INPUT_REFUSED);
+    assertThat(end.text())
+        .contains("the ledger here lists 1 lost pages, the source's map 2")
+        .endsWith("; the guest did not run here, it is still at the source");
+    assertThat(link.awaitSent(ControlMessage.Refusal.class).code())
+        .isEqualTo(ControlMessage.Refusal.Code.POISON_MAP);
+    assertThat(log).contains("phase ABORTED").doesNotContain("resume", "connect URGENT");
+  }
+
+  @Test
+  void theLedgerOfAnotherGuestIsRefused() throws Exception {
+    LedgerJournal.open(directory, "vm-2").close();
+
+    offer();
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(Kind.INPUT_REFUSED);
+    assertThat(end.text()).contains("guest \"vm-2\", not of \"vm-1\"");
+  }
+
+  @Test
+  void aSourceThatLeavesBeforeTheGuestRanAbortsAndNothingIsOpenedAfterwards() throws Exception {
+    offer();
+    sendMap(5);
+
+    link.lose(ConnectionKind.CONTROL, null);
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(Kind.ABORTED);
+    assertThat(end.text())
+        .isEqualTo(
+            "CONTROL connection: the source closed it; the guest did not run here, it is still at the source");
+    assertThat(session.phase()).isEqualTo(DestinationPhase.ABORTED);
+    assertThat(log).doesNotContain("resume");
+    assertThat(link.closed).isTrue();
+  }
+
+  @Test
+  void aConnectionThatIsReadyTooLateDoesNotResumeTheGuest() throws Exception {
+    offer();
+    sendMap();
+    awaitThat(() -> link.isConnected(ConnectionKind.STREAM), "connections");
+    link.lose(ConnectionKind.CONTROL, null);
+    awaitOutcome();
+
+    link.ready(ConnectionKind.URGENT);
+    link.ready(ConnectionKind.STREAM);
+    session.close();
+
+    assertThat(log).doesNotContain("resume", "phase RUNNING");
+  }
+
+  @Test
+  void closingAnAbortedSessionWithRegisteredMemoryDoesNotHang() throws Exception {
+    offer();
+    awaitThat(() -> session.phase() == DestinationPhase.RECEIVING_MAP, "the map");
+    link.lose(ConnectionKind.CONTROL, null);
+    awaitOutcome();
+
+    session.close();
+
+    assertThat(log).contains("guest closed");
+  }
+
+  @Test
+  void closingASessionThatIsUnderWayEndsIt() throws Exception {
+    running();
+
+    session.close();
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.text()).startsWith("the session was closed; the guest is paused here");
+    assertThat(log).containsSubsequence("pause", "phase UNFINISHED", "guest closed");
+  }
+
+  @Test
+  void aSourceThatLeavesWhileTheGuestRunsPausesItAndSaysHowMuchIsMissing() throws Exception {
+    running(5);
+    stream(0, 4);
+
+    link.lose(ConnectionKind.CONTROL, new IOException("Connection reset by peer"));
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.text())
+        .isEqualTo(
+            "CONTROL connection: Connection reset by peer; the guest is paused here, 11 of its 16 pages never arrived");
+    assertThat(log).containsSubsequence("resume", "pause", "phase UNFINISHED");
+    assertThat(session.phase()).isEqualTo(DestinationPhase.UNFINISHED);
+    assertThat(end.kind()).isNotEqualTo(Kind.COMPLETE);
+  }
+
+  @Test
+  void handsOverOnlyWhenNoPageIsMissing() throws Exception {
+    running(5);
+    stream(0, 5);
+    stream(6, 9);
+    assertThat(log).doesNotContain("sent HandOver");
+
+    stream(15, 1);
+    ControlMessage.HandOver sum = link.awaitSent(ControlMessage.HandOver.class);
+    boolean completeBefore = outcome.isDone();
+    link.say(new ControlMessage.HandOverAccepted());
+
+    PageSet frames = new PageSet();
+    frames.add(Fixture.frame(5));
+    assertThat(sum)
+        .isEqualTo(new ControlMessage.HandOver(0, 15, 1, 1, LedgerDigest.ofFrames(frames)));
+    assertThat(completeBefore).isFalse();
+    assertThat(awaitOutcome().kind()).isEqualTo(Kind.COMPLETE);
+    assertThat(log).doesNotContain("pause");
+  }
+
+  @Test
+  void doesNotHandOverWhatTheAuditFindsHealed() throws Exception {
+    running(5);
+    NativeMemory stale = NativeMemory.allocate(Pages.SIZE_BYTES);
+    uffd.copy(session.guest().memory().hostAddressOf(5), stale.address(), Pages.SIZE_BYTES);
+
+    stream(0, 16);
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(Kind.VERIFICATION_FAILED);
+    assertThat(end.text())
+        .contains("guest-physical address 0x105000: page table says POISONED, memory is MAPPED");
+    assertThat(log).doesNotContain("sent HandOver").contains("pause");
+  }
+
+  @Test
+  void aGuestThatIsLostWholeIsHandedOver() throws Exception {
+    running(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+
+    ControlMessage.HandOver sum = link.awaitSent(ControlMessage.HandOver.class);
+
+    assertThat(sum.poisonedPages()).isEqualTo(16);
+    assertThat(sum.markers()).isEqualTo(16);
+  }
+
+  @Test
+  void acceptanceBeforeTheHandOverIsRefusedAndCompletesNothing() throws Exception {
+    running();
+
+    link.say(new ControlMessage.HandOverAccepted());
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(Kind.PEER_REFUSED);
+    assertThat(end.text())
+        .startsWith("HandOverAccepted in phase RUNNING; it belongs to phase HANDING_OVER");
+    assertThat(session.phase()).isEqualTo(DestinationPhase.UNFINISHED);
+  }
+
+  @Test
+  void aSourceThatLeavesWithoutAcceptingLeavesNothingComplete() throws Exception {
+    running();
+    stream(0, 16);
+    link.awaitSent(ControlMessage.HandOver.class);
+
+    link.lose(ConnectionKind.CONTROL, null);
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isNotEqualTo(Kind.COMPLETE);
+    assertThat(end.text()).endsWith("0 of its 16 pages never arrived");
+    assertThat(log).containsSubsequence("sent HandOver", "pause", "phase UNFINISHED");
+  }
+
+  @Test
+  void aSourceThatClosesItsPageConnectionsAsItLetsGoDoesNotStopTheGuest() throws Exception {
+    running();
+    stream(0, 16);
+    link.awaitSent(ControlMessage.HandOver.class);
+
+    link.lose(ConnectionKind.STREAM, null);
+    link.lose(ConnectionKind.URGENT, null);
+    link.say(new ControlMessage.HandOverAccepted());
+
+    assertThat(awaitOutcome().kind()).isEqualTo(Kind.COMPLETE);
+    assertThat(log).doesNotContain("pause");
+  }
+
+  @Test
+  void whatTheStreamLeftOutIsAskedForAlsoWhenItEndsBeforeTheUrgentConnectionIsThere()
+      throws Exception {
+    offer();
+    sendMap();
+    link.ready(ConnectionKind.STREAM);
+    stream(0, 15);
+    link.frame(ConnectionKind.STREAM, new StreamEnd());
+    link.ready(ConnectionKind.URGENT);
+
+    PageRequest request = new PageRequest(1, Fixture.gpa(15), 1);
+    awaitThat(() -> link.sent.contains(request), "the request for the last page");
+
+    assertThat(outcome).isNotDone();
+  }
+
+  @Test
+  void aMapHasOneEnd() throws Exception {
+    offer();
+    sendMap();
+    sendMap();
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(Kind.PEER_REFUSED);
+    assertThat(end.text()).startsWith("PoisonMapEnd ");
+    assertThat(log).doesNotContain("resume");
+  }
+
+  @Test
+  void pagesAfterTheEndOfTheirStreamAreRefused() throws Exception {
+    running();
+    link.frame(ConnectionKind.STREAM, new StreamEnd());
+
+    stream(0, 1);
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(Kind.PEER_REFUSED);
+    assertThat(end.text()).startsWith("STREAM connection: Zero after StreamEnd");
+  }
+
+  @Test
+  void latePoisonIsOnDiskAndMarkedAndAnswered() throws Exception {
+    running();
+    stream(3, 1);
+
+    link.say(new ControlMessage.LatePoison(List.of(Fixture.lost(2), Fixture.lost(3))));
+    ControlMessage.PoisonOutcome answer = link.awaitSent(ControlMessage.PoisonOutcome.class);
+
+    assertThat(answer.poisoned().contains(Fixture.frame(2))).isTrue();
+    assertThat(answer.held().contains(Fixture.frame(3))).isTrue();
+    assertThat(isPoisoned(2)).isTrue();
+    assertThat(LedgerJournal.read(directory).ledger().entries()).containsExactly(Fixture.lost(2));
+  }
+
+  @Test
+  void anAnswerNobodyAskedForEndsTheMigrationAsTheSourcesFault() throws Exception {
+    running();
+
+    link.frame(ConnectionKind.URGENT, new PageAnswer.Zero(7, Fixture.gpa(1), 1));
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(Kind.PEER_REFUSED);
+    assertThat(end.text()).startsWith("URGENT connection: an answer nobody asked for: request 7");
+  }
+
+  @Test
+  void aKernelThatRefusesAPageIsThisHostsFault() throws Exception {
+    running();
+    link.lose(
+        ConnectionKind.STREAM,
+        new ResolveException(
+            "UFFDIO_COPY",
+            Fixture.gpa(1),
+            FakeFiller.answer(
+                ward.uffd.FillResult.Outcome.PROCESS_GONE, 0, jnr.constants.platform.Errno.ESRCH)));
+
+    assertThat(awaitOutcome().kind()).isEqualTo(Kind.HOST_REFUSED);
+  }
+
+  @Test
+  void aProtocolErrorOnAConnectionIsTheSourcesFault() throws Exception {
+    offer();
+
+    link.lose(ConnectionKind.CONTROL, new ProtocolException("magic 0x0; 0x57 is allowed"));
+
+    assertThat(awaitOutcome().kind()).isEqualTo(Kind.PEER_REFUSED);
+  }
+
+  @Test
+  void abandoningEndsItBeforeTheGuestRan() throws Exception {
+    offer();
+
+    session.abandon("stopped by a signal");
+
+    assertThat(awaitOutcome().text())
+        .isEqualTo("stopped by a signal; the guest did not run here, it is still at the source");
+  }
+}
