@@ -19,6 +19,18 @@ struct uffdio_poison {
 };
 #define UFFDIO_POISON _IOWR(UFFDIO, 0x08, struct uffdio_poison)
 #endif
+#ifndef USERFAULTFD_IOC_NEW /* Linux 6.1 */
+#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
+#endif
+#ifndef UFFD_FEATURE_WP_UNPOPULATED /* Linux 6.4 */
+#define UFFD_FEATURE_WP_UNPOPULATED (1 << 13)
+#endif
+#ifndef UFFD_FEATURE_WP_ASYNC /* Linux 6.7 */
+#define UFFD_FEATURE_WP_ASYNC (1 << 15)
+#endif
+#ifndef UFFD_FEATURE_MOVE /* Linux 6.8 */
+#define UFFD_FEATURE_MOVE (1 << 16)
+#endif
 
 _Static_assert(sizeof(struct uffd_msg) == 32, "userfaultfd events are read in whole records");
 
@@ -39,7 +51,12 @@ static const struct {
 	VALUE(UFFDIO_COPY), VALUE(UFFDIO_ZEROPAGE), VALUE(UFFDIO_CONTINUE), VALUE(UFFDIO_POISON),
 	VALUE(UFFD_EVENT_PAGEFAULT), VALUE(UFFD_EVENT_FORK), VALUE(UFFD_EVENT_REMAP), VALUE(UFFD_EVENT_REMOVE),
 	VALUE(UFFD_EVENT_UNMAP), VALUE(UFFD_PAGEFAULT_FLAG_WRITE), VALUE(UFFD_PAGEFAULT_FLAG_MINOR),
-	VALUE(UFFD_FEATURE_EVENT_REMOVE), VALUE(UFFD_FEATURE_EVENT_UNMAP), VALUE(UFFD_FEATURE_POISON),
+	VALUE(UFFD_FEATURE_PAGEFAULT_FLAG_WP), VALUE(UFFD_FEATURE_EVENT_FORK), VALUE(UFFD_FEATURE_EVENT_REMAP),
+	VALUE(UFFD_FEATURE_EVENT_REMOVE), VALUE(UFFD_FEATURE_MISSING_HUGETLBFS), VALUE(UFFD_FEATURE_MISSING_SHMEM),
+	VALUE(UFFD_FEATURE_EVENT_UNMAP), VALUE(UFFD_FEATURE_SIGBUS), VALUE(UFFD_FEATURE_THREAD_ID),
+	VALUE(UFFD_FEATURE_MINOR_HUGETLBFS), VALUE(UFFD_FEATURE_MINOR_SHMEM), VALUE(UFFD_FEATURE_EXACT_ADDRESS),
+	VALUE(UFFD_FEATURE_WP_HUGETLBFS_SHMEM), VALUE(UFFD_FEATURE_WP_UNPOPULATED), VALUE(UFFD_FEATURE_POISON),
+	VALUE(UFFD_FEATURE_WP_ASYNC), VALUE(UFFD_FEATURE_MOVE), VALUE(USERFAULTFD_IOC_NEW),
 	VALUE(UFFDIO_REGISTER_MODE_MISSING), VALUE(UFFDIO_REGISTER_MODE_MINOR),
 	SIZE(uffdio_api), OFFSET(uffdio_api, api), OFFSET(uffdio_api, features), OFFSET(uffdio_api, ioctls),
 	SIZE(uffdio_register), OFFSET(uffdio_register, range.start), OFFSET(uffdio_register, range.len),
@@ -49,7 +66,8 @@ static const struct {
 	OFFSET(uffdio_copy, mode), OFFSET(uffdio_copy, copy),
 	SIZE(uffdio_zeropage), OFFSET(uffdio_zeropage, range.start), OFFSET(uffdio_zeropage, range.len),
 	OFFSET(uffdio_zeropage, mode), OFFSET(uffdio_zeropage, zeropage),
-	SIZE(uffdio_continue), OFFSET(uffdio_continue, mode), OFFSET(uffdio_continue, mapped),
+	SIZE(uffdio_continue), OFFSET(uffdio_continue, range.start), OFFSET(uffdio_continue, range.len),
+	OFFSET(uffdio_continue, mode), OFFSET(uffdio_continue, mapped),
 	SIZE(uffdio_poison), OFFSET(uffdio_poison, range.start), OFFSET(uffdio_poison, range.len),
 	OFFSET(uffdio_poison, mode), OFFSET(uffdio_poison, updated),
 	SIZE(uffd_msg), OFFSET(uffd_msg, event), OFFSET(uffd_msg, arg.pagefault.flags),

@@ -1,5 +1,6 @@
 package ward.kernel;
 
+import java.lang.ref.Reference;
 import jnr.ffi.LibraryLoader;
 import jnr.ffi.annotations.IgnoreError;
 
@@ -132,15 +133,26 @@ public final class NativeKernel implements Kernel {
 
   @Override
   public int takeSignal(long mask, SignalInfo taken, long timeoutNanos) {
-    return (int) stubs.ward_take_signal(mask, taken.structAddress(), timeoutNanos);
+    try {
+      return (int) stubs.ward_take_signal(mask, taken.structAddress(), timeoutNanos);
+    } finally {
+      Reference.reachabilityFence(taken);
+    }
   }
 
   @Override
   public int fold(long address, long lengthBytes, NativeMemory hash, SignalInfo fault) {
     long caught = stubs.ward_catch_bus_errors();
-    return caught < 0
-        ? (int) caught
-        : (int) stubs.ward_fold(address, lengthBytes, hash.address(), fault.structAddress());
+    if (caught < 0) {
+      return (int) caught;
+    }
+    try {
+      return (int) stubs.ward_fold(address, lengthBytes, hash.address(), fault.structAddress());
+    } finally {
+      // A load may wait long for its page; without this the collector frees both meanwhile.
+      Reference.reachabilityFence(hash);
+      Reference.reachabilityFence(fault);
+    }
   }
 
   private static final int ENOENT = 2;

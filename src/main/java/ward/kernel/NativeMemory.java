@@ -42,7 +42,11 @@ public final class NativeMemory {
     return new NativeMemory(view.order(ByteOrder.nativeOrder()), address);
   }
 
-  /** The host-virtual address of the first byte. */
+  /**
+   * The host-virtual address of the first byte. It does not keep the block alive: whoever gives it
+   * to the kernel holds the block in a field, uses it afterwards, or ends the call with {@link
+   * java.lang.ref.Reference#reachabilityFence}. Otherwise the kernel may write to freed memory.
+   */
   public long address() {
     return address;
   }

@@ -1,0 +1,43 @@
+package ward.cli;
+
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.function.Supplier;
+import ward.source.SourceSession;
+import ward.wire.ControlMessage;
+
+/** What a source does for {@code ward control}. */
+final class SourceControl implements ControlServer.Commands {
+
+  private final SourceSession session;
+  private final Supplier<SourceStatus> status;
+
+  SourceControl(SourceSession session, Supplier<SourceStatus> status) {
+    this.session = session;
+    this.status = status;
+  }
+
+  @Override
+  public CompletionStage<ControlMessage> execute(ControlMessage command) {
+    if (command instanceof ControlMessage.StatusQuery) {
+      return now(new ControlMessage.Status(Json.line(status.get())));
+    }
+    if (command instanceof ControlMessage.StreamControl stream) {
+      session.pauseStream(stream.paused());
+      return now(new ControlMessage.Done());
+    }
+    if (command instanceof ControlMessage.ReportPoison report) {
+      return session
+          .reportPoison(report.entries())
+          .thenApply(
+              result ->
+                  new ControlMessage.ReportPoisonResult(
+                      result.poisoned(), result.held(), result.alreadyKnown()));
+    }
+    return ControlServer.unsupported("a source", command);
+  }
+
+  private static CompletionStage<ControlMessage> now(ControlMessage answer) {
+    return CompletableFuture.completedFuture(answer);
+  }
+}

@@ -1,0 +1,64 @@
+package ward.cli;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.OptionalLong;
+import ward.guest.GuestMemory;
+import ward.kernel.Kernel;
+import ward.memory.GuestRegion;
+import ward.memory.Pages;
+import ward.uffd.FillResult;
+import ward.uffd.Userfaultfd;
+
+/**
+ * Makes pages of a source's own mapping unreadable, as the hardware would: for tests of what a
+ * source does when it finds them.
+ *
+ * <p>The markers are in this process's page tables only; the memory file is not touched.
+ */
+final class UnreadablePages {
+
+  private UnreadablePages() {}
+
+  /** Before the first page is read: a marker goes only where nothing is mapped yet. */
+  static void inject(Kernel kernel, GuestMemory memory, List<GuestPhysicalAddress> addresses) {
+    if (addresses.isEmpty()) {
+      return;
+    }
+    try (Userfaultfd userfaultfd = Userfaultfd.open(kernel)) {
+      forEachRegion(memory, userfaultfd::register);
+      for (GuestPhysicalAddress address : addresses) {
+        place(memory, userfaultfd, address.value());
+      }
+      // While registered, reading a hole of the file would wait for a resolver that is not there.
+      forEachRegion(memory, userfaultfd::unregister);
+    } catch (IOException e) {
+      throw new CommandFailure(ExitCode.HOST_REFUSED, "--inject-unreadable: " + e.getMessage());
+    }
+  }
+
+  private interface RangeAction {
+    void apply(long hostAddress, long lengthBytes) throws IOException;
+  }
+
+  private static void forEachRegion(GuestMemory memory, RangeAction action) throws IOException {
+    List<GuestRegion> regions = memory.layout().regions();
+    for (int i = 0; i < regions.size(); i++) {
+      action.apply(memory.hostAddressOfRegion(i), regions.get(i).lengthBytes());
+    }
+  }
+
+  private static void place(GuestMemory memory, Userfaultfd userfaultfd, long address) {
+    OptionalLong page = memory.layout().pageAt(address);
+    if (page.isEmpty()) {
+      throw new CommandFailure(
+          ExitCode.USAGE, "--inject-unreadable 0x%x is not RAM of the guest".formatted(address));
+    }
+    FillResult result = userfaultfd.poison(memory.hostAddressOf(page.getAsLong()), Pages.SIZE_BYTES);
+    if (result.outcome() != FillResult.Outcome.COMPLETED) {
+      throw new CommandFailure(
+          ExitCode.HOST_REFUSED,
+          "--inject-unreadable 0x%x: %s".formatted(address, result.explanation()));
+    }
+  }
+}

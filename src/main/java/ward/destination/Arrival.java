@@ -1,0 +1,142 @@
+package ward.destination;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.concurrent.Executor;
+import java.util.function.Consumer;
+import ward.guest.Guest;
+import ward.guest.GuestMemory;
+import ward.memory.GuestLayout;
+import ward.memory.GuestRegion;
+import ward.memory.PageSet;
+import ward.poison.LedgerJournal;
+import ward.poison.PoisonEntry;
+import ward.uffd.MarkerScan;
+import ward.uffd.Userfaultfd;
+import ward.wire.PageRequest;
+import ward.wire.ProtocolException;
+
+/** Everything that belongs to one guest on its way in, from the moment its shape is known. */
+final class Arrival {
+
+  private final Guest guest;
+  private final LedgerJournal journal;
+  private final PageTable table;
+  private final PageResolver resolver;
+  private final PageFaults faults;
+  private final FaultLoop faultLoop;
+  private final PoisonRecorder recorder;
+  private final Audit audit;
+  private final PageSet poisonedFrames = new PageSet();
+
+  /** Where an arrival turns with what it cannot settle itself. */
+  record Surroundings(
+      Executor disk,
+      Consumer<PageRequest> requests,
+      Runnable flushRequests,
+      Runnable whenAllResolved,
+      Consumer<Throwable> onFailure,
+      DestinationListener listener) {}
+
+  /**
+   * Registers the guest's memory: from here on a touch of a missing page waits.
+   *
+   * @throws IOException if the kernel refuses to
+   */
+  Arrival(
+      Guest guest,
+      LedgerJournal journal,
+      Userfaultfd userfaultfd,
+      MarkerScan scan,
+      Surroundings around)
+      throws IOException {
+    this.guest = guest;
+    this.journal = journal;
+    GuestMemory memory = guest.memory();
+    GuestLayout layout = memory.layout();
+    GivenBack givenBack = new GivenBack();
+    table = new PageTable(layout.pageCount());
+    resolver =
+        new PageResolver(
+            memory, table, userfaultfd, givenBack, around.listener(), around.whenAllResolved());
+    faults =
+        new PageFaults(layout, table, resolver, givenBack, around.listener(), around.requests());
+    recorder =
+        new PoisonRecorder(layout, table, resolver, journal, around.disk(), around.onFailure());
+    audit = new Audit(memory, table, resolver, givenBack, scan);
+    FaultLoop.Reactions reactions =
+        new FaultLoop.Reactions(
+            page -> faults.onFault(page, around.onFailure()),
+            run -> {
+              resolver.giveBackUnresolved(run);
+              around.listener().givenBack(run.pageCount());
+            },
+            around.flushRequests(),
+            around.onFailure());
+    faultLoop = new FaultLoop(userfaultfd, memory, givenBack, reactions, around.listener());
+    resolver.onPendingEvents(faultLoop::drain);
+    register(memory, userfaultfd);
+  }
+
+  private static void register(GuestMemory memory, Userfaultfd userfaultfd) throws IOException {
+    List<GuestRegion> regions = memory.layout().regions();
+    for (int i = 0; i < regions.size(); i++) {
+      userfaultfd.register(memory.hostAddressOfRegion(i), regions.get(i).lengthBytes());
+    }
+  }
+
+  Guest guest() {
+    return guest;
+  }
+
+  GuestLayout layout() {
+    return guest.memory().layout();
+  }
+
+  LedgerJournal journal() {
+    return journal;
+  }
+
+  PageTable table() {
+    return table;
+  }
+
+  PageResolver resolver() {
+    return resolver;
+  }
+
+  PageFaults faults() {
+    return faults;
+  }
+
+  FaultLoop faultLoop() {
+    return faultLoop;
+  }
+
+  PoisonRecorder recorder() {
+    return recorder;
+  }
+
+  Audit audit() {
+    return audit;
+  }
+
+  /** Guest frame numbers that this migration poisoned. Confined to the session's thread. */
+  PageSet poisonedFrames() {
+    return poisonedFrames;
+  }
+
+  /**
+   * @throws ProtocolException if an entry is not RAM throughout
+   */
+  void requireInLayout(List<PoisonEntry> entries) {
+    for (PoisonEntry entry : entries) {
+      long pages = 1L << (entry.pageShift() - PoisonEntry.MIN_PAGE_SHIFT);
+      if (layout().runAt(entry.guestPhysicalAddress(), pages).isEmpty()) {
+        throw new ProtocolException(
+            "poison at guest-physical address 0x%x, %d pages, is outside the guest's memory"
+                .formatted(entry.guestPhysicalAddress(), pages));
+      }
+    }
+  }
+}

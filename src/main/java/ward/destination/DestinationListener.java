@@ -1,0 +1,46 @@
+package ward.destination;
+
+import ward.memory.PageSet;
+
+/**
+ * Hears what happens on the incoming side. Called from several threads, on the fault path too: it
+ * must not block.
+ */
+public interface DestinationListener {
+
+  /** The phase changed; the reason is for people. */
+  default void onPhase(DestinationPhase previous, DestinationPhase next, String reason) {}
+
+  /** The guest touched pages that are missing: how many events were read at once. */
+  default void faultsRead(int events) {}
+
+  /**
+   * A demand fault was answered.
+   *
+   * @param nanos from reading its event to the end of the ioctl that resolved it
+   */
+  default void faultResolved(long nanos) {}
+
+  /** Pages were placed that nobody had asked for yet. */
+  default void streamed(long pages) {}
+
+  /** Content came for pages that were resolved already; it was dropped. */
+  default void duplicate(long pages) {}
+
+  /** A page was there although Ward did not put it there. */
+  default void alreadyResolved(long guestPhysicalAddress) {}
+
+  /** The source cannot tell what is in a page, and it is not poison; it will be asked again. */
+  default void sourceFailed(long guestPhysicalAddress, String reason) {}
+
+  /**
+   * Poison became known after the guest was resumed.
+   *
+   * @param poisoned guest frame numbers that are lost now
+   * @param held guest frame numbers that had been copied before the loss, and stay as they are
+   */
+  default void latePoison(PageSet poisoned, PageSet held) {}
+
+  /** The guest gave pages back. */
+  default void givenBack(long pages) {}
+}

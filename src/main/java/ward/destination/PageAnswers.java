@@ -1,0 +1,142 @@
+package ward.destination;
+
+import io.netty.buffer.ByteBuf;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.function.BiConsumer;
+import ward.memory.PageRun;
+import ward.memory.PageSet;
+import ward.poison.PoisonEntry;
+import ward.wire.PageAnswer;
+import ward.wire.ProtocolException;
+
+/** What the source says about pages, on demand and in the background, turned into page changes. */
+final class PageAnswers {
+
+  private static final long NOT_YET_MILLIS = 5;
+  private static final long FAILED_MILLIS = 500;
+
+  /** Asks again for a page after a pause. */
+  interface Retry {
+    void later(long requestId, long delayMillis);
+  }
+
+  private final Arrival arrival;
+  private final DestinationListener listener;
+  private final Retry retry;
+  private final BiConsumer<PageSet, PageSet> onPoison;
+
+  /**
+   * @param onPoison given the guest frame numbers that are poisoned and that were held
+   */
+  PageAnswers(
+      Arrival arrival,
+      DestinationListener listener,
+      Retry retry,
+      BiConsumer<PageSet, PageSet> onPoison) {
+    this.arrival = arrival;
+    this.listener = listener;
+    this.retry = retry;
+    this.onPoison = onPoison;
+  }
+
+  /**
+   * An answer to a request.
+   *
+   * @throws ProtocolException if nobody asked, or the answer contradicts the layout
+   */
+  void onDemand(PageAnswer answer) throws ResolveException {
+    long page = arrival.faults().expected(answer);
+    if (answer instanceof PageAnswer.Poisoned poisoned) {
+      poisoned(poisoned, () -> arrival.faults().answered(answer.requestId()));
+    } else if (answer instanceof PageAnswer.NotYet) {
+      retry.later(answer.requestId(), NOT_YET_MILLIS);
+    } else if (answer instanceof PageAnswer.Failed failed) {
+      listener.sourceFailed(answer.guestPhysicalAddress(), failed.reason());
+      retry.later(answer.requestId(), FAILED_MILLIS);
+    } else if (answer instanceof PageAnswer.OutOfRange) {
+      throw new ProtocolException(
+          "the source calls guest-physical address 0x%x out of range, which its own layout contains"
+              .formatted(answer.guestPhysicalAddress()));
+    } else {
+      content(answer, new PageRun(page, 1));
+      arrival.faults().answered(answer.requestId());
+    }
+  }
+
+  /**
+   * Pages that the source sends by itself.
+   *
+   * @throws ProtocolException if they are outside the layout, or claim to answer a request
+   */
+  void inBackground(PageAnswer answer) throws ResolveException {
+    if (answer.requestId() != 0) {
+      throw new ProtocolException(
+          "an answer nobody asked for: request %d on a stream connection"
+              .formatted(answer.requestId()));
+    }
+    PageRun run = requireInLayout(answer);
+    if (answer instanceof PageAnswer.Poisoned poisoned) {
+      poisoned(poisoned, () -> {});
+    } else if (answer instanceof PageAnswer.Data || answer instanceof PageAnswer.Zero) {
+      listener.streamed(content(answer, run));
+    } else {
+      throw new ProtocolException(
+          "%s on a stream connection, which carries pages and poison only"
+              .formatted(answer.getClass().getSimpleName()));
+    }
+  }
+
+  private PageRun requireInLayout(PageAnswer answer) {
+    OptionalLong first = arrival.layout().runAt(answer.guestPhysicalAddress(), answer.pageCount());
+    if (first.isEmpty()) {
+      throw new ProtocolException(
+          "%d pages at guest-physical address 0x%x are outside the guest's memory"
+              .formatted(answer.pageCount(), answer.guestPhysicalAddress()));
+    }
+    return new PageRun(first.getAsLong(), answer.pageCount());
+  }
+
+  private long content(PageAnswer answer, PageRun run) throws ResolveException {
+    long placed;
+    if (answer instanceof PageAnswer.Data data) {
+      ByteBuf body = data.body();
+      placed = arrival.resolver().data(run, body.memoryAddress() + body.readerIndex());
+    } else {
+      placed = arrival.resolver().zero(run);
+    }
+    if (placed < run.pageCount()) {
+      listener.duplicate(run.pageCount() - placed);
+    }
+    return placed;
+  }
+
+  private void poisoned(PageAnswer.Poisoned answer, Runnable whenDone) {
+    List<PoisonEntry> entries = answer.entries();
+    arrival.requireInLayout(entries);
+    requireCovers(answer);
+    arrival
+        .recorder()
+        .accept(
+            entries,
+            (poisoned, held) -> {
+              whenDone.run();
+              onPoison.accept(poisoned, held);
+            });
+  }
+
+  /** An answer that names poison elsewhere would leave its own page waiting for ever. */
+  private static void requireCovers(PageAnswer.Poisoned answer) {
+    long address = answer.guestPhysicalAddress();
+    boolean covered =
+        answer.entries().stream()
+            .anyMatch(
+                entry ->
+                    address >= entry.guestPhysicalAddress()
+                        && address < entry.guestPhysicalAddress() + (1L << entry.pageShift()));
+    if (!covered) {
+      throw new ProtocolException(
+          "POISONED for guest-physical address 0x%x names no entry there".formatted(address));
+    }
+  }
+}

@@ -1,0 +1,231 @@
+package ward.destination;
+
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.LongConsumer;
+import ward.guest.GuestMemory;
+import ward.memory.PageRun;
+import ward.memory.Pages;
+import ward.uffd.FillResult;
+import ward.uffd.PageFiller;
+
+/**
+ * Puts content or poison in place: claims pages in the {@link PageTable}, then issues the ioctls
+ * for those it won, and only those. May be called from any thread.
+ */
+final class PageResolver {
+
+  /** One kind of ioctl over a run that is claimed and lies in one region. */
+  private interface Operation {
+    FillResult apply(long page, long pageCount);
+  }
+
+  private static final long OUT_OF_MEMORY_PAUSE_NANOS = 10_000_000;
+  private static final long EVENT_PAUSE_NANOS = 20_000;
+
+  private final GuestMemory memory;
+  private final PageTable table;
+  private final PageFiller filler;
+  private final GivenBack givenBack;
+  private final PageCounts counts;
+  private final DestinationListener listener;
+  private final AtomicLong unresolved;
+  private final Runnable whenAllResolved;
+  private Runnable pendingEvents = () -> LockSupport.parkNanos(EVENT_PAUSE_NANOS);
+
+  /**
+   * @param whenAllResolved called once, on the thread that resolves the last page
+   */
+  PageResolver(
+      GuestMemory memory,
+      PageTable table,
+      PageFiller filler,
+      GivenBack givenBack,
+      DestinationListener listener,
+      Runnable whenAllResolved) {
+    this.memory = memory;
+    this.table = table;
+    this.filler = filler;
+    this.givenBack = givenBack;
+    this.counts = new PageCounts();
+    this.listener = listener;
+    this.whenAllResolved = whenAllResolved;
+    this.unresolved = new AtomicLong(table.pageCount());
+  }
+
+  /**
+   * What to do when the kernel answers EAGAIN because an event is unread: whoever reads events does
+   * so, or nothing would ever change.
+   */
+  void onPendingEvents(Runnable readEvents) {
+    this.pendingEvents = readEvents;
+  }
+
+  PageCounts counts() {
+    return counts;
+  }
+
+  /** Pages that are neither in place nor poisoned. */
+  long unresolved() {
+    return unresolved.get();
+  }
+
+  /**
+   * Places bytes in those pages of the run that have no writer yet.
+   *
+   * @param sourceAddress of the run's bytes; any memory but the guest's
+   * @return pages that were placed by this call
+   */
+  long data(PageRun run, long sourceAddress) throws ResolveException {
+    Operation copy =
+        (page, count) ->
+            filler.copy(
+                memory.hostAddressOf(page),
+                sourceAddress + Pages.bytes(page - run.firstPage()),
+                Pages.bytes(count));
+    return content(run, "UFFDIO_COPY", copy, counts::addData);
+  }
+
+  /** Places zeros in those pages of the run that have no writer yet; answers how many. */
+  long zero(PageRun run) throws ResolveException {
+    return content(run, "UFFDIO_ZEROPAGE", this::zeroPages, counts::addZero);
+  }
+
+  private FillResult zeroPages(long page, long count) {
+    return filler.zero(memory.hostAddressOf(page), Pages.bytes(count));
+  }
+
+  private long content(PageRun run, String name, Operation operation, LongConsumer count)
+      throws ResolveException {
+    long placed = 0;
+    long page = run.firstPage();
+    while (page < run.endPage()) {
+      long end = page;
+      while (end < run.endPage() && table.claim(end)) {
+        end++;
+      }
+      if (end > page) {
+        long kept = place(page, end - page, name, operation);
+        count.accept(kept);
+        counts.addGivenBack(end - page - kept);
+        placed += end - page;
+        settled(end - page);
+      }
+      page = end + 1; // the page at `end` has another writer, or is past the run
+    }
+    return placed;
+  }
+
+  /** Answers how many of the claimed pages got the content: the rest were given back meanwhile. */
+  private long place(long first, long pageCount, String name, Operation operation)
+      throws ResolveException {
+    long done = 0;
+    long skipped = 0;
+    while (done < pageCount) {
+      long page = first + done;
+      long gone = givenBack.leadingGivenBack(page, pageCount - done);
+      if (gone > 0) {
+        skipped += gone;
+        done += gone;
+      } else {
+        done += step(page, pageCount - done, name, operation);
+      }
+    }
+    return pageCount - skipped;
+  }
+
+  private long step(long page, long pageCount, String name, Operation operation)
+      throws ResolveException {
+    FillResult result;
+    long asked;
+    givenBack.placing().lock();
+    try {
+      asked = givenBack.leadingKept(page, pageCount);
+      if (asked == 0) {
+        return 0;
+      }
+      result = operation.apply(page, asked);
+    } finally {
+      givenBack.placing().unlock();
+    }
+    return progress(page, asked, name, result);
+  }
+
+  /** Pages dealt with, by what the kernel answered; 0 means the same again. */
+  private long progress(long page, long asked, String name, FillResult result)
+      throws ResolveException {
+    switch (result.outcome()) {
+      case COMPLETED:
+        return asked;
+      case INTERRUPTED:
+        return interrupted(result.doneBytes() >>> Pages.SHIFT);
+      case ALREADY_RESOLVED:
+        return alreadyResolved(page);
+      case OUT_OF_MEMORY:
+        LockSupport.parkNanos(OUT_OF_MEMORY_PAUSE_NANOS);
+        return 0;
+      default:
+        throw new ResolveException(name, memory.layout().addressOf(page), result);
+    }
+  }
+
+  private long interrupted(long donePages) {
+    if (donePages == 0) {
+      pendingEvents.run();
+    }
+    return donePages;
+  }
+
+  /** Another program resolved the page before us; whoever waits for it must not wait for ever. */
+  private long alreadyResolved(long page) {
+    wake(page);
+    listener.alreadyResolved(memory.layout().addressOf(page));
+    return 1;
+  }
+
+  /** Places markers on pages that the caller moved to POISONED, with their entries on disk. */
+  void poison(PageRun claimed) throws ResolveException {
+    markers(claimed);
+    counts.addPoisoned(claimed.pageCount());
+    settled(claimed.pageCount());
+  }
+
+  /** Places markers again, where the guest gave poisoned pages back. */
+  void markers(PageRun run) throws ResolveException {
+    long done = 0;
+    while (done < run.pageCount()) {
+      long page = run.firstPage() + done;
+      long count = Math.min(run.pageCount() - done, memory.layout().pagesLeftInRegion(page));
+      FillResult result = filler.poison(memory.hostAddressOf(page), Pages.bytes(count));
+      done += progress(page, count, "UFFDIO_POISON", result);
+    }
+  }
+
+  /** The next touch of a page that the guest gave back reads zeros, as from a fresh page. */
+  void freshZero(long page) throws ResolveException {
+    while (progress(page, 1, "UFFDIO_ZEROPAGE", zeroPages(page, 1)) == 0) {
+      Thread.onSpinWait();
+    }
+  }
+
+  /** Lets threads that wait for a page look again. */
+  void wake(long page) {
+    filler.wake(memory.hostAddressOf(page), Pages.SIZE_BYTES);
+  }
+
+  /** Takes pages that the guest gave back before they came; the source's bytes are not wanted. */
+  void giveBackUnresolved(PageRun run) {
+    for (long page = run.firstPage(); page < run.endPage(); page++) {
+      if (table.claim(page)) {
+        counts.addGivenBack(1);
+        settled(1);
+      }
+    }
+  }
+
+  private void settled(long pages) {
+    if (unresolved.addAndGet(-pages) == 0) {
+      whenAllResolved.run();
+    }
+  }
+}

@@ -1,0 +1,68 @@
+package ward.destination;
+
+import ward.memory.PageStates;
+
+/**
+ * What is known of every page of the arriving guest, and who may write it.
+ *
+ * <pre>
+ * MISSING --request--> REQUESTED --claim--> PRESENT
+ *    |                     |
+ *    |------- claim -------+
+ *    +------- poison ------+-------------> POISONED   (absorbing)
+ * </pre>
+ *
+ * <p>A change of state is one compare-and-set, made <em>before</em> the ioctl it stands for:
+ * whoever wins it is the page's only writer. The kernel does not help here. Measured on Linux 6.18,
+ * {@code UFFDIO_COPY} over a poison marker returns 0 and heals the page: the guest would read stale
+ * bytes where the hardware lost its data.
+ */
+public final class PageTable {
+
+  /** The order is the encoding in {@link PageStates}. */
+  public enum State {
+    /** Nobody asked, nothing came. */
+    MISSING,
+    /** The guest waits for it; the source was asked. */
+    REQUESTED,
+    /** Content is in place, or its one writer is putting it there. */
+    PRESENT,
+    /** Lost. Nothing ever leaves this state. */
+    POISONED
+  }
+
+  private static final State[] STATES = State.values();
+
+  private final PageStates states;
+
+  public PageTable(long pageCount) {
+    this.states = new PageStates(pageCount);
+  }
+
+  public long pageCount() {
+    return states.pageCount();
+  }
+
+  public State get(long page) {
+    return STATES[states.get(page)];
+  }
+
+  /** Notes that the source is asked for a page; false if that was done, or the page is resolved. */
+  boolean request(long page) {
+    return move(page, State.MISSING, State.REQUESTED);
+  }
+
+  /** Makes the caller the one that places a page's content; false if the page has its writer. */
+  boolean claim(long page) {
+    return move(page, State.MISSING, State.PRESENT) || move(page, State.REQUESTED, State.PRESENT);
+  }
+
+  /** Makes the caller the one that poisons a page; false if the page has its writer. */
+  boolean poison(long page) {
+    return move(page, State.MISSING, State.POISONED) || move(page, State.REQUESTED, State.POISONED);
+  }
+
+  private boolean move(long page, State from, State to) {
+    return states.compareAndSet(page, from.ordinal(), to.ordinal());
+  }
+}

@@ -1,0 +1,131 @@
+package ward.destination;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Executor;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import ward.memory.GuestLayout;
+import ward.memory.PageRun;
+import ward.memory.PageSet;
+import ward.memory.Pages;
+import ward.poison.LedgerJournal;
+import ward.poison.PoisonEntry;
+
+/**
+ * Takes poison that the source reports: claims the pages, writes the ledger, and only then puts the
+ * markers in place.
+ *
+ * <p>A page that holds its content already was copied before the loss. It stays as it is, and the
+ * source is told.
+ */
+final class PoisonRecorder {
+
+  private final GuestLayout layout;
+  private final PageTable table;
+  private final PageResolver resolver;
+  private final LedgerJournal journal;
+  private final Executor disk;
+  private final Consumer<Throwable> onFailure;
+
+  /**
+   * @param disk one thread, which may wait for fsync
+   */
+  PoisonRecorder(
+      GuestLayout layout,
+      PageTable table,
+      PageResolver resolver,
+      LedgerJournal journal,
+      Executor disk,
+      Consumer<Throwable> onFailure) {
+    this.layout = layout;
+    this.table = table;
+    this.resolver = resolver;
+    this.journal = journal;
+    this.disk = disk;
+    this.onFailure = onFailure;
+  }
+
+  /**
+   * Claims and records; runs on the caller's thread only as far as the page table.
+   *
+   * @param outcome given the guest frame numbers that are poisoned now and those that had their
+   *     content, once both are true
+   */
+  void accept(List<PoisonEntry> entries, BiConsumer<PageSet, PageSet> outcome) {
+    Claim claim = claim(entries);
+    disk.execute(
+        () -> {
+          try {
+            journal.append(claim.entries());
+            placeMarkers(claim.claimedPages());
+            outcome.accept(claim.poisonedFrames(), claim.heldFrames());
+          } catch (Exception e) {
+            onFailure.accept(e);
+          }
+        });
+  }
+
+  private void placeMarkers(PageSet pages) throws ResolveException {
+    List<PageRun> runs = new ArrayList<>();
+    pages.forEachRun(runs::add);
+    for (PageRun run : runs) {
+      resolver.poison(run);
+    }
+  }
+
+  /**
+   * @param entries to be recorded
+   * @param claimedPages page indexes that this claim poisons
+   * @param poisonedFrames of the entries: now and before
+   * @param heldFrames of the entries: content was there first
+   */
+  private record Claim(
+      List<PoisonEntry> entries,
+      PageSet claimedPages,
+      PageSet poisonedFrames,
+      PageSet heldFrames) {}
+
+  private Claim claim(List<PoisonEntry> entries) {
+    Claim claim = new Claim(new ArrayList<>(), new PageSet(), new PageSet(), new PageSet());
+    for (PoisonEntry entry : entries) {
+      long heldBefore = claim.heldFrames().size();
+      List<PoisonEntry> pages = new ArrayList<>();
+      for (PoisonEntry page : perPage(entry)) {
+        if (claimPage(page, claim)) {
+          pages.add(page);
+        }
+      }
+      boolean whole = claim.heldFrames().size() == heldBefore && !pages.isEmpty();
+      claim.entries().addAll(whole ? List.of(entry) : pages);
+    }
+    return claim;
+  }
+
+  /** Whether the page is poisoned by this claim. */
+  private boolean claimPage(PoisonEntry page, Claim claim) {
+    long frame = page.guestPhysicalAddress() >>> Pages.SHIFT;
+    long index =
+        layout
+            .pageAt(page.guestPhysicalAddress())
+            .orElseThrow(() -> new IllegalArgumentException("not RAM: " + page));
+    boolean claimed = table.poison(index);
+    if (claimed) {
+      claim.claimedPages().add(index);
+    }
+    boolean poisoned = claimed || table.get(index) == PageTable.State.POISONED;
+    (poisoned ? claim.poisonedFrames() : claim.heldFrames()).add(frame);
+    return claimed;
+  }
+
+  /** An extent of more than a page, page by page: part of it may have been copied in time. */
+  private static List<PoisonEntry> perPage(PoisonEntry entry) {
+    List<PoisonEntry> pages = new ArrayList<>();
+    long end = entry.guestPhysicalAddress() + (1L << entry.pageShift());
+    for (long address = entry.guestPhysicalAddress(); address < end; address += Pages.SIZE_BYTES) {
+      pages.add(
+          new PoisonEntry(address, PoisonEntry.MIN_PAGE_SHIFT, entry.severity(), entry.origin()));
+    }
+    return pages;
+  }
+}

@@ -1,0 +1,7 @@
+/**
+ * The incoming side of a migration: phases, the page table, the fault loop, resolving.
+ *
+ * <p>Knows guest memory only by address: no class here loads from or stores to it. Start with
+ * {@link ward.destination.DestinationSession}, then {@link ward.destination.PageTable}.
+ */
+package ward.destination;

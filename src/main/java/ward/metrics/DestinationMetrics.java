@@ -1,0 +1,116 @@
+package ward.metrics;
+
+import java.util.concurrent.atomic.LongAdder;
+import org.HdrHistogram.ConcurrentHistogram;
+import org.HdrHistogram.Histogram;
+import ward.destination.DestinationListener;
+import ward.destination.DestinationPhase;
+import ward.memory.PageSet;
+
+/** Numbers of an incoming migration. */
+public final class DestinationMetrics implements DestinationListener {
+
+  private static final long LONGEST_FAULT_NANOS = 3_600_000_000_000L;
+  private static final int SIGNIFICANT_DIGITS = 3;
+
+  private final Histogram faultNanos =
+      new ConcurrentHistogram(LONGEST_FAULT_NANOS, SIGNIFICANT_DIGITS);
+  private final LongAdder streamedPages = new LongAdder();
+  private final LongAdder duplicatePages = new LongAdder();
+  private final LongAdder alreadyResolvedPages = new LongAdder();
+  private final LongAdder givenBackPages = new LongAdder();
+  private final LongAdder latePoisonedPages = new LongAdder();
+  private final LongAdder heldPages = new LongAdder();
+  private volatile long streamStartNanos;
+  private volatile long streamEndNanos;
+
+  /**
+   * Demand faults, from reading the event to the end of the ioctl that resolved it.
+   *
+   * @param count faults that were answered; the rest is microseconds
+   */
+  public record Faults(long count, double p50Micros, double p99Micros, double maxMicros) {}
+
+  @Override
+  public void onPhase(DestinationPhase previous, DestinationPhase next, String reason) {
+    if (next == DestinationPhase.RUNNING) {
+      streamStartNanos = System.nanoTime();
+    }
+  }
+
+  @Override
+  public void faultResolved(long nanos) {
+    faultNanos.recordValue(Math.min(nanos, LONGEST_FAULT_NANOS));
+  }
+
+  @Override
+  public void streamed(long pages) {
+    if (streamedPages.sum() == 0) {
+      streamStartNanos = System.nanoTime();
+    }
+    streamedPages.add(pages);
+    streamEndNanos = System.nanoTime();
+  }
+
+  @Override
+  public void duplicate(long pages) {
+    duplicatePages.add(pages);
+  }
+
+  @Override
+  public void alreadyResolved(long guestPhysicalAddress) {
+    alreadyResolvedPages.increment();
+  }
+
+  @Override
+  public void latePoison(PageSet poisoned, PageSet held) {
+    latePoisonedPages.add(poisoned.size());
+    heldPages.add(held.size());
+  }
+
+  @Override
+  public void givenBack(long pages) {
+    givenBackPages.add(pages);
+  }
+
+  /** The demand faults so far. */
+  public Faults faults() {
+    Histogram copy = faultNanos.copy();
+    return new Faults(
+        copy.getTotalCount(),
+        copy.getValueAtPercentile(50) / 1e3,
+        copy.getValueAtPercentile(99) / 1e3,
+        copy.getMaxValue() / 1e3);
+  }
+
+  /** Pages that came in the background. */
+  public long streamedPages() {
+    return streamedPages.sum();
+  }
+
+  /** Pages that came twice, by the stream and on demand; the second was dropped. */
+  public long duplicatePages() {
+    return duplicatePages.sum();
+  }
+
+  /** Pages that were there although Ward did not put them there. */
+  public long alreadyResolvedPages() {
+    return alreadyResolvedPages.sum();
+  }
+
+  /** Pages whose loss came after they had been copied. */
+  public long heldPages() {
+    return heldPages.sum();
+  }
+
+  /** Pages poisoned after the guest was resumed. */
+  public long latePoisonedPages() {
+    return latePoisonedPages.sum();
+  }
+
+  /** MiB of guest memory a second, zero pages included, from the first page to the last. */
+  public double streamMebibytesPerSecond() {
+    long nanos = streamEndNanos - streamStartNanos;
+    return nanos <= 0 ? 0 : streamedPages.sum() / 256.0 / (nanos / 1e9);
+  }
+}

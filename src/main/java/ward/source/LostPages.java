@@ -1,0 +1,152 @@
+package ward.source;
+
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Executor;
+import java.util.function.Consumer;
+import java.util.function.LongConsumer;
+import ward.memory.GuestLayout;
+import ward.memory.PageSet;
+import ward.memory.Pages;
+import ward.poison.LedgerException;
+import ward.poison.LedgerJournal;
+import ward.poison.Origin;
+import ward.poison.PoisonEntry;
+import ward.poison.Severity;
+
+/**
+ * What this host knows to be lost, and what of it the destination has not confirmed yet.
+ *
+ * <p>Confined to the session's thread, which waits for the disk: an entry is in the journal before
+ * anyone is told.
+ */
+final class LostPages {
+
+  private final GuestLayout layout;
+  private final ServedPages served;
+  private final LedgerJournal journal;
+  private final String host;
+  private final Clock clock;
+  private final Executor disk;
+  private final SourceListener listener;
+  private final PageSet unconfirmed = new PageSet();
+  private final PageSet held = new PageSet();
+
+  LostPages(
+      GuestLayout layout,
+      ServedPages served,
+      LedgerJournal journal,
+      SourceSettings settings,
+      Clock clock,
+      Executor disk,
+      SourceListener listener) {
+    this.layout = layout;
+    this.served = served;
+    this.journal = journal;
+    this.host = settings.host();
+    this.clock = clock;
+    this.disk = disk;
+    this.listener = listener;
+  }
+
+  /** Takes over what the ledger knew before the migration. */
+  void startFromLedger() {
+    journal.ledger().frames().forEach(frame -> served.lose(pageOf(frame)));
+  }
+
+  private long pageOf(long frame) {
+    return layout.pageAt(frame << Pages.SHIFT).orElseThrow();
+  }
+
+  /** An entry for a page that could not be read here just now. */
+  PoisonEntry unreadable(long page) {
+    Origin origin = new Origin(host, clock.instant(), Origin.Discovery.UNREADABLE);
+    return new PoisonEntry(
+        layout.addressOf(page), PoisonEntry.MIN_PAGE_SHIFT, Severity.ACTION_REQUIRED, origin);
+  }
+
+  /**
+   * Records a loss found on an event loop, then lets it be answered.
+   *
+   * @param answer called on the session's thread, when the entry is on disk
+   */
+  void found(long page, Consumer<List<PoisonEntry>> answer, Consumer<Throwable> onFailure) {
+    disk.execute(
+        () -> {
+          try {
+            record(List.of(unreadable(page)));
+            answer.accept(entriesAt(page));
+          } catch (LedgerException | RuntimeException e) {
+            onFailure.accept(e);
+          }
+        });
+  }
+
+  /** On the session's thread: the journal first, then the page states. */
+  void record(List<PoisonEntry> entries) throws LedgerException {
+    for (PoisonEntry news : journal.append(entries)) {
+      listener.poisonLearnt(news);
+    }
+    for (PoisonEntry entry : entries) {
+      forEachFrame(entry, this::lose);
+    }
+  }
+
+  private void lose(long frame) {
+    if (served.lose(pageOf(frame))) {
+      unconfirmed.add(frame);
+    }
+  }
+
+  /** The guest frame numbers of an extent. */
+  static void forEachFrame(PoisonEntry entry, LongConsumer action) {
+    long first = entry.guestPhysicalAddress() >>> Pages.SHIFT;
+    long count = 1L << (entry.pageShift() - PoisonEntry.MIN_PAGE_SHIFT);
+    for (long frame = first; frame < first + count; frame++) {
+      action.accept(frame);
+    }
+  }
+
+  /** The ledger's entries that cover a page, with their origins. */
+  List<PoisonEntry> entriesAt(long page) {
+    long address = layout.addressOf(page);
+    List<PoisonEntry> covering = new ArrayList<>();
+    for (PoisonEntry entry : journal.ledger().entries()) {
+      long end = entry.guestPhysicalAddress() + (1L << entry.pageShift());
+      if (address >= entry.guestPhysicalAddress() && address < end) {
+        covering.add(entry);
+      }
+    }
+    return covering;
+  }
+
+  /**
+   * The destination's word on poison that it learnt after the map. A page that it held, it had
+   * copied before the loss: the guest's page is intact there, and only there.
+   */
+  void confirmed(PageSet poisonedFrames, PageSet heldFrames) {
+    held.addAll(heldFrames);
+    unconfirmed.removeAll(poisonedFrames);
+    unconfirmed.removeAll(heldFrames);
+  }
+
+  /** Guest frame numbers that are lost for the guest, wherever it goes from here. */
+  PageSet lostForTheGuest() {
+    PageSet frames = journal.ledger().frames();
+    frames.removeAll(held);
+    return frames;
+  }
+
+  /** The destination has the guest: what it held is not lost any more, for good. */
+  void settle() throws LedgerException {
+    if (!held.isEmpty()) {
+      journal.appendHeld(held);
+    }
+  }
+
+  /** Whether the destination has answered for all of it. */
+  boolean isConfirmed() {
+    return unconfirmed.isEmpty();
+  }
+}

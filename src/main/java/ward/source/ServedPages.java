@@ -1,0 +1,57 @@
+package ward.source;
+
+import ward.memory.PageStates;
+
+/**
+ * What the source has done with every page.
+ *
+ * <pre>
+ * UNSENT --claim--> SENT --lose--> LOST
+ *    |                              ^
+ *    +------------- lose -----------+
+ * </pre>
+ *
+ * <p>A page that is LOST is never read again. A page that was SENT before it was lost may be at the
+ * destination already; the destination decides which came first.
+ */
+final class ServedPages {
+
+  private enum State {
+    UNSENT,
+    SENT,
+    LOST
+  }
+
+  private final PageStates states;
+
+  ServedPages(long pageCount) {
+    this.states = new PageStates(pageCount);
+  }
+
+  boolean isLost(long page) {
+    return states.get(page) == State.LOST.ordinal();
+  }
+
+  boolean isUnsent(long page) {
+    return states.get(page) == State.UNSENT.ordinal();
+  }
+
+  /** Makes the caller the one that sends a page in the background. */
+  boolean claim(long page) {
+    return move(page, State.UNSENT, State.SENT);
+  }
+
+  /** Gives a claim back: the page could not be read just now. */
+  void unclaim(long page) {
+    move(page, State.SENT, State.UNSENT);
+  }
+
+  /** Notes a loss; false if it was known. */
+  boolean lose(long page) {
+    return move(page, State.UNSENT, State.LOST) || move(page, State.SENT, State.LOST);
+  }
+
+  private boolean move(long page, State from, State to) {
+    return states.compareAndSet(page, from.ordinal(), to.ordinal());
+  }
+}

@@ -1,0 +1,22 @@
+package ward.source;
+
+import ward.poison.PoisonEntry;
+
+/** Hears what happens on the outgoing side. Called from several threads: it must not block. */
+public interface SourceListener {
+
+  /** The phase changed; the reason is for people. */
+  default void onPhase(SourcePhase previous, SourcePhase next, String reason) {}
+
+  /** A demand fault was answered. */
+  default void answered(long pages) {}
+
+  /** Pages went out in the background. */
+  default void streamed(long dataPages, long zeroPages) {}
+
+  /** Poison became known while the guest was being served. */
+  default void poisonLearnt(PoisonEntry entry) {}
+
+  /** A page cannot be read, and it is not poison. */
+  default void unreadable(long guestPhysicalAddress, String reason) {}
+}

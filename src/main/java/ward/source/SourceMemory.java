@@ -1,0 +1,86 @@
+package ward.source;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import ward.guest.GuestMemory;
+import ward.kernel.Fd;
+import ward.kernel.Kernel;
+import ward.kernel.Linux;
+import ward.memory.GuestLayout;
+import ward.memory.GuestRegion;
+
+/** A paused guest's memory file, mapped read-only region by region. */
+public final class SourceMemory implements AutoCloseable {
+
+  private final Kernel kernel;
+  private final Fd file;
+  private final GuestMemory memory;
+
+  private SourceMemory(Kernel kernel, Fd file, GuestMemory memory) {
+    this.kernel = kernel;
+    this.file = file;
+    this.memory = memory;
+  }
+
+  /**
+   * Maps what the layout says.
+   *
+   * @param path a file, a memfd by {@code /proc/PID/fd/N}, or anything else that mmap(2) takes
+   * @param writable opens the file for writing too, although it is mapped read-only: the kernel
+   *     demands that of whoever places poison markers in a shared mapping
+   * @throws IOException if the file cannot be mapped, or is shorter than the layout; both lengths
+   *     are in the message
+   */
+  public static SourceMemory map(Kernel kernel, Path path, GuestLayout layout) throws IOException {
+    requireLength(path, layout);
+    Fd file = kernel.open(path.toString(), writable ? Linux.O_RDWR : Linux.O_RDONLY);
+    long[] addresses = new long[layout.regions().size()];
+    try {
+      for (int i = 0; i < addresses.length; i++) {
+        GuestRegion region = layout.regions().get(i);
+        addresses[i] =
+            kernel.mapShared(file, region.fileOffset(), region.lengthBytes(), Linux.PROT_READ);
+      }
+    } catch (IOException e) {
+      unmap(kernel, layout, addresses);
+      file.close();
+      throw e;
+    }
+    return new SourceMemory(kernel, file, new GuestMemory(layout, addresses));
+  }
+
+  /** A page past the end of the file could be neither read nor called lost. */
+  private static void requireLength(Path path, GuestLayout layout) throws IOException {
+    long bytes = Files.size(path);
+    if (bytes < layout.fileBytes()) {
+      throw new IOException(
+          "%s has %d bytes, but the layout of guest %s needs %d: this is another guest's memory, or a copy that was cut short"
+              .formatted(path, bytes, layout.guest(), layout.fileBytes()));
+    }
+  }
+
+  private static void unmap(Kernel kernel, GuestLayout layout, long[] addresses) {
+    for (int i = 0; i < addresses.length; i++) {
+      if (addresses[i] != 0) {
+        kernel.unmap(addresses[i], layout.regions().get(i).lengthBytes());
+      }
+    }
+  }
+
+  /** Where the regions are mapped. */
+  public GuestMemory memory() {
+    return memory;
+  }
+
+  @Override
+  public void close() {
+    GuestLayout layout = memory.layout();
+    long[] addresses = new long[layout.regions().size()];
+    for (int i = 0; i < addresses.length; i++) {
+      addresses[i] = memory.hostAddressOfRegion(i);
+    }
+    unmap(kernel, layout, addresses);
+    file.close();
+  }
+}

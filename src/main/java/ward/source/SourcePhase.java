@@ -1,0 +1,47 @@
+package ward.source;
+
+import java.util.EnumSet;
+import java.util.Set;
+
+/**
+ * Where a source is in a migration.
+ *
+ * <pre>
+ * LISTENING --> SENDING_MAP --> MAP_APPLIED --> SERVING --> HANDED_OVER
+ *                    |               |             |
+ *                    +-------+-------+             v
+ *                            v                UNFINISHED
+ *                         ABORTED
+ * </pre>
+ */
+public enum SourcePhase {
+  /** Nobody has come. The guest is here, paused. */
+  LISTENING,
+  /** A destination is here; it is being told what the guest looks like and what is lost. */
+  SENDING_MAP,
+  /** The destination has the whole poison map in place. The guest is still here. */
+  MAP_APPLIED,
+  /** The guest runs at the destination, and its pages are here until they are there. */
+  SERVING,
+  /** The destination has everything, and proved it. Nothing here is needed any more. */
+  HANDED_OVER,
+  /** Given up before the guest ran at the destination: it is whole, and here. */
+  ABORTED,
+  /** The destination left, or did not agree, after it ran the guest: this copy is kept. */
+  UNFINISHED;
+
+  Set<SourcePhase> next() {
+    return switch (this) {
+      case LISTENING -> EnumSet.of(SENDING_MAP, ABORTED);
+      case SENDING_MAP -> EnumSet.of(MAP_APPLIED, ABORTED);
+      case MAP_APPLIED -> EnumSet.of(SERVING, ABORTED);
+      case SERVING -> EnumSet.of(HANDED_OVER, UNFINISHED);
+      case HANDED_OVER, ABORTED, UNFINISHED -> EnumSet.noneOf(SourcePhase.class);
+    };
+  }
+
+  /** Whether nothing follows. */
+  public boolean isLast() {
+    return next().isEmpty();
+  }
+}

@@ -1,0 +1,144 @@
+package ward.source;
+
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.SimpleChannelInboundHandler;
+import java.net.InetSocketAddress;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import ward.wire.ControlFrame;
+import ward.wire.ControlMessage.Hello;
+import ward.wire.Frame;
+import ward.wire.HelloCompleted;
+import ward.wire.HelloHandler;
+import ward.wire.PageAnswer;
+import ward.wire.PageRequest;
+import ward.wire.ProtocolException;
+import ward.wire.ProtocolVersion;
+import ward.wire.Role;
+import ward.wire.Transport;
+import ward.wire.TransportException;
+import ward.wire.WardPipeline;
+
+/**
+ * Accepts the connections of a migration over TCP.
+ *
+ * <p>A stranger - a port scanner, another version, a second destination - costs one line in the log
+ * and nothing else: the guest waits for the one who has a session.
+ */
+public final class SourceServer implements AutoCloseable {
+
+  private static final Logger log = LoggerFactory.getLogger(SourceServer.class);
+
+  private final Channel listening;
+
+  private SourceServer(Channel listening) {
+    this.listening = listening;
+  }
+
+  /**
+   * @param address port 0 takes any free port
+   * @throws TransportException if the address cannot be had
+   */
+  public static SourceServer listen(
+      Transport transport, InetSocketAddress address, String host, SourceSession session)
+      throws TransportException {
+    ChannelInitializer<Channel> pipeline =
+        new ChannelInitializer<>() {
+          @Override
+          protected void initChannel(Channel channel) {
+            HelloHandler hello =
+                HelloHandler.accepting(
+                    session::judge,
+                    peer ->
+                        new Hello(
+                            Role.SOURCE, peer.kind(), peer.session(), ProtocolVersion.OURS, host));
+            WardPipeline.install(channel, hello, new Connection(session));
+          }
+        };
+    return new SourceServer(transport.listen(address, pipeline));
+  }
+
+  /** Where it listens, with the port that was taken. */
+  public InetSocketAddress address() {
+    return (InetSocketAddress) listening.localAddress();
+  }
+
+  @Override
+  public void close() {
+    listening.close().awaitUninterruptibly();
+  }
+
+  /** Translates one connection's events; knows no memory, no policy, no state. */
+  private static final class Connection extends SimpleChannelInboundHandler<Frame> {
+
+    private final SourceSession session;
+    private Hello peer; // null until the Hello is done
+    private Throwable cause;
+
+    Connection(SourceSession session) {
+      super(false);
+      this.session = session;
+    }
+
+    @Override
+    public void userEventTriggered(ChannelHandlerContext context, Object event) {
+      if (event instanceof HelloCompleted completed) {
+        peer = completed.peer();
+        session.connected(peer, context.channel());
+      } else {
+        context.fireUserEventTriggered(event);
+      }
+    }
+
+    @Override
+    protected void channelRead0(ChannelHandlerContext context, Frame frame) {
+      if (frame instanceof PageRequest request) {
+        session.onRequest(request, context.channel());
+      } else if (frame instanceof ControlFrame message) {
+        session.onMessage(message.message());
+      } else {
+        refuse(frame);
+      }
+    }
+
+    private static void refuse(Frame frame) {
+      if (frame instanceof PageAnswer.Data data) {
+        data.body().release();
+      }
+      throw new ProtocolException("a source is never sent " + frame.getClass().getSimpleName());
+    }
+
+    @Override
+    public void channelReadComplete(ChannelHandlerContext context) {
+      context.flush();
+    }
+
+    @Override
+    public void channelWritabilityChanged(ChannelHandlerContext context) {
+      if (context.channel().isWritable()) {
+        session.writable(context.channel());
+      }
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext context, Throwable thrown) {
+      if (cause == null) {
+        cause = thrown;
+      }
+      context.close();
+    }
+
+    @Override
+    public void channelInactive(ChannelHandlerContext context) {
+      if (peer != null) {
+        session.lost(peer, context.channel(), cause);
+      } else {
+        log.warn(
+            "a connection was dropped: {}",
+            cause == null ? "closed before it said Hello" : cause.getMessage());
+      }
+    }
+  }
+}

@@ -1,0 +1,8 @@
+/**
+ * The outgoing side of a migration: phases, reading pages that may be poisoned, answering demand
+ * faults, the background stream.
+ *
+ * <p>The guest is paused: its memory does not change, it can only be lost. Start with {@link
+ * ward.source.SourceSession}, then {@link ward.source.PageReader}.
+ */
+package ward.source;

@@ -1,0 +1,45 @@
+package ward.uffd;
+
+/**
+ * Ends the faults of a registered range, one way or another.
+ *
+ * <p>Addresses are host-virtual, and they and the lengths are multiples of 4096 bytes; anything
+ * else is {@link FillResult.Outcome#REFUSED} with {@code EINVAL}. Safe for several threads at once.
+ *
+ * <p><b>Filling a poisoned page heals it.</b> {@link #copy} over a poison marker succeeds, and so
+ * does {@link #zero} on shared memory (seen on Linux 6.18): the lost page then reads as if nothing
+ * had happened. Whoever calls these owns a record of which pages are poisoned and asks it first.
+ */
+public interface PageFiller {
+
+  /**
+   * Fills a missing range with bytes and wakes whoever faulted on it.
+   *
+   * @param sourceAddress of the bytes, host-virtual; need not be aligned
+   * @see <a href="https://man7.org/linux/man-pages/man2/UFFDIO_COPY.2const.html">UFFDIO_COPY</a>
+   */
+  FillResult copy(long hostAddress, long sourceAddress, long lengthBytes);
+
+  /**
+   * Fills a missing range with zeros and wakes whoever faulted on it.
+   *
+   * @see <a
+   *     href="https://man7.org/linux/man-pages/man2/UFFDIO_ZEROPAGE.2const.html">UFFDIO_ZEROPAGE</a>
+   */
+  FillResult zero(long hostAddress, long lengthBytes);
+
+  /**
+   * Marks a missing range as poisoned and wakes whoever faulted on it; they receive SIGBUS.
+   *
+   * @see <a
+   *     href="https://man7.org/linux/man-pages/man2/UFFDIO_POISON.2const.html">UFFDIO_POISON</a>
+   */
+  FillResult poison(long hostAddress, long lengthBytes);
+
+  /**
+   * Lets whoever waits for a page of the range try again. A range without waiters is no error.
+   *
+   * @throws IllegalArgumentException if the range is empty or not aligned
+   */
+  void wake(long hostAddress, long lengthBytes);
+}

@@ -1,0 +1,175 @@
+package ward.uffd;
+
+import jnr.constants.platform.Errno;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import ward.kernel.Fd;
+import ward.kernel.Kernel;
+import ward.kernel.KernelCallException;
+import ward.kernel.NativeMemory;
+
+/**
+ * An open userfaultfd(2): faults on registered memory become events here, and wait until the page
+ * is filled.
+ *
+ * <p>Filling, waking and registering are safe from all threads. Events are for one reader. Close it
+ * when no thread uses it any more; that unregisters everything, wakes whoever waits, and leaves
+ * poison markers in place.
+ *
+ * <p>While an event of type REMOVE, UNMAP or REMAP is unread, the thread that caused it waits in
+ * the kernel and every fill of the process is {@link FillResult.Outcome#INTERRUPTED}. So the thread
+ * that reads events must never give back or unmap registered memory itself: it would wait for
+ * itself.
+ *
+ * @see <a href="https://man7.org/linux/man-pages/man2/userfaultfd.2.html">userfaultfd(2)</a>
+ */
+public final class Userfaultfd implements PageFiller, AutoCloseable {
+
+  static final int IOCTL_TYPE = 0xAA;
+
+  private static final Logger log = LoggerFactory.getLogger(Userfaultfd.class);
+
+  private final Kernel kernel;
+  private final Fd fd;
+  // Each thread's own, for as long as the thread lives: no allocation, and none freed in a call.
+  private final ThreadLocal<NativeMemory> argument =
+      ThreadLocal.withInitial(() -> NativeMemory.allocate(FillRequest.MAX_BYTES));
+
+  private Userfaultfd(Kernel kernel, Fd fd) {
+    this.kernel = kernel;
+    this.fd = fd;
+  }
+
+  /**
+   * Opens a descriptor, close-on-exec and non-blocking, which also takes the faults that KVM raises
+   * in the kernel. Tries the system call first and {@code /dev/userfaultfd} where that is not
+   * permitted.
+   *
+   * @throws UserfaultfdException without the right, or on a kernel without {@code UFFDIO_POISON}
+   */
+  public static Userfaultfd open(Kernel kernel) throws UserfaultfdException {
+    return new Userfaultfd(kernel, Handshake.open(kernel));
+  }
+
+  /** What this kernel offers: a mask of {@link Feature#bit()}, and bits not known here. */
+  public static long offeredFeatures(Kernel kernel) throws UserfaultfdException {
+    return Handshake.offered(kernel);
+  }
+
+  /** The descriptor's number, for poll(2). It still belongs to this object. */
+  public int descriptor() {
+    return fd.number();
+  }
+
+  /**
+   * Makes the first touch of each missing page of a range wait for a fill.
+   *
+   * @param hostAddress host-virtual, a multiple of 4096, as is the length
+   * @throws UserfaultfdException if the memory cannot be registered, or is of a kind (hugetlbfs)
+   *     that cannot be filled and poisoned by 4 KiB pages
+   */
+  public void register(long hostAddress, long lengthBytes) throws UserfaultfdException {
+    register(hostAddress, lengthBytes, Registration.MISSING);
+  }
+
+  void register(long hostAddress, long lengthBytes, long mode) throws UserfaultfdException {
+    Registration.add(kernel, fd, hostAddress, lengthBytes, mode);
+    log.debug("{} watches {} bytes at 0x{}", fd, lengthBytes, Long.toHexString(hostAddress));
+  }
+
+  /**
+   * Makes a range ordinary memory again and wakes whoever waits: missing pages then read as zeros,
+   * poisoned ones stay poisoned.
+   */
+  public void unregister(long hostAddress, long lengthBytes) throws UserfaultfdException {
+    Registration.remove(kernel, fd, hostAddress, lengthBytes);
+  }
+
+  /**
+   * Takes waiting events off the descriptor, without waiting for any.
+   *
+   * @param batch overwritten
+   * @return the number of events, {@code batch.size()}; 0 when none waits
+   */
+  public int readEvents(EventBatch batch) throws UserfaultfdException {
+    long answer = kernel.read(fd, batch.memory().address(), batch.memory().sizeBytes());
+    if (answer >= 0) {
+      return batch.fill(answer);
+    }
+    if (isNoEvent((int) -answer)) {
+      return batch.fill(0);
+    }
+    throw new UserfaultfdException(
+        UserfaultfdException.Kind.FAILED,
+        "read of events from %s failed: %s"
+            .formatted(fd, KernelCallException.describe((int) -answer)));
+  }
+
+  private static boolean isNoEvent(int errno) {
+    return errno == Errno.EAGAIN.intValue() || errno == Errno.EINTR.intValue();
+  }
+
+  @Override
+  public FillResult copy(long hostAddress, long sourceAddress, long lengthBytes) {
+    argument.get().putLong(FillRequest.COPY_SOURCE, sourceAddress);
+    return fill(FillRequest.COPY, hostAddress, lengthBytes);
+  }
+
+  @Override
+  public FillResult zero(long hostAddress, long lengthBytes) {
+    return fill(FillRequest.ZEROPAGE, hostAddress, lengthBytes);
+  }
+
+  @Override
+  public FillResult poison(long hostAddress, long lengthBytes) {
+    return fill(FillRequest.POISON, hostAddress, lengthBytes);
+  }
+
+  /**
+   * Maps what the file already holds, in shared memory, and wakes whoever faulted on it.
+   *
+   * <p>Heals a poisoned page, as {@link #copy} does.
+   *
+   * @see <a
+   *     href="https://man7.org/linux/man-pages/man2/UFFDIO_CONTINUE.2const.html">UFFDIO_CONTINUE</a>
+   */
+  public FillResult continueRange(long hostAddress, long lengthBytes) {
+    return fill(FillRequest.CONTINUE, hostAddress, lengthBytes);
+  }
+
+  private FillResult fill(FillRequest request, long hostAddress, long lengthBytes) {
+    NativeMemory block = argument.get();
+    request.write(block, hostAddress, lengthBytes);
+    int answer = kernel.ioctl(fd, request.ioctl(), block.address());
+    return FillResult.of(answer, block.getLong(request.doneOffset()), lengthBytes);
+  }
+
+  @Override
+  public void wake(long hostAddress, long lengthBytes) {
+    NativeMemory block = argument.get();
+    block.putLong(Registration.START, hostAddress);
+    block.putLong(Registration.LENGTH, lengthBytes);
+    int answer = kernel.ioctl(fd, Registration.WAKE, block.address());
+    if (answer < 0) {
+      throw new IllegalArgumentException(
+          "%s on %s of %d bytes at 0x%x failed: %s; a multiple of 4096, not 0, is allowed"
+              .formatted(
+                  Registration.WAKE,
+                  fd,
+                  lengthBytes,
+                  hostAddress,
+                  KernelCallException.describe(-answer)));
+    }
+  }
+
+  /** Unregisters everything and wakes whoever waits. Poison markers stay. */
+  @Override
+  public void close() {
+    fd.close();
+  }
+
+  @Override
+  public String toString() {
+    return fd.toString();
+  }
+}

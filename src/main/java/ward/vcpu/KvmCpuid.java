@@ -1,0 +1,129 @@
+package ward.vcpu;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.Set;
+import ward.kernel.NativeMemory;
+
+/**
+ * What CPUID answers in a guest, the argument of {@code KVM_GET_SUPPORTED_CPUID} and {@code
+ * KVM_SET_CPUID2}.
+ *
+ * <pre>{@code
+ * struct kvm_cpuid2 {
+ *     __u32 nent;
+ *     __u32 padding;
+ *     struct kvm_cpuid_entry2 entries[];
+ * };
+ * struct kvm_cpuid_entry2 {
+ *     __u32 function, index, flags, eax, ebx, ecx, edx;
+ *     __u32 padding[3];
+ * };
+ * }</pre>
+ */
+final class KvmCpuid {
+
+  static final int HEADER_BYTES = 8;
+  static final int ENTRY_BYTES = 40;
+  static final int FUNCTION = 0;
+  static final int INDEX = 4;
+  static final int EAX = 12;
+  static final int EBX = 16;
+  static final int ECX = 20;
+  static final int EDX = 24;
+
+  private static final int VENDOR_LEAF = 0;
+  private static final int FEATURES_LEAF = 1;
+  private static final Set<Integer> TOPOLOGY_LEAVES = Set.of(0x0b, 0x1f);
+  private static final int AMD_TOPOLOGY_LEAF = 0x8000001e;
+  private static final int KVM_FEATURES_LEAF = 0x40000001;
+
+  /** KVM_FEATURE_ASYNC_PF, _ASYNC_PF_VMEXIT and _ASYNC_PF_INT of asm/kvm_para.h. */
+  static final int ASYNC_PAGE_FAULTS = 1 << 4 | 1 << 10 | 1 << 14;
+
+  /** KVM_MAX_CPUID_ENTRIES of asm/kvm_host.h. */
+  private static final int CAPACITY = 256;
+
+  private final NativeMemory memory = NativeMemory.allocate(HEADER_BYTES + CAPACITY * ENTRY_BYTES);
+
+  private KvmCpuid(int entryCount) {
+    memory.putInt(0, entryCount);
+  }
+
+  /** Room for whatever KVM writes into it. */
+  static KvmCpuid room() {
+    return new KvmCpuid(CAPACITY);
+  }
+
+  static KvmCpuid empty() {
+    return new KvmCpuid(0);
+  }
+
+  long structAddress() {
+    return memory.address();
+  }
+
+  int entryCount() {
+    return memory.getInt(0);
+  }
+
+  private static int entry(int i) {
+    return HEADER_BYTES + i * ENTRY_BYTES;
+  }
+
+  void add(int function, int eax, int ebx, int ecx, int edx) {
+    int entry = entry(entryCount());
+    memory.putInt(0, entryCount() + 1);
+    memory.putInt(entry + FUNCTION, function);
+    memory.putInt(entry + EAX, eax);
+    memory.putInt(entry + EBX, ebx);
+    memory.putInt(entry + ECX, ecx);
+    memory.putInt(entry + EDX, edx);
+  }
+
+  int register(int function, int register) {
+    for (int i = 0; i < entryCount(); i++) {
+      if (memory.getInt(entry(i) + FUNCTION) == function) {
+        return memory.getInt(entry(i) + register);
+      }
+    }
+    return 0;
+  }
+
+  /** The twelve characters of leaf 0, such as {@code AuthenticAMD}. */
+  String vendor() {
+    ByteBuffer letters = ByteBuffer.allocate(12).order(ByteOrder.LITTLE_ENDIAN);
+    letters.putInt(register(VENDOR_LEAF, EBX));
+    letters.putInt(register(VENDOR_LEAF, EDX));
+    letters.putInt(register(VENDOR_LEAF, ECX));
+    return new String(letters.array(), StandardCharsets.US_ASCII);
+  }
+
+  /** Writes a vCPU's APIC id into the leaves that report it. */
+  void setApicId(int apicId) {
+    for (int i = 0; i < entryCount(); i++) {
+      int function = memory.getInt(entry(i) + FUNCTION);
+      if (function == FEATURES_LEAF) {
+        int others = memory.getInt(entry(i) + EBX) & 0x00ffffff;
+        memory.putInt(entry(i) + EBX, others | apicId << 24);
+      } else if (TOPOLOGY_LEAVES.contains(function)) {
+        memory.putInt(entry(i) + EDX, apicId);
+      } else if (function == AMD_TOPOLOGY_LEAF) {
+        memory.putInt(entry(i) + EAX, apicId);
+      }
+    }
+  }
+
+  /**
+   * Hides KVM's asynchronous page faults: with them a kernel worker waits for a missing page in the
+   * vCPU's place, and neither that wait nor an error in it can be told to the vCPU's thread.
+   */
+  void hideAsyncPageFaults() {
+    for (int i = 0; i < entryCount(); i++) {
+      if (memory.getInt(entry(i) + FUNCTION) == KVM_FEATURES_LEAF) {
+        memory.putInt(entry(i) + EAX, memory.getInt(entry(i) + EAX) & ~ASYNC_PAGE_FAULTS);
+      }
+    }
+  }
+}

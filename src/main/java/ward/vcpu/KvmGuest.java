@@ -1,0 +1,183 @@
+package ward.vcpu;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import ward.guest.Guest;
+import ward.guest.GuestExit;
+import ward.guest.GuestMemory;
+import ward.kernel.Kernel;
+
+/** A guest whose vCPUs KVM runs, each in a thread named {@code vcpu-N}. */
+final class KvmGuest implements Guest {
+
+  private static final Logger LOG = LoggerFactory.getLogger(KvmGuest.class);
+  private static final long END_TIMEOUT_MILLIS = 10_000;
+  private static final long KICK_INTERVAL_MILLIS = 2;
+
+  private final MappedMemory mapped;
+  private final KvmVm vm;
+  private final List<KvmVcpu> vcpus;
+  private final List<VcpuLoop> loops = new ArrayList<>();
+  private final List<Thread> threads = new ArrayList<>();
+  private final CompletableFuture<GuestExit> exited = new CompletableFuture<>();
+  private final ScheduledExecutorService timer =
+      Executors.newSingleThreadScheduledExecutor(task -> daemon(task, "vcpu-timer"));
+  private int running;
+  private boolean closed;
+
+  KvmGuest(MappedMemory mapped, KvmVm vm, List<KvmVcpu> vcpus) {
+    this.mapped = mapped;
+    this.vm = vm;
+    this.vcpus = List.copyOf(vcpus);
+    this.running = vcpus.size();
+  }
+
+  void start(Kernel kernel, CpuVendor vendor, MemoryErrors errors, ReportListener reports) {
+    for (KvmVcpu vcpu : vcpus) {
+      VcpuLoop loop =
+          new VcpuLoop(kernel, vcpu, vendor, memory(), errors, reports, timer, this::onEnd);
+      loops.add(loop);
+      threads.add(daemon(loop, "vcpu-" + vcpu.index()));
+    }
+    threads.forEach(Thread::start);
+  }
+
+  private static Thread daemon(Runnable task, String name) {
+    Thread thread = new Thread(task, name);
+    thread.setDaemon(true);
+    return thread;
+  }
+
+  @Override
+  public GuestMemory memory() {
+    return mapped.memory();
+  }
+
+  @Override
+  public void resume() {
+    loops.forEach(loop -> loop.gate().resume());
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>A vCPU whose access KVM emulates (guest ring 0 on a host that runs KVM without hardware
+   * support) and that waits for a missing page comes out only when the page has come: the kernel
+   * does not interrupt its own copy from user memory.
+   *
+   * @throws IllegalStateException on a vCPU's own thread, which would wait for itself
+   */
+  @Override
+  public void pause() {
+    requireOtherThread();
+    loops.forEach(loop -> loop.gate().forbid());
+    boolean interrupted = false;
+    for (VcpuLoop loop : loops) {
+      interrupted |= awaitOutside(loop);
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Goes on after an interrupt: the caller relies on a guest that stands still. */
+  private static boolean awaitOutside(VcpuLoop loop) {
+    boolean interrupted = false;
+    while (true) {
+      try {
+        loop.gate().awaitOutside(loop::kick);
+        return interrupted;
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+  }
+
+  private void requireOtherThread() {
+    if (threads.contains(Thread.currentThread())) {
+      throw new IllegalStateException(
+          "%s cannot wait for itself; pause and close the guest on another thread"
+              .formatted(Thread.currentThread().getName()));
+    }
+  }
+
+  @Override
+  public CompletionStage<GuestExit> exited() {
+    return exited;
+  }
+
+  private synchronized void onEnd(int vcpu, Optional<GuestExit> exit) {
+    running--;
+    if (exit.isPresent()) {
+      loops.forEach(loop -> loop.gate().end());
+      loops.forEach(VcpuLoop::kick);
+      complete(exit.get());
+    } else if (running == 0) {
+      complete(new GuestExit(GuestExit.Kind.POWERED_OFF, "every vCPU switched itself off"));
+    }
+  }
+
+  /** On another thread: whoever hears of it may close the guest, which waits for this one. */
+  private void complete(GuestExit exit) {
+    exited.completeAsync(() -> exit);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @throws IllegalStateException on a vCPU's own thread, which would wait for itself
+   */
+  @Override
+  public void close() {
+    requireOtherThread();
+    synchronized (this) {
+      if (closed) {
+        return;
+      }
+      closed = true;
+    }
+    loops.forEach(loop -> loop.gate().end());
+    boolean ended = awaitThreads();
+    timer.shutdownNow();
+    if (ended) {
+      vcpus.forEach(KvmVcpu::close);
+      vm.close();
+      mapped.close();
+    } else {
+      LOG.error(
+          "a vCPU still waits for a page after {} ms; its memory stays mapped until the process"
+              + " ends",
+          END_TIMEOUT_MILLIS);
+    }
+  }
+
+  /** Kicks again and again: a vCPU may enter KVM_RUN just after a kick was taken. */
+  private boolean awaitThreads() {
+    long deadline = System.nanoTime() + END_TIMEOUT_MILLIS * 1_000_000;
+    boolean interrupted = false;
+    while (threads.stream().anyMatch(Thread::isAlive) && System.nanoTime() < deadline) {
+      loops.forEach(VcpuLoop::kick);
+      try {
+        Thread.sleep(KICK_INTERVAL_MILLIS);
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    return threads.stream().noneMatch(Thread::isAlive);
+  }
+
+  @Override
+  public String toString() {
+    return "KVM guest " + memory().layout().guest();
+  }
+}

@@ -1,0 +1,76 @@
+package ward.vcpu;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import ward.guest.Guest;
+import ward.guest.GuestFactory;
+import ward.kernel.Kernel;
+import ward.memory.GuestLayout;
+
+/**
+ * Makes guests that KVM runs on this host.
+ *
+ * <p>Their memory has no pages yet, and making a guest touches none: the caller registers {@link
+ * Guest#memory()} with userfaultfd before it resumes the guest.
+ */
+public final class KvmGuestFactory implements GuestFactory {
+
+  private final Kernel kernel;
+  private final MemoryErrors errors;
+  private final ReportListener reports;
+
+  public KvmGuestFactory(Kernel kernel, MemoryErrors errors, ReportListener reports) {
+    this.kernel = kernel;
+    this.errors = errors;
+    this.reports = reports;
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @param vcpuStates what {@link VcpuStates#toBytes()} wrote
+   * @throws UnsupportedKvmException if this host's KVM lacks what Ward needs
+   */
+  @Override
+  public Guest create(GuestLayout layout, byte[] vcpuStates) throws IOException {
+    VcpuStates states = VcpuStates.parse(vcpuStates);
+    try (Kvm kvm = Kvm.open(kernel)) {
+      MappedMemory mapped = MappedMemory.of(kernel, layout);
+      KvmVm vm = null;
+      List<KvmVcpu> vcpus = new ArrayList<>();
+      try {
+        vm = kvm.createVm();
+        vm.createInterruptControllers();
+        vm.setMemory(mapped.memory());
+        for (VcpuState state : states.vcpus()) {
+          vcpus.add(vm.createVcpu(state.index()));
+          setUp(kvm, vcpus.get(state.index()), state);
+        }
+        KvmGuest guest = new KvmGuest(mapped, vm, vcpus);
+        guest.start(kernel, CpuVendor.of(kvm.supportedCpuid().vendor()), errors, reports);
+        return guest;
+      } catch (IOException | RuntimeException e) {
+        release(mapped, vm, vcpus);
+        throw e;
+      }
+    }
+  }
+
+  private static void release(MappedMemory mapped, KvmVm vm, List<KvmVcpu> vcpus) {
+    vcpus.forEach(KvmVcpu::close);
+    if (vm != null) {
+      vm.close();
+    }
+    mapped.close();
+  }
+
+  private static void setUp(Kvm kvm, KvmVcpu vcpu, VcpuState state) throws IOException {
+    KvmCpuid cpuid = kvm.supportedCpuid();
+    cpuid.setApicId(vcpu.index());
+    cpuid.hideAsyncPageFaults();
+    vcpu.setCpuid(cpuid);
+    vcpu.setUpMachineChecks(kvm.supportedMachineCheckCapabilities() | MachineChecks.BANKS);
+    vcpu.setState(state);
+  }
+}

@@ -1,0 +1,68 @@
+package ward.vcpu;
+
+import ward.guest.GuestMemory;
+import ward.kernel.Fd;
+import ward.kernel.Ioctl;
+import ward.kernel.Kernel;
+import ward.kernel.KernelCallException;
+import ward.kernel.Linux;
+import ward.kernel.NativeMemory;
+import ward.memory.GuestRegion;
+
+/** A virtual machine without vCPUs yet. Nothing here touches guest memory. */
+final class KvmVm implements AutoCloseable {
+
+  /** Three pages below 4 GiB which KVM wants on some Intel processors; above every guest's RAM. */
+  private static final long TSS_ADDRESS = 0xfffbd000L;
+
+  private final Kernel kernel;
+  private final Fd fd;
+  private final int runBytes;
+
+  KvmVm(Kernel kernel, Fd fd, int runBytes) {
+    this.kernel = kernel;
+    this.fd = fd;
+    this.runBytes = runBytes;
+  }
+
+  void createInterruptControllers() throws KernelCallException {
+    call(KvmRequest.SET_TSS_ADDR, TSS_ADDRESS);
+    call(KvmRequest.CREATE_IRQCHIP, 0);
+  }
+
+  void setMemory(GuestMemory memory) throws KernelCallException {
+    int slot = 0;
+    for (GuestRegion region : memory.layout().regions()) {
+      KvmMemoryRegion argument =
+          new KvmMemoryRegion(
+              slot,
+              region.guestPhysicalAddress(),
+              region.lengthBytes(),
+              memory.hostAddressOfRegion(slot));
+      call(KvmRequest.SET_USER_MEMORY_REGION, argument.structAddress());
+      slot++;
+    }
+  }
+
+  KvmVcpu createVcpu(int index) throws KernelCallException {
+    int number = call(KvmRequest.CREATE_VCPU, index);
+    Fd vcpu = kernel.adopt(number, "kvm-vcpu-" + index);
+    try {
+      int protection = Linux.PROT_READ | Linux.PROT_WRITE;
+      long run = kernel.mapShared(vcpu, 0, runBytes, protection);
+      return new KvmVcpu(kernel, vcpu, index, NativeMemory.at(run, runBytes));
+    } catch (KernelCallException e) {
+      vcpu.close();
+      throw e;
+    }
+  }
+
+  private int call(Ioctl request, long argument) throws KernelCallException {
+    return KvmCall.make(kernel, fd, request, argument);
+  }
+
+  @Override
+  public void close() {
+    fd.close();
+  }
+}

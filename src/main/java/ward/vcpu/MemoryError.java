@@ -1,0 +1,38 @@
+package ward.vcpu;
+
+import java.util.OptionalLong;
+import ward.poison.Severity;
+
+/**
+ * A loss of guest memory that one vCPU ran into or was told of.
+ *
+ * @param guestPhysicalAddress of the lost page's first byte; empty where the host does not know it
+ * @param lsb log2 of the lost extent in bytes, as the host said it; at least 12
+ * @param vcpu index, from 0
+ */
+public record MemoryError(
+    OptionalLong guestPhysicalAddress, Severity severity, int lsb, Input input, int vcpu) {
+
+  /** How the host said it. */
+  public enum Input {
+    /** {@code BUS_MCEERR_AR}: KVM found a poison marker or a hardware error under an access. */
+    SIGBUS_ACTION_REQUIRED,
+    /**
+     * {@code BUS_ADRERR} on a page that the ledger knows: a kernel without CONFIG_MEMORY_FAILURE.
+     */
+    SIGBUS_ADDRESS_ERROR,
+    /** {@code BUS_MCEERR_AO}: the host found the loss before anyone consumed it. */
+    SIGBUS_ACTION_OPTIONAL,
+    /**
+     * {@code KVM_EXIT_MMIO} inside RAM: KVM's instruction emulator ran into it; no signal comes.
+     */
+    MMIO_IN_RAM
+  }
+
+  /** For messages: {@code GPA 0x5000}, or that it is unknown. */
+  public String place() {
+    return guestPhysicalAddress.isPresent()
+        ? "GPA 0x%x".formatted(guestPhysicalAddress.getAsLong())
+        : "an unknown GPA";
+  }
+}

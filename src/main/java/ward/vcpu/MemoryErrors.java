@@ -1,0 +1,27 @@
+package ward.vcpu;
+
+import java.io.IOException;
+
+/**
+ * Who keeps the books of a guest's losses. Called on vCPU threads, by several at once.
+ *
+ * <p>{@code pause()} waits for a call to return, so none of them may pause the guest.
+ *
+ * @see ward.guest.Guest#pause()
+ */
+public interface MemoryErrors {
+
+  /** Whether the page at this address is known to be lost. */
+  boolean isKnown(long guestPhysicalAddress);
+
+  /**
+   * A vCPU met a loss. The guest hears of it only after this has returned, so a loss that is new is
+   * on disk before anyone acts on it.
+   *
+   * @throws IOException if that is not possible; the guest then stops
+   */
+  void consumed(MemoryError error) throws IOException;
+
+  /** The guest's vCPU has the machine check; it takes it as soon as it runs. */
+  void injected(MemoryError error, MachineCheck check);
+}

@@ -1,0 +1,81 @@
+package ward.vcpu;
+
+/**
+ * Where a vCPU's thread asks whether it may run.
+ *
+ * <pre>
+ * PAUSE --> RUN    resume
+ * RUN --> PAUSE    forbid
+ * any --> END      end
+ * </pre>
+ */
+final class VcpuGate {
+
+  private enum Wish {
+    PAUSE,
+    RUN,
+    END
+  }
+
+  private static final long KICK_INTERVAL_MILLIS = 2;
+
+  private Wish wish = Wish.PAUSE;
+  private boolean running;
+
+  /**
+   * Waits until the thread may run; called by that thread, between two steps.
+   *
+   * @return false when it must end
+   */
+  synchronized boolean enter() {
+    running = false;
+    notifyAll();
+    while (wish == Wish.PAUSE) {
+      try {
+        wait();
+      } catch (InterruptedException e) {
+        // Nobody has a reason to interrupt this thread; end() is how it is stopped.
+        wish = Wish.END;
+      }
+    }
+    running = wish == Wish.RUN;
+    return running;
+  }
+
+  /** The thread is about to end. */
+  synchronized void leave() {
+    wish = Wish.END;
+    running = false;
+    notifyAll();
+  }
+
+  synchronized void resume() {
+    if (wish == Wish.PAUSE) {
+      wish = Wish.RUN;
+      notifyAll();
+    }
+  }
+
+  synchronized void forbid() {
+    if (wish == Wish.RUN) {
+      wish = Wish.PAUSE;
+    }
+  }
+
+  synchronized void end() {
+    wish = Wish.END;
+    notifyAll();
+  }
+
+  /**
+   * Returns when the thread stands at the gate or has ended.
+   *
+   * @param kick drives it out of whatever it waits in; repeated, since it may just have gone in
+   */
+  synchronized void awaitOutside(Runnable kick) throws InterruptedException {
+    while (running) {
+      kick.run();
+      wait(KICK_INTERVAL_MILLIS);
+    }
+  }
+}

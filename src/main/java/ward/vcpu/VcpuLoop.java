@@ -1,0 +1,222 @@
+package ward.vcpu;
+
+import java.io.IOException;
+import java.util.Optional;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BiConsumer;
+import jnr.constants.platform.Errno;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import ward.guest.GuestExit;
+import ward.guest.GuestMemory;
+import ward.kernel.Kernel;
+import ward.kernel.KernelCallException;
+import ward.kernel.Linux;
+import ward.kernel.SignalInfo;
+
+/**
+ * What the thread of one vCPU does: enter the guest, and see why it came back.
+ *
+ * <p>There is no signal handler. SIGBUS and the kick are blocked in this thread; KVM unblocks them
+ * inside KVM_RUN only ({@code KVM_SET_SIGNAL_MASK}), which returns EINTR while the signal stays
+ * pending, and is taken off by sigtimedwait(2). The JVM's own handlers are never touched.
+ */
+final class VcpuLoop implements Runnable {
+
+  /** SIGRTMIN+4 of glibc: the JVM uses none of the real-time signals. */
+  static final int KICK = 38;
+
+  private static final Logger LOG = LoggerFactory.getLogger(VcpuLoop.class);
+  private static final long SIGNALS = Linux.signalBit(Linux.SIGBUS) | Linux.signalBit(KICK);
+  private static final int EINTR = Errno.EINTR.intValue();
+  private static final int NO_THREAD = 0;
+
+  private final Kernel kernel;
+  private final KvmVcpu vcpu;
+  private final GuestMemory memory;
+  private final MemoryErrors errors;
+  private final MachineCheckInjector injector;
+  private final GuestPorts ports;
+  private final ScheduledExecutorService timer;
+  private final BiConsumer<Integer, Optional<GuestExit>> onEnd;
+  private final SignalInfo signal = new SignalInfo();
+  private final VcpuGate gate = new VcpuGate();
+  private final AtomicBoolean kickIsDue = new AtomicBoolean();
+  private volatile int threadId = NO_THREAD;
+  private boolean on = true;
+
+  /** Why this vCPU ends the whole guest; empty while it does not. */
+  private Optional<GuestExit> exit = Optional.empty();
+
+  /**
+   * @param timer runs the kicks that let a waiting machine check have another try
+   * @param onEnd hears, on this thread, that the vCPU with this index has ended: by itself if there
+   *     is no exit, else taking the guest with it
+   */
+  VcpuLoop(
+      Kernel kernel,
+      KvmVcpu vcpu,
+      CpuVendor vendor,
+      GuestMemory memory,
+      MemoryErrors errors,
+      ReportListener reports,
+      ScheduledExecutorService timer,
+      BiConsumer<Integer, Optional<GuestExit>> onEnd) {
+    this.kernel = kernel;
+    this.vcpu = vcpu;
+    this.memory = memory;
+    this.errors = errors;
+    this.injector = new MachineCheckInjector(vcpu, vendor, memory, errors);
+    this.ports = new GuestPorts(vcpu.index(), reports);
+    this.timer = timer;
+    this.onEnd = onEnd;
+  }
+
+  VcpuGate gate() {
+    return gate;
+  }
+
+  /** Brings the vCPU out of KVM_RUN, from any thread, also out of a wait for a missing page. */
+  void kick() {
+    int thread = threadId;
+    if (thread != NO_THREAD) {
+      kernel.signalThread(thread, KICK);
+    }
+  }
+
+  @Override
+  public void run() {
+    boolean ended = false;
+    try {
+      prepareThread();
+      while (on && exit.isEmpty() && gate.enter()) {
+        step();
+      }
+      ended = !on || exit.isPresent();
+    } catch (IOException | RuntimeException | Error e) {
+      LOG.error("vCPU {} cannot go on", vcpu.index(), e);
+      fail("vCPU %d cannot go on: %s".formatted(vcpu.index(), e.getMessage()));
+      ended = true;
+    } finally {
+      threadId = NO_THREAD;
+      gate.leave();
+    }
+    if (ended) {
+      onEnd.accept(vcpu.index(), exit);
+    }
+  }
+
+  private void prepareThread() throws KernelCallException {
+    int result = kernel.blockSignals(SIGNALS);
+    if (result < 0) {
+      throw new KernelCallException("pthread_sigmask", "vCPU " + vcpu.index(), -result);
+    }
+    vcpu.openToSignals();
+    threadId = kernel.threadId();
+  }
+
+  private void step() throws IOException {
+    if (injector.hasWaiting()) {
+      scheduleKick();
+    }
+    int result = vcpu.run();
+    if (result == 0) {
+      onExit();
+    } else if (result == -EINTR) {
+      takeSignals();
+    } else {
+      fail(refusal(-result));
+    }
+    injector.deliverWaiting();
+  }
+
+  private String refusal(int errno) {
+    return "KVM_RUN on %s failed: %s, exit reason %d"
+        .formatted(vcpu, KernelCallException.describe(errno), vcpu.exit().exitReason());
+  }
+
+  /** A guest that never exits by itself would never let a waiting machine check in. */
+  private void scheduleKick() {
+    if (kickIsDue.compareAndSet(false, true)) {
+      timer.schedule(this::kickWhenDue, 1, TimeUnit.MILLISECONDS);
+    }
+  }
+
+  private void kickWhenDue() {
+    kickIsDue.set(false);
+    kick();
+  }
+
+  private void onExit() throws IOException {
+    KvmRun run = vcpu.exit();
+    switch (run.exitReason()) {
+      case KvmRun.EXIT_IO -> on = ports.onIo(run);
+      case KvmRun.EXIT_MMIO -> onMmio(run);
+      case KvmRun.EXIT_SHUTDOWN ->
+          end(GuestExit.Kind.SHUTDOWN, "vCPU %d: triple fault".formatted(vcpu.index()));
+      case KvmRun.EXIT_FAIL_ENTRY ->
+          fail(
+              "vCPU %d: the processor refused to enter the guest, hardware_entry_failure_reason 0x%x"
+                  .formatted(vcpu.index(), run.entryFailureReason()));
+      case KvmRun.EXIT_INTERNAL_ERROR ->
+          fail(
+              "vCPU %d: KVM_EXIT_INTERNAL_ERROR, suberror %d"
+                  .formatted(vcpu.index(), run.internalSuberror()));
+      default ->
+          fail(
+              "vCPU %d: KVM_RUN returned with exit reason %d, which Ward does not handle"
+                  .formatted(vcpu.index(), run.exitReason()));
+    }
+  }
+
+  private void onMmio(KvmRun run) throws IOException {
+    MemoryErrorDecision decision =
+        MemoryErrorDecision.onMmio(vcpu.index(), run.mmioAddress(), memory);
+    if (decision.kind() == MemoryErrorDecision.Kind.REPORT) {
+      vcpu.undoPendingAccess();
+      carryOut(decision);
+    } else {
+      ports.onMmio(run);
+    }
+  }
+
+  private void takeSignals() throws IOException {
+    int number = kernel.takeSignal(SIGNALS, signal, 0);
+    while (number > 0) {
+      if (number == Linux.SIGBUS) {
+        carryOut(
+            MemoryErrorDecision.onBusError(
+                vcpu.index(),
+                signal.code(),
+                signal.address(),
+                signal.addressLsb(),
+                memory,
+                errors::isKnown));
+      }
+      number = kernel.takeSignal(SIGNALS, signal, 0);
+    }
+  }
+
+  private void carryOut(MemoryErrorDecision decision) throws IOException {
+    switch (decision.kind()) {
+      case REPORT ->
+          injector
+              .report(decision.error().orElseThrow())
+              .ifPresent(reason -> end(GuestExit.Kind.SHUTDOWN, reason));
+      case IGNORE -> LOG.warn("vCPU {} ignores {}", vcpu.index(), decision.reason());
+      case FAIL -> fail("vCPU %d: %s".formatted(vcpu.index(), decision.reason()));
+    }
+  }
+
+  private void fail(String reason) {
+    end(GuestExit.Kind.FAILED, reason);
+  }
+
+  private void end(GuestExit.Kind kind, String reason) {
+    if (exit.isEmpty()) {
+      exit = Optional.of(new GuestExit(kind, reason));
+    }
+  }
+}

@@ -1,0 +1,174 @@
+package ward.testbed;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
+import ward.memory.GuestLayout;
+import ward.memory.GuestRegion;
+import ward.memory.PageSet;
+import ward.memory.Pages;
+import ward.vcpu.VcpuStates;
+
+/**
+ * Makes a paused guest out of nothing: its memory as a file, and its vCPUs.
+ *
+ * <p>Three quarters of the memory begin at address 0 (at most 3 GiB), the rest at 4 GiB. All pages
+ * are read, each by one vCPU, in an order drawn from the seed. The same arguments make the same
+ * guest.
+ */
+public final class WalkerGuestBuilder {
+
+  private static final long MIB = 1 << 20;
+  private static final long LOW_BYTES_MAX = 3L << 30;
+  private static final long HIGH_ADDRESS = 4L << 30;
+
+  /** Order arrays hold 32 bits a page and are built in one Java array. */
+  private static final long MEMORY_BYTES_MAX = 256L << 30;
+
+  private static final long KEEP_MACHINE_CHECK_IN_PROGRESS = 1;
+
+  private final long memoryBytes;
+  private final int vcpus;
+  private final long seed;
+  private int ring = 3;
+  private long flags;
+
+  /**
+   * @param memoryBytes a multiple of 8 MiB, at least 16 MiB
+   * @param vcpus 1 to 64
+   */
+  public WalkerGuestBuilder(long memoryBytes, int vcpus, long seed) {
+    if (memoryBytes < 16 * MIB || memoryBytes % (8 * MIB) != 0 || memoryBytes > MEMORY_BYTES_MAX) {
+      throw new IllegalArgumentException(
+          "memoryBytes %d; a multiple of 8 MiB from 16 MiB to 256 GiB is allowed"
+              .formatted(memoryBytes));
+    }
+    if (vcpus < 1 || vcpus > WalkerImage.VCPUS_MAX) {
+      throw new IllegalArgumentException(
+          "%d vCPUs; 1 to %d are allowed".formatted(vcpus, WalkerImage.VCPUS_MAX));
+    }
+    this.memoryBytes = memoryBytes;
+    this.vcpus = vcpus;
+    this.seed = seed;
+  }
+
+  /**
+   * Lets the program run in ring 0, as an operating system's kernel does; the default is ring 3.
+   */
+  public WalkerGuestBuilder inRing0() {
+    ring = 0;
+    return this;
+  }
+
+  /** Lets the machine check handler return without clearing MCG_STATUS.MCIP. */
+  public WalkerGuestBuilder keepingMachineCheckInProgress() {
+    flags |= KEEP_MACHINE_CHECK_IN_PROGRESS;
+    return this;
+  }
+
+  /** The layout that the guest will have. */
+  public GuestLayout layout() {
+    long lowBytes = Math.min(memoryBytes / 4 * 3, LOW_BYTES_MAX);
+    return new GuestLayout(
+        "walker-" + seed,
+        List.of(
+            new GuestRegion(0, lowBytes, 0),
+            new GuestRegion(HIGH_ADDRESS, memoryBytes - lowBytes, lowBytes)));
+  }
+
+  /**
+   * Writes the guest's memory. About one page in four stays a hole of the file, so it reads as
+   * zeros.
+   *
+   * @param memoryFile empty, open for writing
+   */
+  public WalkerGuest writeTo(FileChannel memoryFile) throws IOException {
+    GuestLayout layout = layout();
+    WalkerImage image = new WalkerImage(layout, vcpus);
+    List<long[]> orders = orders(layout.pageCount());
+    writeFully(memoryFile, ByteBuffer.allocate(1), memoryBytes - 1);
+    writeContent(memoryFile, layout.pageCount(), image.pages());
+    ByteBuffer bytes = image.write(orders, flags);
+    writeFully(memoryFile, bytes, bytes.position());
+    return new WalkerGuest(layout, states().toBytes(), image.pages(), stackPages(), orders);
+  }
+
+  private void writeContent(FileChannel memoryFile, long pageCount, PageSet imagePages)
+      throws IOException {
+    SplittableRandom random = new SplittableRandom(seed);
+    ByteBuffer page = ByteBuffer.allocateDirect(Pages.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    for (long i = 0; i < pageCount; i++) {
+      boolean hole = random.nextInt(4) == 0;
+      if (!hole && !imagePages.contains(i)) {
+        page.clear();
+        while (page.hasRemaining()) {
+          page.putLong(random.nextLong());
+        }
+        writeFully(memoryFile, page.flip(), Pages.bytes(i));
+      }
+    }
+  }
+
+  private static void writeFully(FileChannel file, ByteBuffer bytes, long offset)
+      throws IOException {
+    long position = offset;
+    while (bytes.hasRemaining()) {
+      position += file.write(bytes, position);
+    }
+  }
+
+  private List<long[]> orders(long pageCount) {
+    long[] shuffled = shuffled((int) pageCount);
+    int[] shareStarts = IntStream.rangeClosed(0, vcpus).map(v -> share(v, pageCount)).toArray();
+    // The wiping of a stack is seen in order only by the vCPU that does it, so that one reads it.
+    for (int vcpu = 0; vcpu < vcpus; vcpu++) {
+      swap(shuffled, shareStarts[vcpu], indexOf(shuffled, WalkerImage.stackPage(vcpu)));
+    }
+    List<long[]> orders = new ArrayList<>();
+    for (int vcpu = 0; vcpu < vcpus; vcpu++) {
+      orders.add(Arrays.copyOfRange(shuffled, shareStarts[vcpu], shareStarts[vcpu + 1]));
+    }
+    return orders;
+  }
+
+  private int share(int vcpu, long pageCount) {
+    return (int) (pageCount * vcpu / vcpus);
+  }
+
+  private long[] shuffled(int pageCount) {
+    SplittableRandom random = new SplittableRandom(~seed);
+    long[] pages = new long[pageCount];
+    for (int i = 0; i < pageCount; i++) {
+      pages[i] = i;
+      swap(pages, i, random.nextInt(i + 1));
+    }
+    return pages;
+  }
+
+  private static int indexOf(long[] pages, long page) {
+    return IntStream.range(0, pages.length).filter(i -> pages[i] == page).findFirst().orElseThrow();
+  }
+
+  private static void swap(long[] pages, int one, int other) {
+    long page = pages[one];
+    pages[one] = pages[other];
+    pages[other] = page;
+  }
+
+  private VcpuStates states() {
+    return new VcpuStates(
+        IntStream.range(0, vcpus).mapToObj(vcpu -> WalkerImage.state(vcpu, ring)).toList());
+  }
+
+  private PageSet stackPages() {
+    PageSet pages = new PageSet();
+    IntStream.range(0, vcpus).mapToLong(WalkerImage::stackPage).forEach(pages::add);
+    return pages;
+  }
+}

@@ -1,0 +1,99 @@
+package ward.testbed;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import ward.vcpu.ReportListener;
+
+/**
+ * Puts the words of each vCPU together into what the guest program says. Safe for all threads.
+ *
+ * <p>The layouts, in words of 32 bits after the tag, low halves first:
+ *
+ * <pre>
+ * pass done       pass  pages read (2)  pages lost  sum (2)
+ * machine check   page's GPA (2)  MCi_STATUS (2)  MCi_ADDR (2)  MCG_STATUS
+ * unexpected      vector  error code  RIP (2)
+ * </pre>
+ */
+public final class WalkerReports implements ReportListener {
+
+  private static final int TAG_PASS_DONE = 0x57440001;
+  private static final int TAG_MACHINE_CHECK = 0x57440002;
+  private static final int TAG_UNEXPECTED = 0x57440003;
+  private static final Map<Integer, Integer> WORDS =
+      Map.of(TAG_PASS_DONE, 7, TAG_MACHINE_CHECK, 8, TAG_UNEXPECTED, 5);
+
+  /**
+   * A machine check on the one load that was expected to meet one.
+   *
+   * @param pageGpa of the page being read
+   * @param status MCi_STATUS
+   * @param addr MCi_ADDR
+   * @param mcgStatus the lower half of IA32_MCG_STATUS
+   */
+  public record MachineCheckSeen(int vcpu, long pageGpa, long status, long addr, int mcgStatus) {}
+
+  /**
+   * A vCPU has read its share once.
+   *
+   * @param pass from 0
+   * @param sum of the hashes of the pages read
+   */
+  public record PassDone(int vcpu, int pass, long pagesRead, int pagesLost, long sum) {}
+
+  /** An exception that should not happen; the vCPU has switched itself off. */
+  public record Unexpected(int vcpu, int vector, int errorCode, long rip) {}
+
+  private final Map<Integer, List<Integer>> unfinished = new HashMap<>();
+  private final List<MachineCheckSeen> machineChecks = new ArrayList<>();
+  private final List<PassDone> passes = new ArrayList<>();
+  private final List<Unexpected> unexpected = new ArrayList<>();
+
+  @Override
+  public synchronized void onWord(int vcpu, int value) {
+    List<Integer> words = unfinished.computeIfAbsent(vcpu, ignored -> new ArrayList<>());
+    words.add(value);
+    Integer length = WORDS.get(words.get(0));
+    if (length == null) {
+      throw new IllegalStateException("vCPU %d reports tag 0x%x".formatted(vcpu, words.get(0)));
+    }
+    if (words.size() == length) {
+      decode(vcpu, words);
+      words.clear();
+    }
+  }
+
+  private void decode(int vcpu, List<Integer> words) {
+    switch (words.get(0)) {
+      case TAG_PASS_DONE ->
+          passes.add(
+              new PassDone(vcpu, words.get(1), wide(words, 2), words.get(4), wide(words, 5)));
+      case TAG_MACHINE_CHECK ->
+          machineChecks.add(
+              new MachineCheckSeen(
+                  vcpu, wide(words, 1), wide(words, 3), wide(words, 5), words.get(7)));
+      default -> unexpected.add(new Unexpected(vcpu, words.get(1), words.get(2), wide(words, 3)));
+    }
+  }
+
+  private static long wide(List<Integer> words, int low) {
+    return Integer.toUnsignedLong(words.get(low)) | (long) words.get(low + 1) << 32;
+  }
+
+  /** So far, in order for each vCPU. */
+  public synchronized List<MachineCheckSeen> machineChecks() {
+    return List.copyOf(machineChecks);
+  }
+
+  /** So far, in order for each vCPU. */
+  public synchronized List<PassDone> passes() {
+    return List.copyOf(passes);
+  }
+
+  /** So far; empty in a good run. */
+  public synchronized List<Unexpected> unexpected() {
+    return List.copyOf(unexpected);
+  }
+}
