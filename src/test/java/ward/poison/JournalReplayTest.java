@@ -133,9 +133,7 @@ class JournalReplayTest {
       byte[] cut = Arrays.copyOf(file, length);
 
       assertRefused(
-          cut,
-          "offset 0: no journal header; name a ledger's directory, or restore the"
-              + " file");
+          cut, "offset 0: no journal header; name a ledger's directory, or restore the file");
     }
   }
 
@@ -202,8 +200,7 @@ class JournalReplayTest {
   void refusesAFileThatIsNoJournal() {
     assertRefused(
         "this is the wrong file altogether".getBytes(StandardCharsets.US_ASCII),
-        "offset 0: no journal header; name a ledger's directory, or restore the"
-            + " file");
+        "offset 0: no journal header; name a ledger's directory, or restore the file");
   }
 
   @Test
