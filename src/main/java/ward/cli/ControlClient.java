@@ -43,8 +43,7 @@ public final class ControlClient {
     } catch (ExecutionException e) {
       throw new IOException(e.getCause().getMessage(), e.getCause());
     } catch (TimeoutException e) {
-      throw new IOException(
-          "%s: no answer within %d s".formatted(socket, PATIENCE_SECONDS), e);
+      throw new IOException("%s: no answer within %d s".formatted(socket, PATIENCE_SECONDS), e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);

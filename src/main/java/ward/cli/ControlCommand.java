@@ -90,8 +90,7 @@ final class ControlCommand implements Runnable {
               paramLabel = "NAME",
               description = "This host's name in the ledger (default: what the system says).")
           String host) {
-    Origin origin =
-        new Origin(HostName.orSystems(host), Instant.now(), Origin.Discovery.REPORTED);
+    Origin origin = new Origin(HostName.orSystems(host), Instant.now(), Origin.Discovery.REPORTED);
     if (send(new ControlMessage.ReportPoison(entries(addresses, origin)))
         instanceof ControlMessage.ReportPoisonResult result) {
       printFrames("poisoned", result.poisoned());

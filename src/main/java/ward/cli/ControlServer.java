@@ -52,7 +52,8 @@ final class ControlServer implements AutoCloseable {
         new ChannelInitializer<>() {
           @Override
           protected void initChannel(Channel channel) {
-            HelloHandler hello = HelloHandler.accepting(ControlServer::judge, ControlServer::answer);
+            HelloHandler hello =
+                HelloHandler.accepting(ControlServer::judge, ControlServer::answer);
             WardPipeline.install(channel, hello, new Connection(commands));
           }
         };

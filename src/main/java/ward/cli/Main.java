@@ -80,7 +80,8 @@ public final class Main implements Runnable {
     CommandLine line = misuse.getCommandLine();
     PrintWriter err = line.getErr();
     String name = line.getCommandSpec().qualifiedName();
-    err.println("%s: %s (`%s --help` lists the options)".formatted(name, misuse.getMessage(), name));
+    err.println(
+        "%s: %s (`%s --help` lists the options)".formatted(name, misuse.getMessage(), name));
     return ExitCode.USAGE.code();
   }
 

@@ -52,7 +52,8 @@ final class SourceCommand implements Callable<Integer> {
       names = "--layout",
       required = true,
       paramLabel = "FILE",
-      description = "Which guest-physical addresses are RAM, and where they are in the memory (JSON).")
+      description =
+          "Which guest-physical addresses are RAM, and where they are in the memory (JSON).")
   Path layout;
 
   @Option(
@@ -129,7 +130,8 @@ final class SourceCommand implements Callable<Integer> {
     try {
       return SourceMemory.map(kernel, memory, guest, !injectUnreadable.isEmpty());
     } catch (java.nio.file.NoSuchFileException e) {
-      throw new CommandFailure(ExitCode.INPUT_REFUSED, "--memory %s: no such file".formatted(memory));
+      throw new CommandFailure(
+          ExitCode.INPUT_REFUSED, "--memory %s: no such file".formatted(memory));
     } catch (IOException e) {
       throw new CommandFailure(ExitCode.INPUT_REFUSED, "--memory: " + e.getMessage());
     }
@@ -179,7 +181,9 @@ final class SourceCommand implements Callable<Integer> {
     ExitCode code = Outcomes.exitCode(outcome);
     SourceStatus status = SourceStatus.of(session, server, metrics);
     if (json) {
-      spec.commandLine().getOut().println(Json.pretty(new SourceResult(code.code(), outcome, status)));
+      spec.commandLine()
+          .getOut()
+          .println(Json.pretty(new SourceResult(code.code(), outcome, status)));
     } else if (code == ExitCode.OK) {
       spec.commandLine().getOut().println(outcome.text());
     }

@@ -54,7 +54,8 @@ final class UnreadablePages {
       throw new CommandFailure(
           ExitCode.USAGE, "--inject-unreadable 0x%x is not RAM of the guest".formatted(address));
     }
-    FillResult result = userfaultfd.poison(memory.hostAddressOf(page.getAsLong()), Pages.SIZE_BYTES);
+    FillResult result =
+        userfaultfd.poison(memory.hostAddressOf(page.getAsLong()), Pages.SIZE_BYTES);
     if (result.outcome() != FillResult.Outcome.COMPLETED) {
       throw new CommandFailure(
           ExitCode.HOST_REFUSED,

@@ -221,6 +221,9 @@ public final class DestinationSession implements AutoCloseable {
   private void onLinkLost(ConnectionKind kind, Throwable cause) {
     run(
         () -> {
+          if (phase == DestinationPhase.HANDING_OVER && kind != ConnectionKind.CONTROL) {
+            return; // no page is on its way any more, and the verdict comes by another connection
+          }
           DestinationOutcome.Kind outcomeKind =
               cause instanceof ProtocolException || cause instanceof PeerRefusedException
                   ? DestinationOutcome.Kind.PEER_REFUSED

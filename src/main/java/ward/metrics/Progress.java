@@ -34,31 +34,40 @@ public final class Progress implements AutoCloseable {
 
   /**
    * @param task what the lines begin with
-   * @param total pages in all
+   * @param total pages in all; 0 while that is not known
    * @param done pages so far
    * @param terminal whether {@code out} is a terminal
    */
   public static Progress show(
-      String task, long total, LongSupplier done, PrintStream out, boolean terminal) {
+      String task, LongSupplier total, LongSupplier done, PrintStream out, boolean terminal) {
     return terminal ? bar(task, total, done) : lines(task, total, done, out);
   }
 
-  private static Progress bar(String task, long total, LongSupplier done) {
+  private static Progress bar(String task, LongSupplier total, LongSupplier done) {
     ProgressBar bar =
         new ProgressBarBuilder()
             .setTaskName(task)
-            .setInitialMax(total)
+            .setInitialMax(0)
             .setUnit(" pages", 1)
             .setStyle(ProgressBarStyle.ASCII)
             .build(); // writes to standard error
-    return new Progress(bar, () -> bar.stepTo(done.getAsLong()), BAR_PERIOD_MILLIS);
+    Runnable step =
+        () -> {
+          bar.maxHint(total.getAsLong());
+          bar.stepTo(done.getAsLong());
+        };
+    return new Progress(bar, step, BAR_PERIOD_MILLIS);
   }
 
-  private static Progress lines(String task, long total, LongSupplier done, PrintStream out) {
+  private static Progress lines(
+      String task, LongSupplier total, LongSupplier done, PrintStream out) {
     Runnable line =
         () -> {
+          long all = total.getAsLong();
           long pages = done.getAsLong();
-          out.printf("%s: %,d of %,d pages (%d %%)%n", task, pages, total, 100 * pages / total);
+          if (all > 0) {
+            out.printf("%s: %,d of %,d pages (%d %%)%n", task, pages, all, 100 * pages / all);
+          }
         };
     return new Progress(null, line, LINE_PERIOD_MILLIS);
   }

@@ -45,7 +45,8 @@ public record LedgerDigest(byte[] bytes) {
     return new LedgerDigest(HexFormat.of().parseHex(hex));
   }
 
-  static LedgerDigest ofFrames(PageSet frames) {
+  /** Of a set of guest frame numbers: what a ledger that lists just these would answer. */
+  public static LedgerDigest ofFrames(PageSet frames) {
     MessageDigest sha = sha256();
     frames.forEachRun(run -> sha.update(twoLongs(run.firstPage(), run.pageCount())));
     return new LedgerDigest(sha.digest());

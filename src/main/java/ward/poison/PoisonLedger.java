@@ -122,6 +122,30 @@ public final class PoisonLedger {
     return List.copyOf(entries);
   }
 
+  /**
+   * The entries that are true for the guest: those of held frames are left out, and an extent of
+   * which a part is held is listed page by page.
+   */
+  public synchronized List<PoisonEntry> effectiveEntries() {
+    List<PoisonEntry> effective = new ArrayList<>();
+    for (PoisonEntry entry : entries) {
+      PageSet extent = framesOf(entry);
+      long frames = extent.size();
+      extent.removeAll(held);
+      if (extent.size() == frames) {
+        effective.add(entry);
+      } else {
+        extent.forEach(frame -> effective.add(pageOf(entry, frame)));
+      }
+    }
+    return effective;
+  }
+
+  private static PoisonEntry pageOf(PoisonEntry entry, long frame) {
+    return new PoisonEntry(
+        frame << Pages.SHIFT, PoisonEntry.MIN_PAGE_SHIFT, entry.severity(), entry.origin());
+  }
+
   /** The fingerprint of {@link #frames()}. */
   public LedgerDigest digest() {
     return LedgerDigest.ofFrames(frames());

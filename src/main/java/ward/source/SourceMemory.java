@@ -32,7 +32,8 @@ public final class SourceMemory implements AutoCloseable {
    * @throws IOException if the file cannot be mapped, or is shorter than the layout; both lengths
    *     are in the message
    */
-  public static SourceMemory map(Kernel kernel, Path path, GuestLayout layout) throws IOException {
+  public static SourceMemory map(Kernel kernel, Path path, GuestLayout layout, boolean writable)
+      throws IOException {
     requireLength(path, layout);
     Fd file = kernel.open(path.toString(), writable ? Linux.O_RDWR : Linux.O_RDONLY);
     long[] addresses = new long[layout.regions().size()];

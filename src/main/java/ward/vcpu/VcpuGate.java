@@ -1,7 +1,7 @@
 package ward.vcpu;
 
 /**
- * Where a vCPU's thread asks whether it may run.
+ * Where the thread of a vCPU, or of what stands for one, asks whether it may run.
  *
  * <pre>
  * PAUSE --> RUN    resume
@@ -77,5 +77,26 @@ final class VcpuGate {
       kick.run();
       wait(KICK_INTERVAL_MILLIS);
     }
+  }
+
+  /**
+   * Waits for the thread to stand at the gate or to have ended, also through an interrupt.
+   *
+   * @param deadline of {@link System#nanoTime()}
+   * @return whether it does
+   */
+  synchronized boolean awaitOutsideUntil(long deadline) {
+    boolean interrupted = false;
+    while (running && System.nanoTime() < deadline) {
+      try {
+        wait(KICK_INTERVAL_MILLIS);
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    return !running;
   }
 }

@@ -104,6 +104,16 @@ class PoisonLedgerTest {
   }
 
   @Test
+  void whatIsTrueForTheGuestLeavesHeldPagesOutAndSplitsAnExtentAroundThem() {
+    ledger.record(page(0x5000));
+    ledger.record(page(0x6000));
+    ledger.record(extent(0x8000, 13));
+    ledger.markHeld(frames(5, 8));
+
+    assertThat(ledger.effectiveEntries()).containsExactly(page(0x6000), page(0x9000));
+  }
+
+  @Test
   void whatItHandsOutIsACopy() {
     ledger.record(page(0x5000));
 

@@ -1,0 +1,178 @@
+package ward.cli;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import ward.destination.DestinationSession;
+import ward.destination.DestinationSettings;
+import ward.destination.NettySourceLink;
+import ward.kernel.Kernel;
+import ward.kernel.NativeKernel;
+import ward.metrics.DestinationMetrics;
+import ward.uffd.MarkerScan;
+import ward.uffd.Userfaultfd;
+import ward.uffd.UserfaultfdException;
+import ward.wire.Transport;
+import ward.wire.TransportException;
+
+/** {@code ward destination}. */
+@Command(
+    name = "destination",
+    description = {
+      "Takes a guest from a `ward source`: puts its poison in place, runs it, and brings its pages on"
+          + " demand and in the background.",
+      "Runs until the guest ends. A guest whose source left before the end stays here, paused, until"
+          + " SIGTERM."
+    })
+final class DestinationCommand implements Callable<Integer> {
+
+  private static final Logger log = LoggerFactory.getLogger("ward.destination");
+
+  @Option(
+      names = "--connect",
+      required = true,
+      paramLabel = "HOST:PORT",
+      description = "Where the source listens.")
+  HostPort connect;
+
+  @Option(
+      names = "--ledger",
+      required = true,
+      paramLabel = "DIR",
+      description = "Where this host keeps what is lost; made if it is not there.")
+  Path ledger;
+
+  @Option(
+      names = "--vcpu",
+      paramLabel = "kvm|thread|auto",
+      defaultValue = "auto",
+      description =
+          "What touches the memory: KVM, or native threads where no guest can run; auto takes KVM if"
+              + " /dev/kvm opens (default: ${DEFAULT-VALUE}).")
+  VcpuKind vcpu;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      defaultValue = "2",
+      description = "With --vcpu thread: how many threads (default: ${DEFAULT-VALUE}).")
+  int threads;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "7",
+      description = "With --vcpu thread: draws their order (default: ${DEFAULT-VALUE}).")
+  long seed;
+
+  @Option(
+      names = "--streams",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Background connections, 1 to 16 (default: ${DEFAULT-VALUE}).")
+  int streams;
+
+  @Option(
+      names = "--control",
+      paramLabel = "SOCKET",
+      description = "UNIX socket for `ward control`; only its owner may use it.")
+  Path control;
+
+  @Option(
+      names = "--guest-log",
+      paramLabel = "FILE",
+      description =
+          "Where to write what the guest reports: a line for each 32-bit word it writes to I/O port"
+              + " 0x500 (vCPU, word), or with --vcpu thread for each page.")
+  Path guestLog;
+
+  @Option(
+      names = "--keep",
+      description =
+          "When guest and migration have ended, keep the memory mapped until SIGTERM, for a look"
+              + " from outside by /proc/PID/mem.")
+  boolean keep;
+
+  @Option(
+      names = "--host",
+      paramLabel = "NAME",
+      description = "This host's name in the ledger (default: what the system says).")
+  String host;
+
+  @Option(names = "--json", description = "Print the result as a JSON object.")
+  boolean json;
+
+  @Spec CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    Kernel kernel = NativeKernel.load();
+    try (GuestLog reports = GuestLog.open(guestLog);
+        Userfaultfd userfaultfd = openUserfaultfd(kernel);
+        Transport transport = Transports.open("ward-destination");
+        NettySourceLink link = new NettySourceLink(transport)) {
+      GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host));
+      GuestChoice choice = GuestChoice.of(vcpu, kernel, books, reports, threads, seed);
+      log.info("{}", choice.description());
+      DestinationSession.Parts parts =
+          new DestinationSession.Parts(
+              choice.factory(), books::open, userfaultfd, new MarkerScan(kernel));
+      return run(parts, link, transport, books, choice);
+    }
+  }
+
+  private int run(
+      DestinationSession.Parts parts,
+      NettySourceLink link,
+      Transport transport,
+      GuestBooks books,
+      GuestChoice choice) {
+    DestinationMetrics metrics = new DestinationMetrics();
+    try (DestinationSession session =
+        new DestinationSession(settings(), parts, link, new DestinationEvents(metrics, log))) {
+      DestinationRun run = new DestinationRun(session, books, metrics, choice);
+      try (ControlServer commands = ControlServer.listen(transport, control, run)) {
+        DestinationRun.Ending ending = run.toTheEnd(keep);
+        print(ending);
+        return ending.exitCode().code();
+      }
+    } catch (TransportException e) {
+      throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
+    }
+  }
+
+  private DestinationSettings settings() {
+    try {
+      return new DestinationSettings(connect.resolve(), streams, HostName.orSystems(host));
+    } catch (IllegalArgumentException e) {
+      throw new CommandFailure(ExitCode.USAGE, "--streams: " + e.getMessage());
+    }
+  }
+
+  private static Userfaultfd openUserfaultfd(Kernel kernel) {
+    try {
+      return Userfaultfd.open(kernel);
+    } catch (UserfaultfdException e) {
+      throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
+    }
+  }
+
+  private void print(DestinationRun.Ending ending) {
+    PrintWriter out = spec.commandLine().getOut();
+    if (json) {
+      out.println(Json.pretty(ending.result()));
+    } else if (ending.exitCode() == ExitCode.OK) {
+      out.println(ending.result().status().summary());
+    }
+    out.flush();
+    if (ending.exitCode() != ExitCode.OK) {
+      throw new CommandFailure(ending.exitCode(), ending.text());
+    }
+  }
+}

@@ -1,0 +1,70 @@
+package ward.cli;
+
+import org.slf4j.Logger;
+import ward.destination.DestinationListener;
+import ward.destination.DestinationPhase;
+import ward.memory.PageSet;
+import ward.metrics.DestinationMetrics;
+
+/** What an operator reads of an incoming migration; everything is counted too. */
+final class DestinationEvents implements DestinationListener {
+
+  private final DestinationMetrics metrics;
+  private final Logger log;
+
+  DestinationEvents(DestinationMetrics metrics, Logger log) {
+    this.metrics = metrics;
+    this.log = log;
+  }
+
+  @Override
+  public void onPhase(DestinationPhase previous, DestinationPhase next, String reason) {
+    metrics.onPhase(previous, next, reason);
+    log.info("{} -> {}: {}", previous, next, reason);
+  }
+
+  @Override
+  public void faultResolved(long nanos) {
+    metrics.faultResolved(nanos);
+  }
+
+  @Override
+  public void streamed(long pages) {
+    metrics.streamed(pages);
+  }
+
+  @Override
+  public void duplicate(long pages) {
+    metrics.duplicate(pages);
+  }
+
+  @Override
+  public void alreadyResolved(long guestPhysicalAddress) {
+    metrics.alreadyResolved(guestPhysicalAddress);
+    log.warn(
+        "guest-physical address 0x{} was there before Ward put it there",
+        Long.toHexString(guestPhysicalAddress));
+  }
+
+  @Override
+  public void sourceFailed(long guestPhysicalAddress, String reason) {
+    log.warn(
+        "the source cannot read guest-physical address 0x{}: {}; the guest waits for it",
+        Long.toHexString(guestPhysicalAddress),
+        reason);
+  }
+
+  @Override
+  public void latePoison(PageSet poisoned, PageSet held) {
+    metrics.latePoison(poisoned, held);
+    if (!held.isEmpty()) {
+      log.info(
+          "{} pages were copied before the source lost them, and stay as they are", held.size());
+    }
+  }
+
+  @Override
+  public void givenBack(long pages) {
+    metrics.givenBack(pages);
+  }
+}

@@ -1,0 +1,133 @@
+package ward.cli;
+
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.CountDownLatch;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import ward.destination.DestinationOutcome;
+import ward.destination.DestinationPhase;
+import ward.destination.DestinationSession;
+import ward.guest.GuestExit;
+import ward.metrics.DestinationMetrics;
+import ward.metrics.Progress;
+import ward.wire.ControlMessage;
+
+/** A destination from its first connection to the end of its guest, or to SIGTERM. */
+final class DestinationRun implements ControlServer.Commands {
+
+  private static final Logger log = LoggerFactory.getLogger("ward.destination");
+
+  private final DestinationSession session;
+  private final GuestBooks books;
+  private final DestinationMetrics metrics;
+  private final GuestChoice choice;
+  private final CountDownLatch signalled = new CountDownLatch(1);
+
+  DestinationRun(
+      DestinationSession session,
+      GuestBooks books,
+      DestinationMetrics metrics,
+      GuestChoice choice) {
+    this.session = session;
+    this.books = books;
+    this.metrics = metrics;
+    this.choice = choice;
+  }
+
+  /** What {@code --json} prints. */
+  record Result(int exitCode, DestinationOutcome outcome, DestinationStatus status) {}
+
+  /**
+   * @param text for standard error, where the exit code is not OK
+   */
+  record Ending(ExitCode exitCode, String text, Result result) {}
+
+  /**
+   * @param keep whether to wait for SIGTERM before the guest's memory goes
+   */
+  Ending toTheEnd(boolean keep) {
+    Termination.onSignal(this::stop);
+    DestinationOutcome outcome;
+    try (Progress progress = showProgress()) {
+      outcome = session.start().toCompletableFuture().join();
+    }
+    return outcome.kind() == DestinationOutcome.Kind.COMPLETE
+        ? afterMigration(outcome, keep)
+        : afterFailure(outcome);
+  }
+
+  private void stop() {
+    session.abandon("stopped by a signal");
+    signalled.countDown();
+  }
+
+  private Progress showProgress() {
+    return Progress.show(
+        "destination",
+        () -> session.report().pagesTotal(),
+        () -> session.report().pagesTotal() - session.report().unresolved(),
+        System.err,
+        System.console() != null);
+  }
+
+  private Ending afterMigration(DestinationOutcome outcome, boolean keep) {
+    log.info("{}", outcome.text());
+    GuestExit exit = awaitGuestOrSignal();
+    if (keep) {
+      awaitSignal();
+    }
+    boolean wentWell = exit == null || exit.kind() == GuestExit.Kind.POWERED_OFF;
+    return wentWell
+        ? ending(ExitCode.OK, "", outcome)
+        : ending(ExitCode.GUEST_ENDED, exit.reason(), outcome);
+  }
+
+  /** A guest that ran here is still here, paused: giving it up is the operator's decision. */
+  private Ending afterFailure(DestinationOutcome outcome) {
+    if (session.phase() == DestinationPhase.UNFINISHED) {
+      log.error("unfinished: {}; SIGTERM gives it up", outcome.text());
+      awaitSignal();
+    }
+    return ending(Outcomes.exitCode(outcome), outcome.text(), outcome);
+  }
+
+  private Ending ending(ExitCode code, String text, DestinationOutcome outcome) {
+    return new Ending(code, text, new Result(code.code(), outcome, status()));
+  }
+
+  /** Null if a signal came first. */
+  private GuestExit awaitGuestOrSignal() {
+    CompletableFuture<GuestExit> exited =
+        session
+            .guest()
+            .exited()
+            .thenApply(
+                exit -> {
+                  log.info("the guest ended: {}, {}", exit.kind(), exit.reason());
+                  return exit;
+                })
+            .toCompletableFuture();
+    CompletableFuture.anyOf(exited, CompletableFuture.runAsync(this::awaitSignal)).join();
+    return exited.getNow(null);
+  }
+
+  private void awaitSignal() {
+    try {
+      signalled.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private DestinationStatus status() {
+    return DestinationStatus.of(session, books, metrics, choice);
+  }
+
+  @Override
+  public CompletionStage<ControlMessage> execute(ControlMessage command) {
+    return command instanceof ControlMessage.StatusQuery
+        ? CompletableFuture.completedFuture(new ControlMessage.Status(Json.line(status())))
+        : ControlServer.unsupported("a destination", command);
+  }
+}

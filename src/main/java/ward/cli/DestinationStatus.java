@@ -1,0 +1,93 @@
+package ward.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+import ward.destination.DestinationReport;
+import ward.destination.DestinationSession;
+import ward.guest.Guest;
+import ward.guest.GuestMemory;
+import ward.metrics.DestinationMetrics;
+
+/**
+ * What {@code ward control status} says of a destination, and what it prints at the end.
+ *
+ * @param vcpu what touches the memory: {@code kvm} or {@code thread}
+ * @param machineChecksInjected machine checks that vCPUs were given, or SIGBUSes that threads took
+ * @param regions where the guest's memory is mapped in this process
+ */
+record DestinationStatus(
+    String role,
+    String phase,
+    String vcpu,
+    boolean guestEnded,
+    DestinationReport pages,
+    DestinationMetrics.Faults faults,
+    double streamMebibytesPerSecond,
+    long streamedPages,
+    long duplicatePages,
+    long alreadyResolvedPages,
+    long latePoisonedPages,
+    long heldPages,
+    long machineChecksInjected,
+    long freshlyConsumed,
+    List<Region> regions) {
+
+  /** A region's guest-physical address, length in bytes, and host-virtual address, hexadecimal. */
+  record Region(String guestPhysicalAddress, long lengthBytes, String hostAddress) {}
+
+  static DestinationStatus of(
+      DestinationSession session,
+      GuestBooks books,
+      DestinationMetrics metrics,
+      GuestChoice choice) {
+    Guest guest = session.guest();
+    return new DestinationStatus(
+        "destination",
+        session.phase().name(),
+        choice.name(),
+        guest != null && guest.exited().toCompletableFuture().isDone(),
+        session.report(),
+        metrics.faults(),
+        metrics.streamMebibytesPerSecond(),
+        metrics.streamedPages(),
+        metrics.duplicatePages(),
+        metrics.alreadyResolvedPages(),
+        metrics.latePoisonedPages(),
+        metrics.heldPages(),
+        books.injected(),
+        books.freshlyConsumed(),
+        guest == null ? List.of() : regions(guest.memory()));
+  }
+
+  private static List<Region> regions(GuestMemory memory) {
+    List<Region> regions = new ArrayList<>();
+    for (int i = 0; i < memory.layout().regions().size(); i++) {
+      regions.add(
+          new Region(
+              "0x%x".formatted(memory.layout().regions().get(i).guestPhysicalAddress()),
+              memory.layout().regions().get(i).lengthBytes(),
+              "0x%x".formatted(memory.hostAddressOfRegion(i))));
+    }
+    return regions;
+  }
+
+  /** A few lines for people. */
+  String summary() {
+    return """
+        guest %s is here: %,d pages, %,d with data, %,d zero, %,d poisoned
+        %,d machine checks injected, %,d demand faults (p50 %.0f µs, p99 %.0f µs), stream %.0f MiB/s
+        ledger %s"""
+        .formatted(
+            pages.guest(),
+            pages.pagesTotal(),
+            pages.pagesData(),
+            pages.pagesZero(),
+            pages.pagesPoisoned(),
+            machineChecksInjected,
+            faults.count(),
+            faults.p50Micros(),
+            faults.p99Micros(),
+            streamMebibytesPerSecond,
+            pages.ledger());
+  }
+}

@@ -1,0 +1,74 @@
+package ward.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.concurrent.atomic.LongAdder;
+import ward.poison.LedgerException;
+import ward.poison.LedgerJournal;
+import ward.poison.Origin;
+import ward.poison.PoisonEntry;
+import ward.vcpu.MachineCheck;
+import ward.vcpu.MemoryError;
+import ward.vcpu.MemoryErrors;
+
+/** Keeps a guest's ledger and the vCPUs' losses together, once the guest is known. */
+final class GuestBooks implements MemoryErrors {
+
+  private final Path directory;
+  private final String host;
+  private final LongAdder injected = new LongAdder();
+  private final LongAdder fresh = new LongAdder();
+  private volatile LedgerJournal journal;
+
+  GuestBooks(Path directory, String host) {
+    this.directory = directory;
+    this.host = host;
+  }
+
+  /** Opens the ledger; what vCPUs meet from now on is compared with it. */
+  LedgerJournal open(String guest) throws LedgerException {
+    LedgerJournal opened = LedgerJournal.open(directory, guest);
+    journal = opened;
+    return opened;
+  }
+
+  @Override
+  public boolean isKnown(long guestPhysicalAddress) {
+    return journal.ledger().contains(guestPhysicalAddress);
+  }
+
+  /** A loss that no ledger knew is this host's own. */
+  @Override
+  public void consumed(MemoryError error) throws IOException {
+    OptionalLong address = error.guestPhysicalAddress();
+    if (address.isPresent() && !isKnown(address.getAsLong())) {
+      fresh.increment();
+      journal.append(List.of(entry(address.getAsLong(), error)));
+    }
+  }
+
+  private PoisonEntry entry(long address, MemoryError error) {
+    Origin origin = new Origin(host, Instant.now(), Origin.Discovery.CONSUMED);
+    int shift =
+        Math.min(Math.max(error.lsb(), PoisonEntry.MIN_PAGE_SHIFT), PoisonEntry.MAX_PAGE_SHIFT);
+    return new PoisonEntry(address & -(1L << shift), shift, error.severity(), origin);
+  }
+
+  @Override
+  public void injected(MemoryError error, MachineCheck check) {
+    injected.increment();
+  }
+
+  /** Machine checks that vCPUs were given. */
+  long injected() {
+    return injected.sum();
+  }
+
+  /** Losses that no ledger knew before a vCPU met them. */
+  long freshlyConsumed() {
+    return fresh.sum();
+  }
+}

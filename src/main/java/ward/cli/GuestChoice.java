@@ -1,0 +1,71 @@
+package ward.cli;
+
+import ward.guest.GuestFactory;
+import ward.kernel.Kernel;
+import ward.kernel.KernelCallException;
+import ward.kernel.Linux;
+import ward.vcpu.KvmGuestFactory;
+import ward.vcpu.ThreadGuestFactory;
+
+/**
+ * What will touch the guest's memory, decided before anything is connected.
+ *
+ * @param name {@code kvm} or {@code thread}
+ * @param description in words, for the log: above all whether a guest runs
+ */
+record GuestChoice(String name, String description, GuestFactory factory) {
+
+  static GuestChoice of(
+      VcpuKind kind, Kernel kernel, GuestBooks books, GuestLog log, int threads, long seed) {
+    return switch (kind) {
+      case KVM -> kvm(kernel, books, log);
+      case THREAD -> threads("as --vcpu thread asks", kernel, books, log, threads, seed);
+      case AUTO -> {
+        String refusal = kvmRefusal(kernel);
+        yield refusal == null
+            ? kvm(kernel, books, log)
+            : threads("because " + refusal, kernel, books, log, threads, seed);
+      }
+    };
+  }
+
+  private static GuestChoice kvm(Kernel kernel, GuestBooks books, GuestLog log) {
+    String refusal = kvmRefusal(kernel);
+    if (refusal != null) {
+      throw new CommandFailure(
+          ExitCode.HOST_REFUSED,
+          refusal + "; load the kvm module, give this user the device, or use --vcpu thread");
+    }
+    return new GuestChoice(
+        "kvm", "the guest runs under KVM", new KvmGuestFactory(kernel, books, log));
+  }
+
+  private static GuestChoice threads(
+      String why, Kernel kernel, GuestBooks books, GuestLog log, int threads, long seed) {
+    if (threads < 1) {
+      throw new CommandFailure(
+          ExitCode.USAGE, "--threads %d; at least 1 is needed".formatted(threads));
+    }
+    return new GuestChoice(
+        "thread",
+        "NO GUEST RUNS, %s: %d native threads touch its memory and take the SIGBUS"
+            .formatted(why, threads),
+        new ThreadGuestFactory(
+            kernel,
+            books,
+            threads,
+            seed,
+            (thread, page, poisoned, hash) ->
+                log.line("%d %d %s %016x".formatted(thread, page, poisoned, hash))));
+  }
+
+  /** Null if /dev/kvm opens. */
+  private static String kvmRefusal(Kernel kernel) {
+    try {
+      kernel.open("/dev/kvm", Linux.O_RDWR).close();
+      return null;
+    } catch (KernelCallException e) {
+      return e.getMessage();
+    }
+  }
+}

@@ -1,0 +1,146 @@
+package ward.vcpu;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import ward.guest.Guest;
+import ward.guest.GuestExit;
+import ward.guest.GuestMemory;
+import ward.kernel.Kernel;
+
+/** A guest of threads that read its memory; see {@link ThreadGuestFactory}. */
+final class ThreadGuest implements Guest {
+
+  private static final Logger LOG = LoggerFactory.getLogger(ThreadGuest.class);
+
+  /** Reading one page takes microseconds: whoever needs longer waits for it to arrive. */
+  private static final long STOP_MILLIS_MAX = 1_000;
+
+  private final Kernel kernel;
+  private final MappedMemory mapped;
+  private final List<TouchLoop> loops = new ArrayList<>();
+  private final List<Thread> threads = new ArrayList<>();
+  private final CompletableFuture<GuestExit> exited = new CompletableFuture<>();
+  private int running;
+  private boolean closed;
+
+  ThreadGuest(Kernel kernel, MappedMemory mapped) {
+    this.kernel = kernel;
+    this.mapped = mapped;
+  }
+
+  void start(MemoryErrors errors, int count, long seed, TouchListener listener) {
+    int[] pages = shuffled((int) memory().layout().pageCount(), seed);
+    running = count;
+    for (int i = 0; i < count; i++) {
+      int from = (int) ((long) pages.length * i / count);
+      int to = (int) ((long) pages.length * (i + 1) / count);
+      int[] share = Arrays.copyOfRange(pages, from, to);
+      TouchLoop loop = new TouchLoop(kernel, i, share, memory(), errors, listener, this::onEnd);
+      loops.add(loop);
+      threads.add(new Thread(loop, "toucher-" + i));
+    }
+    threads.forEach(thread -> thread.setDaemon(true));
+    threads.forEach(Thread::start);
+  }
+
+  private static int[] shuffled(int pageCount, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    int[] pages = new int[pageCount];
+    for (int i = 0; i < pageCount; i++) {
+      int other = random.nextInt(i + 1);
+      pages[i] = pages[other];
+      pages[other] = i;
+    }
+    return pages;
+  }
+
+  @Override
+  public GuestMemory memory() {
+    return mapped.memory();
+  }
+
+  @Override
+  public void resume() {
+    loops.forEach(loop -> loop.gate().resume());
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>A thread that waits for a missing page cannot be brought out of its load: a signal only
+   * makes the processor try it again. This method returns when all others stand still; those stop
+   * as soon as their page has come, and report that one page late.
+   */
+  @Override
+  public void pause() {
+    requireOtherThread();
+    loops.forEach(loop -> loop.gate().forbid());
+    long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(STOP_MILLIS_MAX);
+    long waiting = loops.stream().filter(loop -> !loop.gate().awaitOutsideUntil(deadline)).count();
+    if (waiting > 0) {
+      LOG.info("{} of {} threads wait for a page and stop when it comes", waiting, loops.size());
+    }
+  }
+
+  private void requireOtherThread() {
+    if (threads.contains(Thread.currentThread())) {
+      throw new IllegalStateException(
+          "%s cannot stop the guest that it belongs to; use another thread"
+              .formatted(Thread.currentThread().getName()));
+    }
+  }
+
+  @Override
+  public CompletionStage<GuestExit> exited() {
+    return exited;
+  }
+
+  private synchronized void onEnd(Optional<GuestExit> exit) {
+    running--;
+    if (exit.isPresent()) {
+      loops.forEach(loop -> loop.gate().end());
+      exited.completeAsync(exit::get);
+    } else if (running == 0) {
+      exited.completeAsync(
+          () -> new GuestExit(GuestExit.Kind.POWERED_OFF, "every thread has read its share"));
+    }
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>While a thread waits for a page the memory stays mapped: under its feet it could only crash
+   * the process.
+   */
+  @Override
+  public void close() {
+    requireOtherThread();
+    synchronized (this) {
+      if (closed) {
+        return;
+      }
+      closed = true;
+    }
+    loops.forEach(loop -> loop.gate().end());
+    long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(STOP_MILLIS_MAX);
+    long waiting = loops.stream().filter(loop -> !loop.gate().awaitOutsideUntil(deadline)).count();
+    if (waiting == 0) {
+      mapped.close();
+    } else {
+      LOG.error("{} threads still wait for a page; the memory stays mapped", waiting);
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "guest of threads " + memory().layout().guest();
+  }
+}

@@ -1,0 +1,273 @@
+package ward.wire;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.UUID;
+import ward.memory.GuestLayout;
+import ward.memory.PageSet;
+import ward.poison.LedgerDigest;
+import ward.poison.PoisonEntry;
+
+/**
+ * What two sides of a migration, or a command and a daemon on one host, say to each other in order.
+ *
+ * <p>Each travels as a {@link ControlFrame}. Constructors throw IllegalArgumentException for what
+ * the protocol does not allow; the same from a peer is a {@link ProtocolException}. Page counts are
+ * of 4 KiB pages; page sets hold guest frame numbers: guest-physical address / 4096.
+ */
+public sealed interface ControlMessage {
+
+  /** The most entries in one message; more go into several. */
+  int ENTRIES_MAX = 4096;
+
+  /** The most bytes of vCPU state in an offer. */
+  int VCPU_STATE_BYTES_MAX = 512 << 10;
+
+  /** The most regions in an offer. */
+  int REGIONS_MAX = 4096;
+
+  /** The most runs in all page sets of one message. */
+  int RUNS_MAX = 65_536;
+
+  /** The most pages in all page sets of one message: what one full part of entries can lose. */
+  long SET_PAGES_MAX = (long) ENTRIES_MAX << (PoisonEntry.MAX_PAGE_SHIFT - 12);
+
+  /**
+   * The first message of each side on each connection.
+   *
+   * @param session the same on all connections of one migration
+   * @param host the sender's name, 1 to 255 characters
+   */
+  record Hello(Role role, ConnectionKind kind, UUID session, ProtocolVersion version, String host)
+      implements ControlMessage {
+
+    private static final int HOST_CHARACTERS_MAX = 255;
+
+    public Hello {
+      if (host.isBlank() || host.length() > HOST_CHARACTERS_MAX) {
+        throw new IllegalArgumentException(
+            "host name of %d characters; 1 to %d are allowed, not all blank"
+                .formatted(host.length(), HOST_CHARACTERS_MAX));
+      }
+      if (host.chars().anyMatch(Character::isISOControl)) {
+        throw new IllegalArgumentException("host name with control characters; none are allowed");
+      }
+    }
+  }
+
+  /**
+   * Why the sender closes the connection.
+   *
+   * @param reason for people; cut to 1024 bytes of UTF-8
+   */
+  record Refusal(Code code, String reason) implements ControlMessage {
+
+    /** What the other side can act on without reading the reason. */
+    public enum Code {
+      /** A newer peer's code that this build does not know, or none. */
+      UNSPECIFIED,
+      /** The major versions of the protocol differ. */
+      VERSION,
+      /** Another migration is under way. */
+      BUSY,
+      /** The guest is not the one that is expected here. */
+      OTHER_GUEST,
+      /** What came before is not allowed by the protocol. */
+      PROTOCOL,
+      /** The poison map is not what its end said it is. */
+      POISON_MAP,
+      /** Counts, digest or markers do not agree at the hand-over. */
+      HAND_OVER,
+      /** The host lacks what the guest needs. */
+      HOST
+    }
+
+    public Refusal {
+      reason = Reason.shortened(reason);
+    }
+  }
+
+  /**
+   * Source to destination: the guest's shape.
+   *
+   * @param vcpuStates opaque here; at most 512 KiB. Not copied: the caller gives the array away
+   */
+  record GuestOffer(GuestLayout layout, byte[] vcpuStates) implements ControlMessage {
+
+    public GuestOffer {
+      if (vcpuStates.length > VCPU_STATE_BYTES_MAX) {
+        throw new IllegalArgumentException(
+            "vCPU states of %d bytes; at most %d"
+                .formatted(vcpuStates.length, VCPU_STATE_BYTES_MAX));
+      }
+      if (layout.regions().size() > REGIONS_MAX) {
+        throw new IllegalArgumentException(
+            "%d regions; at most %d".formatted(layout.regions().size(), REGIONS_MAX));
+      }
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof GuestOffer that
+          && layout.equals(that.layout)
+          && Arrays.equals(vcpuStates, that.vcpuStates);
+    }
+
+    @Override
+    public int hashCode() {
+      return 31 * layout.hashCode() + Arrays.hashCode(vcpuStates);
+    }
+
+    @Override
+    public String toString() {
+      return "GuestOffer[%s, vCPU states of %d bytes]".formatted(layout, vcpuStates.length);
+    }
+  }
+
+  /**
+   * Source to destination: some of the guest's poison.
+   *
+   * @param entries at most 4096
+   */
+  record PoisonMapPart(List<PoisonEntry> entries) implements ControlMessage {
+    public PoisonMapPart {
+      entries = requireEntries(entries);
+    }
+  }
+
+  /**
+   * Source to destination: all parts of the map are sent.
+   *
+   * @param pages lost pages in the whole map
+   */
+  record PoisonMapEnd(long pages, LedgerDigest digest) implements ControlMessage {
+    public PoisonMapEnd {
+      requireCount("pages", pages);
+    }
+  }
+
+  /**
+   * Destination to source: the map is on disk and in the page tables.
+   *
+   * @param pages lost pages that the destination holds
+   * @param digest of the destination's ledger
+   */
+  record PoisonMapApplied(long pages, LedgerDigest digest) implements ControlMessage {
+    public PoisonMapApplied {
+      requireCount("pages", pages);
+    }
+  }
+
+  /** Destination to source: the guest runs here now; the stream may start. */
+  record GuestResumed() implements ControlMessage {}
+
+  /**
+   * Source to destination: poison that was found after the map was sent.
+   *
+   * @param entries at most 4096
+   */
+  record LatePoison(List<PoisonEntry> entries) implements ControlMessage {
+    public LatePoison {
+      entries = requireEntries(entries);
+    }
+  }
+
+  /**
+   * Destination to source: what became of poison that it learnt after the map.
+   *
+   * @param poisoned pages that are lost there too
+   * @param held pages whose content had arrived before the loss, and stays
+   */
+  record PoisonOutcome(PageSet poisoned, PageSet held) implements ControlMessage {}
+
+  /**
+   * Destination to source: everything is here; the source may give up its copy if it agrees.
+   *
+   * @param markers poison markers that an audit saw in the destination's page tables, in pages
+   * @param digest of the destination's ledger
+   */
+  record HandOver(
+      long dataPages, long zeroPages, long poisonedPages, long markers, LedgerDigest digest)
+      implements ControlMessage {
+    public HandOver {
+      requireCount("dataPages", dataPages);
+      requireCount("zeroPages", zeroPages);
+      requireCount("poisonedPages", poisonedPages);
+      requireCount("markers", markers);
+    }
+  }
+
+  /** Source to destination: the counts agree; the guest is the destination's alone. */
+  record HandOverAccepted() implements ControlMessage {}
+
+  /**
+   * An orderly end before the hand-over.
+   *
+   * @param reason for people; cut to 1024 bytes of UTF-8
+   */
+  record Farewell(String reason) implements ControlMessage {
+    public Farewell {
+      reason = Reason.shortened(reason);
+    }
+  }
+
+  /**
+   * Command to source: the host has lost these.
+   *
+   * @param entries at most 4096
+   */
+  record ReportPoison(List<PoisonEntry> entries) implements ControlMessage {
+    public ReportPoison {
+      entries = requireEntries(entries);
+    }
+  }
+
+  /**
+   * Source to command: what became of the report.
+   *
+   * @param poisoned pages that are now lost to the guest
+   * @param held pages that the destination had already received whole
+   * @param alreadyKnown pages that were in the ledger before
+   */
+  record ReportPoisonResult(PageSet poisoned, PageSet held, PageSet alreadyKnown)
+      implements ControlMessage {}
+
+  /** Command to source: stop or go on sending pages that nobody asked for. */
+  record StreamControl(boolean paused) implements ControlMessage {}
+
+  /** Command to daemon: how far is the migration? */
+  record StatusQuery() implements ControlMessage {}
+
+  /**
+   * Daemon to command.
+   *
+   * @param json as text; the whole message is at most 1 MiB
+   */
+  record Status(String json) implements ControlMessage {}
+
+  /** Daemon to command: it is done. */
+  record Done() implements ControlMessage {}
+
+  /**
+   * A message that a newer minor version has added. {@link FrameDecoder} skips it: sessions never
+   * see one, and it cannot be sent.
+   *
+   * @param number the message's field number in the envelope
+   */
+  record UnknownMessage(int number) implements ControlMessage {}
+
+  private static List<PoisonEntry> requireEntries(List<PoisonEntry> entries) {
+    if (entries.size() > ENTRIES_MAX) {
+      throw new IllegalArgumentException(
+          "%d poison entries; at most %d in a message".formatted(entries.size(), ENTRIES_MAX));
+    }
+    return List.copyOf(entries);
+  }
+
+  private static void requireCount(String name, long count) {
+    if (count < 0) {
+      throw new IllegalArgumentException(
+          "%s %s; at most 2^63 - 1".formatted(name, Long.toUnsignedString(count)));
+    }
+  }
+}

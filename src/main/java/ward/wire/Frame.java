@@ -1,0 +1,9 @@
+package ward.wire;
+
+/**
+ * What one frame on a connection says: a control message, a request for pages, an answer about
+ * pages, or that a stream has ended.
+ *
+ * <p>Only {@link PageAnswer.Data} holds a resource; see there who releases it.
+ */
+public sealed interface Frame permits ControlFrame, PageFrame, StreamEnd {}

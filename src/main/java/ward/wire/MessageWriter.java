@@ -1,0 +1,123 @@
+package ward.wire;
+
+import com.google.protobuf.ByteString;
+import com.google.protobuf.UnsafeByteOperations;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.BiConsumer;
+import ward.memory.GuestRegion;
+import ward.poison.LedgerDigest;
+import ward.wire.proto.WireProto;
+import ward.wire.proto.WireProto.Envelope;
+
+/** Control messages as Protocol Buffers. {@link MessageReader} is the way back. */
+final class MessageWriter {
+
+  private static final Map<Class<?>, BiConsumer<Envelope.Builder, ControlMessage>> WRITERS =
+      new HashMap<>();
+
+  static {
+    on(ControlMessage.Hello.class, (to, m) -> to.setHello(Greetings.toProto(m)));
+    on(ControlMessage.Refusal.class, (to, m) -> to.setRefusal(Greetings.toProto(m)));
+    on(ControlMessage.GuestOffer.class, (to, m) -> to.setGuestOffer(offer(m)));
+    on(
+        ControlMessage.PoisonMapPart.class,
+        (to, m) -> to.getPoisonMapPartBuilder().setEntries(PoisonEntries.toProto(m.entries())));
+    on(
+        ControlMessage.PoisonMapEnd.class,
+        (to, m) -> to.getPoisonMapEndBuilder().setPages(m.pages()).setDigest(bytes(m.digest())));
+    on(
+        ControlMessage.PoisonMapApplied.class,
+        (to, m) ->
+            to.getPoisonMapAppliedBuilder().setPages(m.pages()).setDigest(bytes(m.digest())));
+    on(ControlMessage.GuestResumed.class, (to, m) -> to.getGuestResumedBuilder());
+    on(
+        ControlMessage.LatePoison.class,
+        (to, m) -> to.getLatePoisonBuilder().setEntries(PoisonEntries.toProto(m.entries())));
+    on(ControlMessage.PoisonOutcome.class, (to, m) -> to.setPoisonOutcome(outcome(m)));
+    on(ControlMessage.HandOver.class, (to, m) -> to.setHandOver(handOver(m)));
+    on(ControlMessage.HandOverAccepted.class, (to, m) -> to.getHandOverAcceptedBuilder());
+    on(ControlMessage.Farewell.class, (to, m) -> to.getFarewellBuilder().setReason(m.reason()));
+    on(
+        ControlMessage.ReportPoison.class,
+        (to, m) -> to.getReportPoisonBuilder().setEntries(PoisonEntries.toProto(m.entries())));
+    on(ControlMessage.ReportPoisonResult.class, (to, m) -> to.setReportPoisonResult(result(m)));
+    on(
+        ControlMessage.StreamControl.class,
+        (to, m) -> to.getStreamControlBuilder().setPaused(m.paused()));
+    on(ControlMessage.StatusQuery.class, (to, m) -> to.getStatusQueryBuilder());
+    on(ControlMessage.Status.class, (to, m) -> to.getStatusBuilder().setJson(m.json()));
+    on(ControlMessage.Done.class, (to, m) -> to.getDoneBuilder());
+    on(ControlMessage.UnknownMessage.class, MessageWriter::refuse);
+  }
+
+  private MessageWriter() {}
+
+  private static <M extends ControlMessage> void on(
+      Class<M> type, BiConsumer<Envelope.Builder, M> writer) {
+    WRITERS.put(type, (to, message) -> writer.accept(to, type.cast(message)));
+  }
+
+  /**
+   * @throws IllegalArgumentException if the message is longer than a frame may be, or has too many
+   *     runs of pages
+   */
+  static Envelope toProto(ControlMessage message) {
+    Envelope.Builder builder = Envelope.newBuilder();
+    WRITERS.get(message.getClass()).accept(builder, message);
+    return builder.build();
+  }
+
+  private static WireProto.GuestOffer offer(ControlMessage.GuestOffer offer) {
+    WireProto.GuestOffer.Builder proto =
+        WireProto.GuestOffer.newBuilder()
+            .setGuest(offer.layout().guest())
+            .setVcpuStates(UnsafeByteOperations.unsafeWrap(offer.vcpuStates()));
+    offer.layout().regions().forEach(region -> proto.addRegions(region(region)));
+    return proto.build();
+  }
+
+  private static WireProto.GuestRegion region(GuestRegion region) {
+    return WireProto.GuestRegion.newBuilder()
+        .setGuestPhysicalAddress(region.guestPhysicalAddress())
+        .setLengthBytes(region.lengthBytes())
+        .setFileOffset(region.fileOffset())
+        .build();
+  }
+
+  private static WireProto.PoisonOutcome outcome(ControlMessage.PoisonOutcome outcome) {
+    PageRuns runs = new PageRuns();
+    return WireProto.PoisonOutcome.newBuilder()
+        .setPoisoned(runs.toProto(outcome.poisoned()))
+        .setHeld(runs.toProto(outcome.held()))
+        .build();
+  }
+
+  private static WireProto.ReportPoisonResult result(ControlMessage.ReportPoisonResult result) {
+    PageRuns runs = new PageRuns();
+    return WireProto.ReportPoisonResult.newBuilder()
+        .setPoisoned(runs.toProto(result.poisoned()))
+        .setHeld(runs.toProto(result.held()))
+        .setAlreadyKnown(runs.toProto(result.alreadyKnown()))
+        .build();
+  }
+
+  private static WireProto.HandOver handOver(ControlMessage.HandOver handOver) {
+    return WireProto.HandOver.newBuilder()
+        .setDataPages(handOver.dataPages())
+        .setZeroPages(handOver.zeroPages())
+        .setPoisonedPages(handOver.poisonedPages())
+        .setMarkers(handOver.markers())
+        .setDigest(bytes(handOver.digest()))
+        .build();
+  }
+
+  private static ByteString bytes(LedgerDigest digest) {
+    return ByteString.copyFrom(digest.bytes());
+  }
+
+  private static void refuse(Envelope.Builder to, ControlMessage.UnknownMessage message) {
+    throw new IllegalArgumentException(
+        "message number %d is unknown here and cannot be sent".formatted(message.number()));
+  }
+}

@@ -1,0 +1,20 @@
+package ward.wire;
+
+/**
+ * "What is at this address?"
+ *
+ * @param pageCount 1 to 512: what one answer with data can hold
+ */
+public record PageRequest(long requestId, long guestPhysicalAddress, int pageCount)
+    implements PageFrame {
+
+  /** The most pages in one request. */
+  public static final int PAGE_COUNT_MAX = FrameKind.REQUEST.pageCountMax();
+
+  /**
+   * @throws IllegalArgumentException if the range is unaligned, too long or above 2^52
+   */
+  public PageRequest {
+    FrameKind.REQUEST.requireRange(guestPhysicalAddress, pageCount);
+  }
+}

@@ -1,0 +1,96 @@
+package ward.wire;
+
+import java.time.Instant;
+import java.util.List;
+import java.util.UUID;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import ward.memory.GuestLayout;
+import ward.memory.GuestRegion;
+import ward.memory.PageRun;
+import ward.memory.PageSet;
+import ward.poison.LedgerDigest;
+import ward.poison.Origin;
+import ward.poison.PoisonEntry;
+import ward.poison.Severity;
+import ward.wire.ControlMessage.Refusal;
+
+/** One of each message, with every field set to something that is not its default. */
+final class Messages {
+
+  static final UUID SESSION = UUID.fromString("6b1f1c1e-0d5c-4f3e-9a77-2f5a1f0c9d11");
+
+  private Messages() {}
+
+  static ControlMessage.Hello hello(ProtocolVersion version) {
+    return new ControlMessage.Hello(
+        Role.SOURCE, ConnectionKind.CONTROL, SESSION, version, "mars.example");
+  }
+
+  static LedgerDigest digest() {
+    byte[] bytes = new byte[32];
+    bytes[0] = 1;
+    bytes[31] = -1;
+    return LedgerDigest.of(bytes);
+  }
+
+  static GuestLayout layout() {
+    return new GuestLayout(
+        "guest-1",
+        List.of(
+            new GuestRegion(0, 0xA_0000, 0), new GuestRegion(0x1_0000_0000L, 1L << 30, 0x10_0000)));
+  }
+
+  static PoisonEntry entry(long page) {
+    return new PoisonEntry(
+        page << 12,
+        12,
+        page % 2 == 0 ? Severity.ACTION_REQUIRED : Severity.ACTION_OPTIONAL,
+        new Origin(
+            page % 3 == 0 ? "venus" : "mars.example",
+            Instant.ofEpochMilli(1_700_000_000_000L + page),
+            Origin.Discovery.values()[(int) (page % 4)]));
+  }
+
+  static List<PoisonEntry> entries(int count) {
+    return IntStream.range(0, count).mapToObj(Messages::entry).toList();
+  }
+
+  static PageSet pages(PageRun... runs) {
+    PageSet set = new PageSet();
+    List.of(runs).forEach(set::add);
+    return set;
+  }
+
+  /** Runs of one page with a page between each two. */
+  static PageSet runs(int count) {
+    PageSet set = new PageSet();
+    IntStream.range(0, count).forEach(i -> set.add(2L * i));
+    return set;
+  }
+
+  static Stream<ControlMessage> all() {
+    PageSet poisoned = pages(new PageRun(0, 1), new PageRun(512, 512), new PageRun(1L << 39, 3));
+    PageSet held = pages(new PageRun(7, 2));
+    return Stream.of(
+        hello(new ProtocolVersion(1, 0)),
+        new Refusal(Refusal.Code.BUSY, "another migration is under way: ü"),
+        new ControlMessage.GuestOffer(layout(), new byte[] {1, 2, 3}),
+        new ControlMessage.PoisonMapPart(entries(9)),
+        new ControlMessage.PoisonMapEnd(9, digest()),
+        new ControlMessage.PoisonMapApplied(10, digest()),
+        new ControlMessage.GuestResumed(),
+        new ControlMessage.LatePoison(
+            List.of(new PoisonEntry(1L << 30, 30, Severity.ACTION_OPTIONAL, entry(3).origin()))),
+        new ControlMessage.PoisonOutcome(poisoned, held),
+        new ControlMessage.HandOver(1, 2, 3, 4, digest()),
+        new ControlMessage.HandOverAccepted(),
+        new ControlMessage.Farewell("the operator said so"),
+        new ControlMessage.ReportPoison(entries(2)),
+        new ControlMessage.ReportPoisonResult(poisoned, held, new PageSet()),
+        new ControlMessage.StreamControl(true),
+        new ControlMessage.StatusQuery(),
+        new ControlMessage.Status("{\"phase\":\"STREAMING\"}"),
+        new ControlMessage.Done());
+  }
+}

@@ -1,0 +1,93 @@
+package ward.testbed;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** A {@code ward} process of its own, its output in files. Closing it ends it. */
+final class Daemon implements AutoCloseable {
+
+  private final String name;
+  private final Process process;
+  private final Path output;
+  private final Path errors;
+
+  private Daemon(String name, Process process, Path output, Path errors) {
+    this.name = name;
+    this.process = process;
+    this.output = output;
+    this.errors = errors;
+  }
+
+  /**
+   * @param prefix what runs it in its network, perhaps nothing
+   */
+  static Daemon start(Path directory, String name, List<String> prefix, List<String> arguments)
+      throws IOException {
+    List<String> command = new ArrayList<>(prefix);
+    command.add(ProcessHandle.current().info().command().orElse("java"));
+    command.addAll(List.of("-jar", WardJar.path().toString()));
+    command.addAll(arguments);
+    Path output = directory.resolve(name + ".out");
+    Path errors = directory.resolve(name + ".err");
+    Process process =
+        new ProcessBuilder(command)
+            .redirectInput(new java.io.File("/dev/null"))
+            .redirectOutput(output.toFile())
+            .redirectError(errors.toFile())
+            .start();
+    return new Daemon(name, process, output, errors);
+  }
+
+  long pid() {
+    return process.pid();
+  }
+
+  boolean isAlive() {
+    return process.isAlive();
+  }
+
+  /** SIGTERM. */
+  void terminate() {
+    process.destroy();
+  }
+
+  /** Waits for the end; the exit code. */
+  int await(Deadline deadline) throws IOException {
+    try {
+      if (process.waitFor(deadline.millisLeft(), TimeUnit.MILLISECONDS)) {
+        return process.exitValue();
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    throw new IOException("%s did not end in time; its last words:%n%s".formatted(name, errors()));
+  }
+
+  /** Standard output so far. */
+  String output() {
+    return read(output);
+  }
+
+  /** Standard error so far. */
+  String errors() {
+    return read(errors);
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Override
+  public void close() {
+    process.destroyForcibly();
+  }
+}

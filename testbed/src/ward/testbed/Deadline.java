@@ -1,0 +1,46 @@
+package ward.testbed;
+
+import java.io.IOException;
+import java.time.Duration;
+
+/** A moment after which waiting is an error. */
+final class Deadline {
+
+  private static final long POLL_MILLIS = 10;
+
+  /** Something to wait for. */
+  interface Condition {
+    boolean holds() throws IOException;
+  }
+
+  private final long endNanos;
+
+  Deadline(Duration left) {
+    this.endNanos = System.nanoTime() + left.toNanos();
+  }
+
+  long millisLeft() {
+    return Math.max(0, (endNanos - System.nanoTime()) / 1_000_000);
+  }
+
+  /**
+   * @throws IOException naming what was waited for
+   */
+  void await(String what, Condition condition) throws IOException {
+    while (!condition.holds()) {
+      if (millisLeft() == 0) {
+        throw new IOException("waited too long for " + what);
+      }
+      pause();
+    }
+  }
+
+  private static void pause() throws IOException {
+    try {
+      Thread.sleep(POLL_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
+  }
+}

@@ -1,0 +1,32 @@
+package ward.testbed;
+
+import java.time.Duration;
+
+/**
+ * What one loopback migration is made of.
+ *
+ * @param declared pages that the source's ledger knows before it starts
+ * @param found pages that are unreadable in the source's mapping, and that nobody declared
+ * @param late pages reported to the source while it serves
+ * @param vcpu {@code kvm}, {@code thread} or {@code auto}
+ * @param deadline for the whole run
+ */
+public record LoopbackSettings(
+    long memoryBytes,
+    int vcpus,
+    int declared,
+    int found,
+    int late,
+    long seed,
+    String vcpu,
+    Duration deadline) {
+
+  public LoopbackSettings {
+    long pages = memoryBytes >>> 12;
+    if (declared < 0 || found < 0 || late < 0 || declared + found + late > pages / 4) {
+      throw new IllegalArgumentException(
+          "%d poisoned pages of %d; at most a quarter is allowed"
+              .formatted(declared + found + late, pages));
+    }
+  }
+}

@@ -1,0 +1,142 @@
+package ward.testbed;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
+import ward.memory.GuestLayout;
+import ward.memory.PageSet;
+import ward.memory.Pages;
+
+/**
+ * A guest's memory in another process, looked at from outside by /proc/PID/mem and
+ * /proc/PID/pagemap: without a word from the daemon under test, and without touching a page.
+ */
+final class OutsideView implements AutoCloseable {
+
+  private static final int ENTRY_BYTES = 8;
+  private static final long SWAP = 1L << 62;
+  private static final long TYPE_MASK = 31;
+  private static final long TYPE_PTE_MARKER = 31;
+  private static final long OFFSET_POISONED = 2L << 5;
+
+  private final GuestLayout layout;
+  private final List<Long> hostAddresses;
+  private final FileChannel memory;
+  private final FileChannel pagemap;
+  private final ByteBuffer page = ByteBuffer.allocateDirect(Pages.SIZE_BYTES);
+  private final ByteBuffer entry =
+      ByteBuffer.allocateDirect(ENTRY_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+
+  /**
+   * @param hostAddresses where the regions are mapped in that process
+   */
+  OutsideView(long pid, GuestLayout layout, List<Long> hostAddresses) throws IOException {
+    this.layout = layout;
+    this.hostAddresses = hostAddresses;
+    memory = FileChannel.open(Path.of("/proc/" + pid + "/mem"), StandardOpenOption.READ);
+    pagemap = FileChannel.open(Path.of("/proc/" + pid + "/pagemap"), StandardOpenOption.READ);
+  }
+
+  /**
+   * @param wrongPages healthy pages whose bytes differ from the source's
+   * @param markers pages that raise SIGBUS
+   * @param healedPages lost pages that can be read
+   * @param sourceDigest SHA-256 of all healthy pages in the source's file, in order
+   * @param destinationDigest of the same pages here
+   */
+  record Comparison(
+      long wrongPages,
+      long markers,
+      long healedPages,
+      String sourceDigest,
+      String destinationDigest) {}
+
+  /** Every page against the file that the source served. */
+  Comparison compare(WalkerGuest guest, FileChannel sourceFile, PageSet lost) throws IOException {
+    MessageDigest source = sha256();
+    MessageDigest destination = sha256();
+    ByteBuffer expected = ByteBuffer.allocateDirect(Pages.SIZE_BYTES);
+    long wrong = 0;
+    long markers = 0;
+    long healed = 0;
+    for (long index = 0; index < layout.pageCount(); index++) {
+      boolean marked = isMarked(index);
+      markers += marked ? 1 : 0;
+      boolean readable = read(index);
+      if (lost.contains(index)) {
+        healed += readable || !marked ? 1 : 0;
+        continue;
+      }
+      readFully(sourceFile, guest.fileOffsetOf(index), expected);
+      wrong += readable && expected.equals(page) ? 0 : 1;
+      source.update(expected.duplicate());
+      destination.update(page.duplicate());
+    }
+    return new Comparison(wrong, markers, healed, hex(source), hex(destination));
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static String hex(MessageDigest digest) {
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private long hostAddress(long index) {
+    int region = layout.regionOf(index);
+    return hostAddresses.get(region) + Pages.bytes(index - layout.firstPageOf(region));
+  }
+
+  private boolean isMarked(long index) throws IOException {
+    entry.clear();
+    pagemap.read(entry, (hostAddress(index) >>> Pages.SHIFT) * ENTRY_BYTES);
+    long value = entry.getLong(0);
+    return (value & SWAP) != 0
+        && (value & TYPE_MASK) == TYPE_PTE_MARKER
+        && (value & OFFSET_POISONED) != 0;
+  }
+
+  /** Whether the page can be read; then {@link #page} holds it. */
+  private boolean read(long index) {
+    page.clear();
+    try {
+      while (page.hasRemaining()) {
+        if (memory.read(page, hostAddress(index) + page.position()) <= 0) {
+          return false;
+        }
+      }
+      page.flip();
+      return true;
+    } catch (IOException unreadable) {
+      return false; // EIO: the kernel found the marker
+    }
+  }
+
+  private static void readFully(FileChannel file, long offset, ByteBuffer into) throws IOException {
+    into.clear();
+    while (into.hasRemaining()) {
+      if (file.read(into, offset + into.position()) < 0) {
+        throw new IOException("the source's file ended at offset " + offset);
+      }
+    }
+    into.flip();
+  }
+
+  @Override
+  public void close() throws IOException {
+    memory.close();
+    pagemap.close();
+  }
+}

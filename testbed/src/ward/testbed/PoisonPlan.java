@@ -1,0 +1,51 @@
+package ward.testbed;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import ward.memory.PageSet;
+
+/**
+ * Which pages will be lost, drawn from the seed. The guest's own tables, code and stacks never are:
+ * their loss would end it.
+ *
+ * @param declared page indexes, as are all
+ * @param found unreadable at the source, unknown to everyone
+ * @param lateCandidates in the order in which they should be reported: from the end of the guest's
+ *     walk, so that it has not read them yet
+ */
+record PoisonPlan(List<Long> declared, List<Long> found, List<Long> lateCandidates) {
+
+  static PoisonPlan draw(WalkerGuest guest, LoopbackSettings settings) {
+    SplittableRandom random = new SplittableRandom(settings.seed() * 31 + 1);
+    PageSet taken = guest.imagePages().copy();
+    List<Long> declared = draw(random, guest, taken, settings.declared());
+    List<Long> found = draw(random, guest, taken, settings.found());
+    return new PoisonPlan(declared, found, tails(guest, taken));
+  }
+
+  private static List<Long> draw(
+      SplittableRandom random, WalkerGuest guest, PageSet taken, int count) {
+    List<Long> pages = new ArrayList<>();
+    while (pages.size() < count) {
+      long page = random.nextLong(guest.layout().pageCount());
+      if (!taken.contains(page)) {
+        taken.add(page);
+        pages.add(page);
+      }
+    }
+    return pages;
+  }
+
+  private static List<Long> tails(WalkerGuest guest, PageSet taken) {
+    List<Long> candidates = new ArrayList<>();
+    for (int back = 1; candidates.size() < guest.layout().pageCount() / 4; back++) {
+      for (long[] order : guest.orders()) {
+        if (back <= order.length && !taken.contains(order[order.length - back])) {
+          candidates.add(order[order.length - back]);
+        }
+      }
+    }
+    return candidates;
+  }
+}
