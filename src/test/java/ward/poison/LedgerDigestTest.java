@@ -82,7 +82,7 @@ class LedgerDigestTest {
   void refusesAnotherLength() {
     assertThatThrownBy(() -> LedgerDigest.of(new byte[31]))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("a ledger digest of 31 bytes; it has 32");
+        .hasMessage("a ledger digest of 31 bytes; 32 are needed");
     assertThatThrownBy(() -> LedgerDigest.parse("abcd"))
         .isInstanceOf(IllegalArgumentException.class);
   }
