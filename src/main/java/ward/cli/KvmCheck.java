@@ -112,7 +112,7 @@ record KvmCheck(Kernel kernel, String architecture) implements HostCheck {
 
   private HostFinding machineChecks(Fd kvm) {
     NativeMemory capabilities = NativeMemory.allocate(Long.BYTES);
-    int answer = kernel.ioctl(kvm, GET_MCE_CAP, capabilities.address());
+    int answer = kernel.ioctl(kvm, GET_MCE_CAP, capabilities);
     return answer < 0
         ? missing(
             GET_MCE_CAP.name(),

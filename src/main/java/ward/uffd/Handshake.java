@@ -77,7 +77,7 @@ final class Handshake {
     NativeMemory argument = NativeMemory.allocate(SIZE_BYTES);
     argument.putLong(API_OFFSET, API);
     argument.putLong(FEATURES, features);
-    int answer = kernel.ioctl(fd, REQUEST, argument.address());
+    int answer = kernel.ioctl(fd, REQUEST, argument);
     if (answer < 0) {
       throw new UserfaultfdException(
           UserfaultfdException.Kind.FAILED,
