@@ -13,6 +13,7 @@ import ward.poison.LedgerJournal;
 import ward.poison.PoisonEntry;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
+import ward.uffd.UserfaultfdException;
 import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
 
@@ -28,6 +29,8 @@ final class Arrival {
   private final PoisonRecorder recorder;
   private final Audit audit;
   private final PageSet poisonedFrames = new PageSet();
+  private final Userfaultfd userfaultfd;
+  private int registeredRegions;
 
   /** Where an arrival turns with what it cannot settle itself. */
   record Surroundings(
@@ -75,13 +78,46 @@ final class Arrival {
             around.onFailure());
     faultLoop = new FaultLoop(userfaultfd, memory, givenBack, reactions, around.listener());
     resolver.onPendingEvents(faultLoop::drain);
-    register(memory, userfaultfd);
+    this.userfaultfd = userfaultfd;
+    register();
   }
 
-  private static void register(GuestMemory memory, Userfaultfd userfaultfd) throws IOException {
-    List<GuestRegion> regions = memory.layout().regions();
-    for (int i = 0; i < regions.size(); i++) {
-      userfaultfd.register(memory.hostAddressOfRegion(i), regions.get(i).lengthBytes());
+  private void register() throws IOException {
+    List<GuestRegion> regions = guest.memory().layout().regions();
+    try {
+      for (GuestRegion region : regions) {
+        userfaultfd.register(
+            guest.memory().hostAddressOfRegion(registeredRegions), region.lengthBytes());
+        registeredRegions++;
+      }
+    } catch (IOException e) {
+      unregister();
+      throw e;
+    }
+  }
+
+  /**
+   * Ends the guest. munmap(2) of registered memory waits until its event is read, and perhaps
+   * nobody reads events yet, or any more. To unregister the memory first would be simpler, but
+   * whoever waits for a page that never came would then read zeros.
+   */
+  void end() {
+    Thread reader = new Thread(faultLoop::discardUntilInterrupted, "ward-last-events");
+    reader.setDaemon(true);
+    reader.start();
+    try {
+      guest.close();
+    } finally {
+      reader.interrupt();
+    }
+  }
+
+  private void unregister() throws UserfaultfdException {
+    while (registeredRegions > 0) {
+      registeredRegions--;
+      userfaultfd.unregister(
+          guest.memory().hostAddressOfRegion(registeredRegions),
+          layout().regions().get(registeredRegions).lengthBytes());
     }
   }
 
@@ -130,13 +166,11 @@ final class Arrival {
    * @throws ProtocolException if an entry is not RAM throughout
    */
   void requireInLayout(List<PoisonEntry> entries) {
-    for (PoisonEntry entry : entries) {
-      long pages = 1L << (entry.pageShift() - PoisonEntry.MIN_PAGE_SHIFT);
-      if (layout().runAt(entry.guestPhysicalAddress(), pages).isEmpty()) {
-        throw new ProtocolException(
-            "poison at guest-physical address 0x%x, %d pages, is outside the guest's memory"
-                .formatted(entry.guestPhysicalAddress(), pages));
-      }
-    }
+    PageAnswers.requireInLayout(layout(), entries);
+  }
+
+  /** What page answers act on. */
+  PageAnswers.Parts answerParts() {
+    return new PageAnswers.Parts(layout(), faults, resolver, recorder);
   }
 }

@@ -5,9 +5,11 @@ import io.netty.channel.IoEventLoop;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Queue;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
@@ -43,6 +45,7 @@ import ward.wire.StreamEnd;
 public final class DestinationSession implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(DestinationSession.class);
+  private static final int CLOSE_SECONDS = 30;
 
   /** Opens this host's ledger of a guest, once the source has named the guest. */
   @FunctionalInterface
@@ -64,11 +67,13 @@ public final class DestinationSession implements AutoCloseable {
   private final CompletableFuture<DestinationOutcome> outcome = new CompletableFuture<>();
   private final List<PoisonEntry> map = new ArrayList<>();
   private final List<Channel> streams = new ArrayList<>();
+  private final Queue<PageRequest> early = new ConcurrentLinkedQueue<>();
 
   private volatile DestinationPhase phase = DestinationPhase.CONNECTING;
   private volatile Arrival arrival;
   private volatile Channel urgent;
   private Channel control;
+  private boolean mapEnded;
   private int streamsEnded;
   private long startNanos;
   private volatile long pauseNanos;
@@ -116,12 +121,25 @@ public final class DestinationSession implements AutoCloseable {
 
   @Override
   public void close() {
-    thread.shutdownNow();
+    run(() -> fail(DestinationOutcome.Kind.ABORTED, "the session was closed"));
+    stopThread();
     closeChannels();
     Arrival current = arrival;
     if (current != null) {
-      current.guest().close();
+      current.end();
       closeJournal(current.journal());
+    }
+  }
+
+  /** What runs may be in the middle of an append or an ioctl: it ends before its memory goes. */
+  private void stopThread() {
+    thread.shutdown();
+    try {
+      if (!thread.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS)) {
+        log.warn("the session's thread did not end within {} seconds", CLOSE_SECONDS);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -143,6 +161,7 @@ public final class DestinationSession implements AutoCloseable {
   private final class LinkEvents implements SourceLink.Events {
 
     private final ConnectionKind kind;
+    private boolean ended; // confined to the connection's event loop
 
     LinkEvents(ConnectionKind kind) {
       this.kind = kind;
@@ -155,9 +174,14 @@ public final class DestinationSession implements AutoCloseable {
 
     @Override
     public void frame(Channel channel, Frame frame) throws IOException {
+      if (ended) {
+        throw new ProtocolException(
+            "%s after StreamEnd; nothing follows it".formatted(frame.getClass().getSimpleName()));
+      }
       if (frame instanceof ControlFrame message) {
         run(() -> onMessage(message.message()));
       } else {
+        ended = frame instanceof StreamEnd;
         onPageFrame(kind, frame);
       }
     }
@@ -169,6 +193,10 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   private void onReady(ConnectionKind kind, Channel channel) {
+    if (phase.isLast()) {
+      channel.close();
+      return;
+    }
     switch (kind) {
       case CONTROL -> control = channel;
       case URGENT -> urgent = channel;
@@ -188,7 +216,7 @@ public final class DestinationSession implements AutoCloseable {
               .formatted(frame.getClass().getSimpleName(), kind, phase));
     }
     if (frame instanceof StreamEnd && kind == ConnectionKind.STREAM) {
-      run(this::onStreamEnd);
+      run(() -> onStreamEnds(1));
     } else if (frame instanceof PageAnswer answer) {
       PageAnswers answers = answers(current);
       if (kind == ConnectionKind.URGENT) {
@@ -203,7 +231,7 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   private PageAnswers answers(Arrival current) {
-    return new PageAnswers(current, listener, this::retryLater, this::onPoisonLearnt);
+    return new PageAnswers(current.answerParts(), listener, this::retryLater, this::onPoisonLearnt);
   }
 
   private void retryLater(long requestId, long delayMillis) {
@@ -219,18 +247,26 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   private void onLinkLost(ConnectionKind kind, Throwable cause) {
+    if (cause instanceof ResolveException) {
+      failed(cause);
+      return;
+    }
     run(
         () -> {
           if (phase == DestinationPhase.HANDING_OVER && kind != ConnectionKind.CONTROL) {
-            return; // no page is on its way any more, and the verdict comes by another connection
+            return; // every page is here; a source that lets go closes these, in any order
           }
           DestinationOutcome.Kind outcomeKind =
               cause instanceof ProtocolException || cause instanceof PeerRefusedException
                   ? DestinationOutcome.Kind.PEER_REFUSED
                   : DestinationOutcome.Kind.ABORTED;
-          String what = cause == null ? "the source closed it" : cause.getMessage();
+          String what = cause == null ? "the source closed it" : textOf(cause);
           fail(outcomeKind, "%s connection: %s".formatted(kind, what));
         });
+  }
+
+  private static String textOf(Throwable cause) {
+    return cause.getMessage() == null ? cause.toString() : cause.getMessage();
   }
 
   private void closeChannels() {
@@ -282,7 +318,7 @@ public final class DestinationSession implements AutoCloseable {
         new Arrival.Surroundings(
             thread,
             this::writeRequest,
-            () -> urgent.flush(),
+            this::flushRequests,
             () -> run(this::handOver),
             this::failed,
             listener);
@@ -294,18 +330,32 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
+  /** A page that is touched before the guest runs, by whoever makes it, is asked for later. */
   private void writeRequest(PageRequest request) {
-    urgent.write(request, urgent.voidPromise());
+    Channel channel = urgent;
+    if (channel == null) {
+      early.add(request);
+    } else {
+      channel.write(request, channel.voidPromise());
+    }
+  }
+
+  private void flushRequests() {
+    Channel channel = urgent;
+    if (channel != null) {
+      channel.flush();
+    }
   }
 
   private void onMapPart(ControlMessage.PoisonMapPart part) {
-    requireMessageIn(DestinationPhase.RECEIVING_MAP, "PoisonMapPart");
+    requireMapOpen("PoisonMapPart");
     arrival.requireInLayout(part.entries());
     map.addAll(part.entries());
   }
 
   private void onMapEnd(ControlMessage.PoisonMapEnd end) {
-    requireMessageIn(DestinationPhase.RECEIVING_MAP, "PoisonMapEnd");
+    requireMapOpen("PoisonMapEnd");
+    mapEnded = true;
     arrival
         .recorder()
         .accept(
@@ -317,7 +367,17 @@ public final class DestinationSession implements AutoCloseable {
     map.clear();
   }
 
+  private void requireMapOpen(String message) {
+    requireMessageIn(DestinationPhase.RECEIVING_MAP, message);
+    if (mapEnded) {
+      throw new ProtocolException(message + " after PoisonMapEnd; a map has one end");
+    }
+  }
+
   private void onMapApplied(ControlMessage.PoisonMapEnd end) {
+    if (phase.isLast()) {
+      return; // given up while the ledger was being written
+    }
     PageSet ledger = arrival.journal().ledger().frames();
     LedgerDigest digest = LedgerDigest.ofFrames(ledger);
     if (!digest.equals(end.digest()) || ledger.size() != end.pages()) {
@@ -337,14 +397,17 @@ public final class DestinationSession implements AutoCloseable {
 
   /** The whole map is in place and acknowledged: only now may the guest run. */
   private void resumeGuest() {
-    arrival.faultLoop().start((IoEventLoop) urgent.eventLoop());
     enter(DestinationPhase.RUNNING, "poison map applied: " + arrival.poisonedFrames().size());
+    early.forEach(this::writeRequest);
+    early.clear();
+    arrival.faultLoop().start((IoEventLoop) urgent.eventLoop());
     arrival.guest().resume();
     pauseNanos = System.nanoTime() - startNanos;
     send(new ControlMessage.GuestResumed());
     if (arrival.resolver().unresolved() == 0) {
       run(this::handOver); // a guest whose every page is lost
     }
+    onStreamEnds(0); // a small guest's streams may have ended before the urgent connection was up
   }
 
   private void onLatePoison(ControlMessage.LatePoison late) {
@@ -361,9 +424,9 @@ public final class DestinationSession implements AutoCloseable {
     send(new ControlMessage.PoisonOutcome(poisoned, held));
   }
 
-  private void onStreamEnd() {
-    streamsEnded++;
-    if (streamsEnded == settings.streams()) {
+  private void onStreamEnds(int more) {
+    streamsEnded += more;
+    if (streamsEnded == settings.streams() && phase == DestinationPhase.RUNNING) {
       requestTheRest();
     }
   }
@@ -443,7 +506,7 @@ public final class DestinationSession implements AutoCloseable {
           () -> {
             try {
               step.run();
-            } catch (IOException | RuntimeException e) {
+            } catch (Throwable e) { // whatever it is, somebody waits for the outcome
               failed(e);
             }
           });
@@ -466,7 +529,7 @@ public final class DestinationSession implements AutoCloseable {
       log.error("a fault in Ward itself", cause);
       kind = DestinationOutcome.Kind.HOST_REFUSED;
     }
-    run(() -> fail(kind, cause.getMessage() == null ? cause.toString() : cause.getMessage()));
+    run(() -> fail(kind, textOf(cause)));
   }
 
   private void fail(DestinationOutcome.Kind kind, String text) {
@@ -475,7 +538,7 @@ public final class DestinationSession implements AutoCloseable {
     }
     boolean ran = phase.next().contains(DestinationPhase.UNFINISHED);
     if (ran) {
-      arrival.guest().pause();
+      pauseGuest();
       enter(DestinationPhase.UNFINISHED, text);
     } else {
       enter(DestinationPhase.ABORTED, text);
@@ -484,6 +547,14 @@ public final class DestinationSession implements AutoCloseable {
     DestinationOutcome.Kind last =
         ran && kind == DestinationOutcome.Kind.ABORTED ? DestinationOutcome.Kind.UNFINISHED : kind;
     outcome.complete(new DestinationOutcome(last, text + whereTheGuestIs(ran)));
+  }
+
+  private void pauseGuest() {
+    try {
+      arrival.guest().pause();
+    } catch (RuntimeException e) {
+      log.error("the guest could not be paused; its missing pages keep it waiting", e);
+    }
   }
 
   private String whereTheGuestIs(boolean ran) {

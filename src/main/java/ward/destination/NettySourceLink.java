@@ -23,7 +23,8 @@ import ward.wire.WardPipeline;
 public final class NettySourceLink implements SourceLink {
 
   private final Transport transport;
-  private final ChannelGroup channels = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
+  private final ChannelGroup channels =
+      new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true); // closed stays closed
   private volatile boolean closing;
 
   public NettySourceLink(Transport transport) {

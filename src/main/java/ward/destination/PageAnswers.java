@@ -4,6 +4,7 @@ import io.netty.buffer.ByteBuf;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.function.BiConsumer;
+import ward.memory.GuestLayout;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.poison.PoisonEntry;
@@ -21,7 +22,11 @@ final class PageAnswers {
     void later(long requestId, long delayMillis);
   }
 
-  private final Arrival arrival;
+  /** What an answer acts on. */
+  record Parts(
+      GuestLayout layout, PageFaults faults, PageResolver resolver, PoisonRecorder recorder) {}
+
+  private final Parts arrival;
   private final DestinationListener listener;
   private final Retry retry;
   private final BiConsumer<PageSet, PageSet> onPoison;
@@ -30,7 +35,7 @@ final class PageAnswers {
    * @param onPoison given the guest frame numbers that are poisoned and that were held
    */
   PageAnswers(
-      Arrival arrival,
+      Parts arrival,
       DestinationListener listener,
       Retry retry,
       BiConsumer<PageSet, PageSet> onPoison) {
@@ -87,6 +92,20 @@ final class PageAnswers {
     }
   }
 
+  /**
+   * @throws ProtocolException if an entry is not RAM throughout
+   */
+  static void requireInLayout(GuestLayout layout, List<PoisonEntry> entries) {
+    for (PoisonEntry entry : entries) {
+      long pages = 1L << (entry.pageShift() - PoisonEntry.MIN_PAGE_SHIFT);
+      if (layout.runAt(entry.guestPhysicalAddress(), pages).isEmpty()) {
+        throw new ProtocolException(
+            "poison at guest-physical address 0x%x, %d pages, is outside the guest's memory"
+                .formatted(entry.guestPhysicalAddress(), pages));
+      }
+    }
+  }
+
   private PageRun requireInLayout(PageAnswer answer) {
     OptionalLong first = arrival.layout().runAt(answer.guestPhysicalAddress(), answer.pageCount());
     if (first.isEmpty()) {
@@ -113,8 +132,7 @@ final class PageAnswers {
 
   private void poisoned(PageAnswer.Poisoned answer, Runnable whenDone) {
     List<PoisonEntry> entries = answer.entries();
-    arrival.requireInLayout(entries);
-    requireCovers(answer);
+    requireInLayout(arrival.layout(), entries);
     arrival
         .recorder()
         .accept(
@@ -123,20 +141,5 @@ final class PageAnswers {
               whenDone.run();
               onPoison.accept(poisoned, held);
             });
-  }
-
-  /** An answer that names poison elsewhere would leave its own page waiting for ever. */
-  private static void requireCovers(PageAnswer.Poisoned answer) {
-    long address = answer.guestPhysicalAddress();
-    boolean covered =
-        answer.entries().stream()
-            .anyMatch(
-                entry ->
-                    address >= entry.guestPhysicalAddress()
-                        && address < entry.guestPhysicalAddress() + (1L << entry.pageShift()));
-    if (!covered) {
-      throw new ProtocolException(
-          "POISONED for guest-physical address 0x%x names no entry there".formatted(address));
-    }
   }
 }

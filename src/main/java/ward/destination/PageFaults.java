@@ -4,7 +4,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import ward.memory.GuestLayout;
-import ward.memory.PageRun;
 import ward.wire.PageAnswer;
 import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
@@ -80,7 +79,7 @@ final class PageFaults {
   /** The marker is gone only if the guest gave the page back: poison outlives that. */
   private void afterPoisoned(long page) throws ResolveException {
     if (givenBack.contains(page)) {
-      resolver.markers(new PageRun(page, 1));
+      resolver.markAgain(page);
     }
     // Otherwise the marker is about to be placed, when its entry is on disk, and wakes the thread.
   }

@@ -5,6 +5,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongConsumer;
 import ward.guest.GuestMemory;
 import ward.memory.PageRun;
+import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.uffd.FillResult;
 import ward.uffd.PageFiller;
@@ -23,6 +24,9 @@ final class PageResolver {
   private static final long OUT_OF_MEMORY_PAUSE_NANOS = 10_000_000;
   private static final long EVENT_PAUSE_NANOS = 20_000;
 
+  /** Claimed at once: a fault on a claimed page waits for the ioctl that covers all of them. */
+  static final long CLAIM_PAGES_MAX = 512;
+
   private final GuestMemory memory;
   private final PageTable table;
   private final PageFiller filler;
@@ -31,6 +35,10 @@ final class PageResolver {
   private final DestinationListener listener;
   private final AtomicLong unresolved;
   private final Runnable whenAllResolved;
+
+  /** Poisoned pages whose entry is on disk: no marker goes anywhere else. */
+  private final PageSet marked = new PageSet();
+
   private Runnable pendingEvents = () -> LockSupport.parkNanos(EVENT_PAUSE_NANOS);
 
   /**
@@ -100,20 +108,28 @@ final class PageResolver {
     long placed = 0;
     long page = run.firstPage();
     while (page < run.endPage()) {
-      long end = page;
-      while (end < run.endPage() && table.claim(end)) {
-        end++;
-      }
-      if (end > page) {
-        long kept = place(page, end - page, name, operation);
+      long claimed = claimFrom(page, run.endPage());
+      if (claimed == 0) {
+        page++; // it has another writer
+      } else {
+        long kept = place(page, claimed, name, operation);
         count.accept(kept);
-        counts.addGivenBack(end - page - kept);
-        placed += end - page;
-        settled(end - page);
+        counts.addGivenBack(claimed - kept);
+        placed += claimed;
+        page += claimed;
+        settled(claimed);
       }
-      page = end + 1; // the page at `end` has another writer, or is past the run
     }
     return placed;
+  }
+
+  private long claimFrom(long page, long endPage) {
+    long limit = Math.min(endPage - page, CLAIM_PAGES_MAX);
+    long claimed = 0;
+    while (claimed < limit && table.claim(page + claimed)) {
+      claimed++;
+    }
+    return claimed;
   }
 
   /** Answers how many of the claimed pages got the content: the rest were given back meanwhile. */
@@ -125,6 +141,7 @@ final class PageResolver {
       long page = first + done;
       long gone = givenBack.leadingGivenBack(page, pageCount - done);
       if (gone > 0) {
+        wake(new PageRun(page, gone)); // this writer was the one to wake whoever waits there
         skipped += gone;
         done += gone;
       } else {
@@ -185,12 +202,29 @@ final class PageResolver {
 
   /** Places markers on pages that the caller moved to POISONED, with their entries on disk. */
   void poison(PageRun claimed) throws ResolveException {
+    synchronized (marked) {
+      marked.add(claimed);
+    }
     markers(claimed);
     counts.addPoisoned(claimed.pageCount());
     settled(claimed.pageCount());
   }
 
-  /** Places markers again, where the guest gave poisoned pages back. */
+  /**
+   * Places a marker again on a poisoned page that the guest gave back; nothing if its first marker
+   * is still to come.
+   */
+  void markAgain(long page) throws ResolveException {
+    boolean recorded;
+    synchronized (marked) {
+      recorded = marked.contains(page);
+    }
+    if (recorded) {
+      markers(new PageRun(page, 1));
+    }
+  }
+
+  /** Places markers, where poison is on disk. */
   void markers(PageRun run) throws ResolveException {
     long done = 0;
     while (done < run.pageCount()) {
@@ -213,13 +247,28 @@ final class PageResolver {
     filler.wake(memory.hostAddressOf(page), Pages.SIZE_BYTES);
   }
 
-  /** Takes pages that the guest gave back before they came; the source's bytes are not wanted. */
+  /** As {@link #wake(long)}; the run lies in one region. */
+  private void wake(PageRun run) {
+    filler.wake(memory.hostAddressOf(run.firstPage()), Pages.bytes(run.pageCount()));
+  }
+
+  /**
+   * Takes pages that the guest gave back before they came; the source's bytes are not wanted. A
+   * thread that waits for one of them touches it again, and finds what a page given back holds.
+   *
+   * @param run in one region
+   */
   void giveBackUnresolved(PageRun run) {
+    long taken = 0;
     for (long page = run.firstPage(); page < run.endPage(); page++) {
       if (table.claim(page)) {
-        counts.addGivenBack(1);
-        settled(1);
+        taken++;
       }
+    }
+    if (taken > 0) {
+      wake(run);
+      counts.addGivenBack(taken);
+      settled(taken);
     }
   }
 

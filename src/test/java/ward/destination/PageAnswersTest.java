@@ -1,0 +1,187 @@
+package ward.destination;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import ward.destination.PageTable.State;
+import ward.memory.PageSet;
+import ward.memory.Pages;
+import ward.poison.LedgerJournal;
+import ward.wire.PageAnswer;
+import ward.wire.ProtocolException;
+
+@Timeout(20)
+class PageAnswersTest {
+
+  @TempDir Path directory;
+
+  private final FakeFiller filler = new FakeFiller();
+  private final Fixture fixture = new Fixture(filler, 16);
+  private final List<String> retries = new ArrayList<>();
+  private final List<PageSet> learnt = new ArrayList<>();
+  private LedgerJournal journal;
+  private PageAnswers answers;
+
+  @BeforeEach
+  void openLedger() throws Exception {
+    journal = LedgerJournal.open(directory, "vm-1");
+    PoisonRecorder recorder =
+        new PoisonRecorder(
+            fixture.memory.layout(),
+            fixture.table,
+            fixture.resolver,
+            journal,
+            Runnable::run,
+            fixture.failures::add);
+    answers =
+        new PageAnswers(
+            new PageAnswers.Parts(
+                fixture.memory.layout(), fixture.faults, fixture.resolver, recorder),
+            fixture,
+            (id, millis) -> retries.add("%d in %d ms".formatted(id, millis)),
+            (poisoned, held) -> learnt.add(poisoned));
+  }
+
+  @AfterEach
+  void closeLedger() throws Exception {
+    journal.close();
+  }
+
+  private static void assertRefused(
+      org.assertj.core.api.ThrowableAssert.ThrowingCallable call, String message) {
+    assertThatThrownBy(call).isInstanceOf(ProtocolException.class).hasMessage(message);
+  }
+
+  @Test
+  void placesTheBytesOfAnAnswerAndForgetsTheRequest() throws Exception {
+    fixture.fault(3);
+    ByteBuf body = Unpooled.directBuffer(Pages.SIZE_BYTES).writerIndex(Pages.SIZE_BYTES);
+    PageAnswer answer = new PageAnswer.Data(1, Fixture.gpa(3), 1, body);
+
+    answers.onDemand(answer);
+
+    assertThat(filler.contents).containsEntry(3L, body.memoryAddress());
+    assertThatThrownBy(() -> answers.onDemand(answer)).isInstanceOf(ProtocolException.class);
+    body.release();
+  }
+
+  @Test
+  void whatTheSourceCannotTellYetStaysMissingAndIsAskedForAgain() throws Exception {
+    fixture.fault(3);
+
+    answers.onDemand(new PageAnswer.NotYet(1, Fixture.gpa(3), 1));
+
+    assertThat(retries).containsExactly("1 in 5 ms");
+    assertThat(fixture.table.get(3)).isEqualTo(State.REQUESTED);
+    assertThat(filler.calls).isEmpty();
+  }
+
+  @Test
+  void whatTheSourceFailsToReadIsNeitherZerosNorPoison() throws Exception {
+    fixture.fault(3);
+
+    answers.onDemand(new PageAnswer.Failed(1, Fixture.gpa(3), 1, "EIO"));
+
+    assertThat(retries).containsExactly("1 in 500 ms");
+    assertThat(fixture.heard).containsExactly("failed 0x103000 EIO");
+    assertThat(fixture.table.get(3)).isEqualTo(State.REQUESTED);
+    assertThat(filler.calls).isEmpty();
+  }
+
+  @Test
+  void aSourceThatDeniesItsOwnLayoutIsRefused() {
+    fixture.fault(3);
+
+    assertRefused(
+        () -> answers.onDemand(new PageAnswer.OutOfRange(1, Fixture.gpa(3), 1)),
+        "the source calls guest-physical address 0x103000 out of range, which its own layout contains");
+    assertThat(filler.calls).isEmpty();
+  }
+
+  @Test
+  void poisonAnswersARequestOnceItIsRecordedAndMarked() throws Exception {
+    fixture.fault(3);
+    PageAnswer answer = new PageAnswer.Poisoned(1, Fixture.gpa(3), 1, List.of(Fixture.lost(3)));
+
+    answers.onDemand(answer);
+
+    assertThat(filler.contents).containsEntry(3L, FakeFiller.POISON);
+    assertThat(learnt).hasSize(1);
+    assertThat(learnt.get(0).contains(Fixture.frame(3))).isTrue();
+    assertThatThrownBy(() -> answers.onDemand(answer)).isInstanceOf(ProtocolException.class);
+  }
+
+  @Test
+  void contentThatComesAfterPoisonIsDropped() throws Exception {
+    fixture.fault(3);
+    answers.inBackground(new PageAnswer.Poisoned(0, Fixture.gpa(3), 1, List.of(Fixture.lost(3))));
+
+    answers.onDemand(new PageAnswer.Zero(1, Fixture.gpa(3), 1));
+    answers.inBackground(new PageAnswer.Zero(0, Fixture.gpa(2), 3));
+
+    assertThat(filler.contents).containsEntry(3L, FakeFiller.POISON);
+    assertThat(filler.calls).containsExactly("poison 3+1", "zero 2+1", "zero 4+1");
+    assertThat(fixture.heard).containsExactly("duplicate 1", "duplicate 1", "streamed 2");
+  }
+
+  @Test
+  void poisonThatIsNotTheRangesFirstPageIsPlacedWhereItIs() throws Exception {
+    answers.inBackground(new PageAnswer.Poisoned(0, Fixture.gpa(4), 4, List.of(Fixture.lost(6))));
+
+    assertThat(fixture.table.get(6)).isEqualTo(State.POISONED);
+    assertThat(fixture.table.get(4)).isEqualTo(State.MISSING);
+    assertThat(fixture.table.get(7)).isEqualTo(State.MISSING);
+    assertThat(filler.calls).containsExactly("poison 6+1");
+  }
+
+  @Test
+  void poisonThatReachesBeyondTheGuestsMemoryIsRefused() {
+    PageAnswer answer = new PageAnswer.Poisoned(0, Fixture.gpa(8), 1, List.of(Fixture.lost(0, 18)));
+
+    assertRefused(
+        () -> answers.inBackground(answer),
+        "poison at guest-physical address 0x100000, 64 pages, is outside the guest's memory");
+    assertThat(filler.calls).isEmpty();
+  }
+
+  @Test
+  void streamedPagesOutsideTheLayoutAreRefusedWhole() {
+    assertRefused(
+        () -> answers.inBackground(new PageAnswer.Zero(0, Fixture.gpa(14), 3)),
+        "3 pages at guest-physical address 0x10e000 are outside the guest's memory");
+    assertRefused(
+        () -> answers.inBackground(new PageAnswer.Zero(0, 0, 1)),
+        "1 pages at guest-physical address 0x0 are outside the guest's memory");
+    assertThat(filler.calls).isEmpty();
+  }
+
+  @Test
+  void aStreamThatClaimsToAnswerARequestIsRefused() {
+    fixture.fault(3);
+
+    assertRefused(
+        () -> answers.inBackground(new PageAnswer.Zero(1, Fixture.gpa(3), 1)),
+        "an answer nobody asked for: request 1 on a stream connection");
+    assertThat(filler.calls).isEmpty();
+  }
+
+  @Test
+  void aStreamCarriesPagesAndPoisonOnly() {
+    assertRefused(
+        () -> answers.inBackground(new PageAnswer.Failed(0, Fixture.gpa(3), 1, "EIO")),
+        "Failed on a stream connection, which carries pages and poison only");
+    assertRefused(
+        () -> answers.inBackground(new PageAnswer.NotYet(0, Fixture.gpa(3), 1)),
+        "NotYet on a stream connection, which carries pages and poison only");
+  }
+}

@@ -1,0 +1,149 @@
+package ward.destination;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.fail;
+
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import jnr.constants.platform.Errno;
+import ward.kernel.Linux;
+import ward.kernel.NativeKernel;
+import ward.kernel.NativeMemory;
+import ward.kernel.SignalInfo;
+import ward.memory.PageRun;
+import ward.memory.Pages;
+import ward.uffd.MarkerScan;
+import ward.uffd.Userfaultfd;
+
+/**
+ * Registered memory of this process, threads that touch it in native code, and an arrival's parts
+ * over it. No Java code loads from or stores to these pages.
+ */
+final class TouchedMemory implements AutoCloseable {
+
+  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(20);
+
+  final NativeKernel kernel = NativeKernel.load();
+  final Userfaultfd uffd;
+  final long base;
+  final Fixture fixture;
+  final FaultLoop loop;
+  final Audit audit;
+  private final long pageCount;
+  private final NativeMemory source;
+
+  TouchedMemory(long pageCount) throws Exception {
+    this.pageCount = pageCount;
+    base = kernel.mapAnonymous(Pages.bytes(pageCount));
+    uffd = Userfaultfd.open(kernel);
+    uffd.register(base, Pages.bytes(pageCount));
+    source = NativeMemory.allocate((int) Pages.bytes(pageCount));
+    for (int i = 0; i < source.sizeBytes(); i += Long.BYTES) {
+      source.putLong(i, 0x5eed_0000_0000L + i);
+    }
+    fixture = new Fixture(uffd, Fixture.layout(pageCount), new long[] {base});
+    loop =
+        new FaultLoop(
+            uffd,
+            fixture.memory,
+            fixture.givenBack,
+            new FaultLoop.Reactions(
+                fixture::fault,
+                fixture.resolver::giveBackUnresolved,
+                () -> {},
+                fixture.failures::add),
+            fixture);
+    fixture.resolver.onPendingEvents(loop::drain);
+    audit =
+        new Audit(
+            fixture.memory,
+            fixture.table,
+            fixture.resolver,
+            fixture.givenBack,
+            new MarkerScan(kernel));
+  }
+
+  /** Places the source's bytes in a run, as an answer does. */
+  long data(long page, long count) throws ResolveException {
+    return fixture.resolver.data(new PageRun(page, count), source.address() + Pages.bytes(page));
+  }
+
+  void poison(long page) throws ResolveException {
+    assertThat(fixture.table.poison(page)).isTrue();
+    fixture.resolver.poison(new PageRun(page, 1));
+  }
+
+  /** 0, or -EFAULT after SIGBUS; on a thread of its own, which may have to wait. */
+  CompletableFuture<Integer> touch(long page) {
+    return start(
+        () -> kernel.fold(base + Pages.bytes(page), 8, NativeMemory.allocate(8), new SignalInfo()));
+  }
+
+  CompletableFuture<Integer> discard(long page, long count) {
+    return start(
+        () -> kernel.advise(base + Pages.bytes(page), Pages.bytes(count), Linux.MADV_DONTNEED));
+  }
+
+  boolean isPoisoned(long page) {
+    return kernel.advise(base + Pages.bytes(page), Pages.SIZE_BYTES, Linux.MADV_POPULATE_READ)
+        == -Errno.EHWPOISON.intValue();
+  }
+
+  /** Whether a page that is present holds its source's bytes. */
+  boolean holdsItsBytes(long page) {
+    return java.util.Arrays.equals(
+        read(page), source.getBytes((int) Pages.bytes(page), Pages.SIZE_BYTES));
+  }
+
+  boolean holdsZeros(long page) {
+    return java.util.Arrays.equals(read(page), new byte[Pages.SIZE_BYTES]);
+  }
+
+  private byte[] read(long page) {
+    NativeMemory target = NativeMemory.allocate(Pages.SIZE_BYTES);
+    assertThat(kernel.copy(target.address(), base + Pages.bytes(page), Pages.SIZE_BYTES))
+        .isEqualTo(Pages.SIZE_BYTES);
+    return target.getBytes(0, Pages.SIZE_BYTES);
+  }
+
+  /** Daemon threads, so that one that hangs cannot keep a failed test from ending. */
+  static <T> CompletableFuture<T> start(Callable<T> work) {
+    CompletableFuture<T> result = new CompletableFuture<>();
+    Thread thread =
+        new Thread(
+            () -> {
+              try {
+                result.complete(work.call());
+              } catch (Throwable e) {
+                result.completeExceptionally(e);
+              }
+            },
+            "toucher");
+    thread.setDaemon(true);
+    thread.start();
+    return result;
+  }
+
+  static <T> T await(CompletableFuture<T> result) throws Exception {
+    return result.get(PATIENCE_NANOS, TimeUnit.NANOSECONDS);
+  }
+
+  static void awaitThat(BooleanSupplier condition, String what) throws Exception {
+    long deadline = System.nanoTime() + PATIENCE_NANOS;
+    while (!condition.getAsBoolean()) {
+      if (System.nanoTime() > deadline) {
+        fail("waited in vain for " + what);
+      }
+      Thread.sleep(1);
+    }
+  }
+
+  /** The descriptor first: that wakes every thread that still waits. */
+  @Override
+  public void close() {
+    uffd.close();
+    kernel.unmap(base, Pages.bytes(pageCount));
+  }
+}
