@@ -7,15 +7,11 @@ record GuestPhysicalAddress(long value) {
 
   static GuestPhysicalAddress parse(String text) {
     try {
-      long value = Long.decode(text);
-      if (value >= 0) {
-        return new GuestPhysicalAddress(value);
-      }
+      return new GuestPhysicalAddress(NumberText.parse(text));
     } catch (NumberFormatException e) {
-      // told below, with what is allowed
+      throw new TypeConversionException(
+          "\"%s\" is not a guest-physical address; write it as 0x1f000 or in decimal"
+              .formatted(text));
     }
-    throw new TypeConversionException(
-        "\"%s\" is not a guest-physical address; write it as 0x1f000 or in decimal"
-            .formatted(text));
   }
 }

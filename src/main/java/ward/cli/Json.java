@@ -2,7 +2,7 @@ package ward.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.ObjectWriter;
 
 /** Results as JSON: records, with their components' names. */
 final class Json {
@@ -13,21 +13,17 @@ final class Json {
 
   /** On several lines, for people and machines. */
   static String pretty(Object value) {
-    return write(value, true);
+    return write(value, MAPPER.writerWithDefaultPrettyPrinter());
   }
 
   /** On one line. */
   static String line(Object value) {
-    return write(value, false);
+    return write(value, MAPPER.writer());
   }
 
-  private static String write(Object value, boolean indent) {
+  private static String write(Object value, ObjectWriter writer) {
     try {
-      return MAPPER
-          .writer()
-          .with(SerializationFeature.FLUSH_AFTER_WRITE_VALUE)
-          .with(indent ? new com.fasterxml.jackson.core.util.DefaultPrettyPrinter() : null)
-          .writeValueAsString(value);
+      return writer.writeValueAsString(value);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("a record that Jackson cannot write: " + value, e);
     }

@@ -1,6 +1,7 @@
 package ward.cli;
 
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
@@ -29,15 +30,16 @@ final class Termination {
     stop.run();
     try {
       Runtime.getRuntime().halt(finished.get(PATIENCE_SECONDS, TimeUnit.SECONDS));
-    } catch (InterruptedException | java.util.concurrent.ExecutionException | TimeoutException e) {
+    } catch (InterruptedException | ExecutionException | TimeoutException e) {
       Runtime.getRuntime().halt(ExitCode.INTERNAL_ERROR.code());
     }
   }
 
   /** Ends the process; a signal that came first waits for this code. */
   static void exit(int code) {
-    exiting = !finished.complete(code) || !isShuttingDown();
-    System.exit(code);
+    exiting = !isShuttingDown();
+    finished.complete(code);
+    System.exit(code); // never returns, also while a signal is being handled
   }
 
   private static boolean isShuttingDown() {

@@ -1,5 +1,7 @@
 package ward.kernel;
 
+import java.lang.ref.Reference;
+
 /**
  * Every system call this program makes that the JDK does not: the one seam that tests replace.
  *
@@ -48,6 +50,15 @@ public interface Kernel {
    * @return what the call returned, or {@code -errno}
    */
   int ioctl(Fd fd, Ioctl request, long argument);
+
+  /** The same with a struct, which stays reachable, and so in place, until the call is over. */
+  default int ioctl(Fd fd, Ioctl request, NativeMemory argument) {
+    try {
+      return ioctl(fd, request, argument.address());
+    } finally {
+      Reference.reachabilityFence(argument);
+    }
+  }
 
   /**
    * Maps private anonymous memory, not reserved and not inherited by children.

@@ -1,17 +1,20 @@
 package ward.memory;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
+import java.util.stream.Collectors;
 import org.roaringbitmap.longlong.LongIterator;
-import org.roaringbitmap.longlong.Roaring64Bitmap;
+import org.roaringbitmap.longlong.Roaring64NavigableMap;
 
 /** A set of pages, by number. Compressed; not safe for use by several threads at once. */
 public final class PageSet {
 
-  /** Roaring64Bitmap 1.6 takes milliseconds to add a range of a few pages, and less for more. */
-  private static final long RANGE_PAGES_MIN = 256;
+  private static final int RUNS_IN_TEXT = 8;
 
-  private final Roaring64Bitmap pages = new Roaring64Bitmap();
+  // Not Roaring64Bitmap: its addRange takes milliseconds for a single page (RoaringBitmap 1.6.29).
+  private final Roaring64NavigableMap pages = new Roaring64NavigableMap();
 
   /** Adds one page. */
   public void add(long page) {
@@ -20,13 +23,7 @@ public final class PageSet {
 
   /** Adds pages next to each other. */
   public void add(PageRun run) {
-    if (run.pageCount() >= RANGE_PAGES_MIN) {
-      pages.addRange(run.firstPage(), run.endPage());
-      return;
-    }
-    for (long page = run.firstPage(); page < run.endPage(); page++) {
-      pages.addLong(page);
-    }
+    pages.addRange(run.firstPage(), run.endPage());
   }
 
   /** Adds every page of another set. */
@@ -42,6 +39,11 @@ public final class PageSet {
   /** Takes out every page of another set. */
   public void removeAll(PageSet other) {
     pages.andNot(other.pages);
+  }
+
+  /** Takes out every page that is not in the other set. */
+  public void retainAll(PageSet other) {
+    pages.and(other.pages);
   }
 
   public boolean contains(long page) {
@@ -88,18 +90,36 @@ public final class PageSet {
     return copy;
   }
 
+  // By runs, because the library's own comparison sees how a set is compressed: the same pages,
+  // added one by one or as a run, have different hash codes there.
+  private List<PageRun> runs() {
+    List<PageRun> runs = new ArrayList<>();
+    forEachRun(runs::add);
+    return runs;
+  }
+
   @Override
   public boolean equals(Object other) {
-    return other instanceof PageSet that && pages.equals(that.pages);
+    return other instanceof PageSet that && size() == that.size() && runs().equals(that.runs());
   }
 
   @Override
   public int hashCode() {
-    return pages.hashCode();
+    return runs().hashCode();
   }
 
+  /** The number of pages, and the first few runs. */
   @Override
   public String toString() {
-    return pages.toString();
+    List<PageRun> runs = runs();
+    String text =
+        runs.stream().limit(RUNS_IN_TEXT).map(PageSet::text).collect(Collectors.joining(", "));
+    return "%d pages {%s%s}".formatted(size(), text, runs.size() > RUNS_IN_TEXT ? ", ..." : "");
+  }
+
+  private static String text(PageRun run) {
+    return run.pageCount() == 1
+        ? Long.toString(run.firstPage())
+        : run.firstPage() + ".." + (run.endPage() - 1);
   }
 }

@@ -67,7 +67,7 @@ final class JournalFormat {
   static void requireHeader(byte[] file) {
     if (file.length < HEADER_BYTES || !ByteBuffer.wrap(MAGIC).equals(start(file))) {
       throw new IllegalArgumentException(
-          "offset 0 holds no journal header; name a ledger's directory, or restore the file");
+          "no journal header; name a ledger's directory, or restore the file");
     }
     ByteBuffer header = ByteBuffer.wrap(file);
     if (header.getInt(HEADER_SUM_AT) != sum(file, 0, HEADER_SUM_AT)) {

@@ -27,7 +27,7 @@ public record LedgerDigest(byte[] bytes) {
   public LedgerDigest {
     if (bytes.length != SIZE_BYTES) {
       throw new IllegalArgumentException(
-          "a ledger digest of %d bytes; it has %d".formatted(bytes.length, SIZE_BYTES));
+          "a ledger digest of %d bytes; %d are needed".formatted(bytes.length, SIZE_BYTES));
     }
     bytes = bytes.clone();
   }

@@ -93,9 +93,7 @@ public final class PoisonLedger {
 
   synchronized PageSet lostAmong(PageSet frames) {
     PageSet among = lost.copy();
-    PageSet others = lost.copy();
-    others.removeAll(frames);
-    among.removeAll(others);
+    among.retainAll(frames);
     return among;
   }
 

@@ -35,6 +35,7 @@ final class BackgroundStream {
   private final Channel channel;
   private final Queue<PageRun> unreadable = new ArrayDeque<>();
   private int recording;
+  private boolean retrying;
   private boolean ended;
 
   BackgroundStream(
@@ -68,15 +69,24 @@ final class BackgroundStream {
   /** The last word comes only when every entry on its way to the disk was answered. */
   private void finish() {
     if (!unreadable.isEmpty()) {
-      channel.eventLoop().schedule(this::retry, RETRY_MILLIS, TimeUnit.MILLISECONDS);
+      retryLater();
     } else if (recording == 0) {
       ended = true;
       channel.write(new StreamEnd());
     }
   }
 
+  /** One timer, however often the socket has room in the meantime. */
+  private void retryLater() {
+    if (!retrying) {
+      retrying = true;
+      channel.eventLoop().schedule(this::retry, RETRY_MILLIS, TimeUnit.MILLISECONDS);
+    }
+  }
+
   private void retry() {
-    if (channel.isActive()) {
+    retrying = false;
+    if (channel.isActive() && !cursor.isPaused()) {
       for (int left = unreadable.size(); left > 0; left--) {
         send(unreadable.remove());
       }

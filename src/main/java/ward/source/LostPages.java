@@ -108,11 +108,14 @@ final class LostPages {
     }
   }
 
-  /** The ledger's entries that cover a page, with their origins. */
+  /**
+   * The ledger's entries that cover a page, with their origins. Of a larger extent of which a part
+   * is intact, only the page: the destination would take the whole extent for lost.
+   */
   List<PoisonEntry> entriesAt(long page) {
     long address = layout.addressOf(page);
     List<PoisonEntry> covering = new ArrayList<>();
-    for (PoisonEntry entry : journal.ledger().entries()) {
+    for (PoisonEntry entry : journal.ledger().effectiveEntries()) {
       long end = entry.guestPhysicalAddress() + (1L << entry.pageShift());
       if (address >= entry.guestPhysicalAddress() && address < end) {
         covering.add(entry);
@@ -123,12 +126,23 @@ final class LostPages {
 
   /**
    * The destination's word on poison that it learnt after the map. A page that it held, it had
-   * copied before the loss: the guest's page is intact there, and only there.
+   * copied before the loss: the guest's page is intact there, and only there. It cannot have held
+   * what the map called lost, nor what it called poisoned before: such a claim changes nothing.
    */
   void confirmed(PageSet poisonedFrames, PageSet heldFrames) {
-    held.addAll(heldFrames);
+    heldFrames.forEach(
+        frame -> {
+          if (unconfirmed.contains(frame)) {
+            held.add(frame);
+          }
+        });
     unconfirmed.removeAll(poisonedFrames);
     unconfirmed.removeAll(heldFrames);
+  }
+
+  /** The map that is being sent lists these: its acknowledgement answers for them. */
+  void inTheMap(PageSet frames) {
+    unconfirmed.removeAll(frames);
   }
 
   /** Guest frame numbers that are lost for the guest, wherever it goes from here. */

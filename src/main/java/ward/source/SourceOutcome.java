@@ -12,7 +12,7 @@ public record SourceOutcome(Kind kind, String text) {
     HANDED_OVER,
     /** The guest never ran at the destination: it is whole, and here. */
     ABORTED,
-    /** The guest ran at the destination, and part of it is only here. */
+    /** The guest ran at the destination, or may have, and part of it is only here. */
     UNFINISHED,
     /** The destination broke the protocol; the text says where the guest is. */
     PEER_REFUSED,

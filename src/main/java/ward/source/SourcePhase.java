@@ -8,10 +8,10 @@ import java.util.Set;
  *
  * <pre>
  * LISTENING --> SENDING_MAP --> MAP_APPLIED --> SERVING --> HANDED_OVER
- *                    |               |             |
- *                    +-------+-------+             v
- *                            v                UNFINISHED
- *                         ABORTED
+ *     |              |               |             |
+ *     +------+-------+               +------+------+
+ *            v                              v
+ *         ABORTED                      UNFINISHED
  * </pre>
  */
 public enum SourcePhase {
@@ -19,7 +19,10 @@ public enum SourcePhase {
   LISTENING,
   /** A destination is here; it is being told what the guest looks like and what is lost. */
   SENDING_MAP,
-  /** The destination has the whole poison map in place. The guest is still here. */
+  /**
+   * The destination has the whole poison map in place and may run the guest. It says so afterwards,
+   * so a source that hears nothing more cannot know that the guest is still only here.
+   */
   MAP_APPLIED,
   /** The guest runs at the destination, and its pages are here until they are there. */
   SERVING,
@@ -27,14 +30,14 @@ public enum SourcePhase {
   HANDED_OVER,
   /** Given up before the guest ran at the destination: it is whole, and here. */
   ABORTED,
-  /** The destination left, or did not agree, after it ran the guest: this copy is kept. */
+  /** The destination left, or did not agree, after it may have run the guest: the copy is kept. */
   UNFINISHED;
 
   Set<SourcePhase> next() {
     return switch (this) {
       case LISTENING -> EnumSet.of(SENDING_MAP, ABORTED);
       case SENDING_MAP -> EnumSet.of(MAP_APPLIED, ABORTED);
-      case MAP_APPLIED -> EnumSet.of(SERVING, ABORTED);
+      case MAP_APPLIED -> EnumSet.of(SERVING, UNFINISHED);
       case SERVING -> EnumSet.of(HANDED_OVER, UNFINISHED);
       case HANDED_OVER, ABORTED, UNFINISHED -> EnumSet.noneOf(SourcePhase.class);
     };

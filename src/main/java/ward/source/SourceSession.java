@@ -6,6 +6,7 @@ import java.time.Clock;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -197,6 +198,7 @@ public final class SourceSession implements AutoCloseable {
       send(new ControlMessage.PoisonMapPart(entries.subList(from, to)));
     }
     PageSet frames = subject.journal().ledger().frames();
+    lost.inTheMap(frames);
     mapEnd = new ControlMessage.PoisonMapEnd(frames.size(), LedgerDigest.ofFrames(frames));
     send(mapEnd);
   }
@@ -222,11 +224,32 @@ public final class SourceSession implements AutoCloseable {
 
   /** A demand fault; called on the urgent connection's event loop. */
   public void onRequest(PageRequest request, Channel channel) {
-    if (phase == SourcePhase.MAP_APPLIED || phase == SourcePhase.SERVING) {
+    if (mayBeAsked()) {
       answerer.answer(request, channel);
     } else {
+      run(() -> answerInTurn(request, channel));
+    }
+  }
+
+  private boolean mayBeAsked() {
+    return phase == SourcePhase.MAP_APPLIED || phase == SourcePhase.SERVING;
+  }
+
+  /** What came before the request on the control connection may still wait for the disk. */
+  private void answerInTurn(PageRequest request, Channel channel) {
+    if (phase.isLast()) {
+      return;
+    }
+    if (!mayBeAsked()) {
       throw new ProtocolException("a page request in phase " + phase);
     }
+    channel
+        .eventLoop()
+        .execute(
+            () -> {
+              answerer.answer(request, channel);
+              channel.flush();
+            });
   }
 
   /**
@@ -309,15 +332,11 @@ public final class SourceSession implements AutoCloseable {
 
   private void onPoisonOutcome(ControlMessage.PoisonOutcome poison) throws IOException {
     lost.confirmed(poison.poisoned(), poison.held());
-    List<PoisonReport> finished = new ArrayList<>();
-    for (PoisonReport report : List.copyOf(awaited.values())) {
-      if (report.confirm(poison.poisoned(), poison.held()) && !finished.contains(report)) {
-        finished.add(report);
+    for (PoisonReport report : new LinkedHashSet<>(awaited.values())) {
+      if (report.confirm(poison.poisoned(), poison.held())) {
+        awaited.values().removeIf(report::equals);
+        report.finish();
       }
-    }
-    for (PoisonReport report : finished) {
-      awaited.values().removeIf(report::equals);
-      report.finish();
     }
     decideHandOver();
   }
@@ -477,18 +496,25 @@ public final class SourceSession implements AutoCloseable {
       return;
     }
     boolean ran = phase.next().contains(SourcePhase.UNFINISHED);
+    String where = whereTheGuestIs();
     enter(ran ? SourcePhase.UNFINISHED : SourcePhase.ABORTED, text);
-    for (PoisonReport report : List.copyOf(awaited.values())) {
+    for (PoisonReport report : new LinkedHashSet<>(awaited.values())) {
       report.fail(new IOException("the migration ended first: " + text));
     }
     closeConnections();
     SourceOutcome.Kind last =
         ran && kind == SourceOutcome.Kind.ABORTED ? SourceOutcome.Kind.UNFINISHED : kind;
-    String where =
-        ran
-            ? "; the guest ran at the destination, which may need this copy: keep it, and do not start the guest here"
-            : "; the guest never ran at the destination, it is whole here";
-    outcome.complete(new SourceOutcome(last, text + where));
+    outcome.complete(new SourceOutcome(last, text + "; " + where));
+  }
+
+  private String whereTheGuestIs() {
+    return switch (phase) {
+      case SERVING ->
+          "the guest ran at the destination, which may need this copy: keep it, and do not start the guest here";
+      case MAP_APPLIED ->
+          "the guest may have run at the destination: start it here only if the destination says that it never ran";
+      default -> "the guest never ran at the destination, it is whole here";
+    };
   }
 
   /** The one place where the phase changes. */

@@ -31,9 +31,15 @@ final class Handshake {
   static final Ioctl REQUEST =
       Ioctl.readWrite("UFFDIO_API", Userfaultfd.IOCTL_TYPE, 0x3f, SIZE_BYTES);
 
-  /** Enabled where offered. Poison works without being asked for; asking says what we rely on. */
+  /**
+   * Enabled where offered. Poison works without being asked for; asking says what we rely on.
+   *
+   * <p>Without EVENT_UNMAP on purpose: with it, whoever unmaps the memory waits until somebody
+   * reads the event, and the one who ends a migration is the one who has stopped reading. What is
+   * placed in memory that is gone answers ENOENT anyway.
+   */
   static final Set<Feature> WANTED =
-      EnumSet.of(Feature.POISON, Feature.EVENT_REMOVE, Feature.EVENT_UNMAP, Feature.THREAD_ID);
+      EnumSet.of(Feature.POISON, Feature.EVENT_REMOVE, Feature.THREAD_ID);
 
   private Handshake() {}
 
@@ -71,7 +77,7 @@ final class Handshake {
     NativeMemory argument = NativeMemory.allocate(SIZE_BYTES);
     argument.putLong(API_OFFSET, API);
     argument.putLong(FEATURES, features);
-    int answer = kernel.ioctl(fd, REQUEST, argument.address());
+    int answer = kernel.ioctl(fd, REQUEST, argument);
     if (answer < 0) {
       throw new UserfaultfdException(
           UserfaultfdException.Kind.FAILED,

@@ -48,13 +48,13 @@ final class Registration {
       throws UserfaultfdException {
     NativeMemory argument = range(SIZE_BYTES, hostAddress, lengthBytes);
     argument.putLong(MODE, mode);
-    int answer = kernel.ioctl(fd, REGISTER, argument.address());
+    int answer = kernel.ioctl(fd, REGISTER, argument);
     if (answer < 0) {
       throw refused(REGISTER, fd, hostAddress, lengthBytes, -answer);
     }
     List<String> lacking = lacking(argument.getLong(IOCTLS));
     if (!lacking.isEmpty()) {
-      kernel.ioctl(fd, UNREGISTER, argument.address());
+      kernel.ioctl(fd, UNREGISTER, argument);
       throw unfit(hostAddress, lengthBytes, argument.getLong(IOCTLS), lacking);
     }
   }
@@ -62,7 +62,7 @@ final class Registration {
   static void remove(Kernel kernel, Fd fd, long hostAddress, long lengthBytes)
       throws UserfaultfdException {
     NativeMemory argument = range(RANGE_BYTES, hostAddress, lengthBytes);
-    int answer = kernel.ioctl(fd, UNREGISTER, argument.address());
+    int answer = kernel.ioctl(fd, UNREGISTER, argument);
     Reference.reachabilityFence(argument);
     if (answer < 0) {
       throw refused(UNREGISTER, fd, hostAddress, lengthBytes, -answer);

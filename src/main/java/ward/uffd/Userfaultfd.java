@@ -140,7 +140,7 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
   private FillResult fill(FillRequest request, long hostAddress, long lengthBytes) {
     NativeMemory block = argument.get();
     request.write(block, hostAddress, lengthBytes);
-    int answer = kernel.ioctl(fd, request.ioctl(), block.address());
+    int answer = kernel.ioctl(fd, request.ioctl(), block);
     return FillResult.of(answer, block.getLong(request.doneOffset()), lengthBytes);
   }
 
@@ -149,7 +149,7 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
     NativeMemory block = argument.get();
     block.putLong(Registration.START, hostAddress);
     block.putLong(Registration.LENGTH, lengthBytes);
-    int answer = kernel.ioctl(fd, Registration.WAKE, block.address());
+    int answer = kernel.ioctl(fd, Registration.WAKE, block);
     if (answer < 0) {
       throw new IllegalArgumentException(
           "%s on %s of %d bytes at 0x%x failed: %s; a multiple of 4096, not 0, is allowed"

@@ -85,13 +85,13 @@ public final class Kvm implements AutoCloseable {
   /** The bits of IA32_MCG_CAP that a guest may have, without the number of banks. */
   public long supportedMachineCheckCapabilities() throws KernelCallException {
     NativeMemory capabilities = NativeMemory.allocate(Long.BYTES);
-    call(KvmRequest.X86_GET_MCE_CAP_SUPPORTED, capabilities.address());
+    call(KvmRequest.X86_GET_MCE_CAP_SUPPORTED, capabilities);
     return capabilities.getLong(0);
   }
 
   KvmCpuid supportedCpuid() throws KernelCallException {
     KvmCpuid cpuid = KvmCpuid.room();
-    call(KvmRequest.GET_SUPPORTED_CPUID, cpuid.structAddress());
+    call(KvmRequest.GET_SUPPORTED_CPUID, cpuid.memory());
     return cpuid;
   }
 
@@ -102,6 +102,10 @@ public final class Kvm implements AutoCloseable {
   }
 
   private int call(Ioctl request, long argument) throws KernelCallException {
+    return KvmCall.make(kernel, fd, request, argument);
+  }
+
+  private int call(Ioctl request, NativeMemory argument) throws KernelCallException {
     return KvmCall.make(kernel, fd, request, argument);
   }
 

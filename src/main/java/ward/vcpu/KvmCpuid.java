@@ -60,8 +60,8 @@ final class KvmCpuid {
     return new KvmCpuid(0);
   }
 
-  long structAddress() {
-    return memory.address();
+  NativeMemory memory() {
+    return memory;
   }
 
   int entryCount() {

@@ -34,6 +34,11 @@ public final class KvmGuestFactory implements GuestFactory {
    */
   @Override
   public Guest create(GuestLayout layout, byte[] vcpuStates) throws IOException {
+    if (vcpuStates.length == 0) {
+      throw new IOException(
+          "the source sent no vCPU states, so there is nothing to run: give `ward source"
+              + " --vcpu-state`, or take the memory alone with `ward destination --vcpu thread`");
+    }
     VcpuStates states = VcpuStates.parse(vcpuStates);
     try (Kvm kvm = Kvm.open(kernel)) {
       MappedMemory mapped = MappedMemory.of(kernel, layout);

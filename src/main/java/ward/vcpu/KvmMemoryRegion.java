@@ -33,7 +33,7 @@ final class KvmMemoryRegion {
     memory.putLong(USERSPACE_ADDR, hostAddress);
   }
 
-  long structAddress() {
-    return memory.address();
+  NativeMemory memory() {
+    return memory;
   }
 }

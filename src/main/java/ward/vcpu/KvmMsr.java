@@ -33,8 +33,8 @@ final class KvmMsr {
     memory.putInt(HEADER_BYTES + ENTRY_INDEX, index);
   }
 
-  long structAddress() {
-    return memory.address();
+  NativeMemory memory() {
+    return memory;
   }
 
   long data() {

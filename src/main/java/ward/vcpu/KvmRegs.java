@@ -38,8 +38,8 @@ public final class KvmRegs {
     memory.putBytes(0, bytes);
   }
 
-  long structAddress() {
-    return memory.address();
+  NativeMemory memory() {
+    return memory;
   }
 
   /** The struct. */

@@ -25,7 +25,7 @@ final class KvmSignalMask {
     memory.putInt(0, SIGSET_BYTES);
   }
 
-  long structAddress() {
-    return memory.address();
+  NativeMemory memory() {
+    return memory;
   }
 }

@@ -62,8 +62,8 @@ public final class KvmSregs {
     memory.putBytes(0, bytes);
   }
 
-  long structAddress() {
-    return memory.address();
+  NativeMemory memory() {
+    return memory;
   }
 
   /** The struct. */

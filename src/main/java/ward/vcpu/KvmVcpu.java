@@ -45,41 +45,41 @@ final class KvmVcpu implements MachineCheckTarget, AutoCloseable {
   }
 
   void setCpuid(KvmCpuid cpuid) throws KernelCallException {
-    call(KvmRequest.SET_CPUID2, cpuid.structAddress());
+    call(KvmRequest.SET_CPUID2, cpuid.memory());
   }
 
   void setUpMachineChecks(long capabilities) throws KernelCallException {
     NativeMemory argument = NativeMemory.allocate(Long.BYTES);
     argument.putLong(0, capabilities);
-    call(KvmRequest.X86_SETUP_MCE, argument.address());
+    call(KvmRequest.X86_SETUP_MCE, argument);
   }
 
   /** Lets every signal end KVM_RUN, also those that the thread blocks. */
   void openToSignals() throws KernelCallException {
-    call(KvmRequest.SET_SIGNAL_MASK, new KvmSignalMask().structAddress());
+    call(KvmRequest.SET_SIGNAL_MASK, new KvmSignalMask().memory());
   }
 
   void setState(VcpuState state) throws KernelCallException {
-    call(KvmRequest.SET_SREGS, new KvmSregs(state.sregs()).structAddress());
+    call(KvmRequest.SET_SREGS, new KvmSregs(state.sregs()).memory());
     setRegisters(new KvmRegs(state.regs()));
     NativeMemory runnable = NativeMemory.allocate(Integer.BYTES);
     runnable.putInt(0, MP_STATE_RUNNABLE);
-    call(KvmRequest.SET_MP_STATE, runnable.address());
+    call(KvmRequest.SET_MP_STATE, runnable);
   }
 
   KvmRegs registers() throws KernelCallException {
     KvmRegs registers = new KvmRegs();
-    call(KvmRequest.GET_REGS, registers.structAddress());
+    call(KvmRequest.GET_REGS, registers.memory());
     return registers;
   }
 
   private void setRegisters(KvmRegs registers) throws KernelCallException {
-    call(KvmRequest.SET_REGS, registers.structAddress());
+    call(KvmRequest.SET_REGS, registers.memory());
   }
 
   private KvmSregs specialRegisters() throws KernelCallException {
     KvmSregs registers = new KvmSregs();
-    call(KvmRequest.GET_SREGS, registers.structAddress());
+    call(KvmRequest.GET_SREGS, registers.memory());
     return registers;
   }
 
@@ -125,7 +125,7 @@ final class KvmVcpu implements MachineCheckTarget, AutoCloseable {
   @Override
   public boolean isMachineCheckInProgress() throws KernelCallException {
     KvmMsr status = new KvmMsr(KvmMsr.MCG_STATUS);
-    int read = call(KvmRequest.GET_MSRS, status.structAddress());
+    int read = call(KvmRequest.GET_MSRS, status.memory());
     if (read != 1) {
       throw new IllegalStateException(fd + " has no IA32_MCG_STATUS; KVM_CAP_MCE promised one");
     }
@@ -134,10 +134,14 @@ final class KvmVcpu implements MachineCheckTarget, AutoCloseable {
 
   @Override
   public void deliver(MachineCheck check) throws KernelCallException {
-    call(KvmRequest.X86_SET_MCE, new KvmX86Mce(check).structAddress());
+    call(KvmRequest.X86_SET_MCE, new KvmX86Mce(check).memory());
   }
 
   private int call(Ioctl request, long argument) throws KernelCallException {
+    return KvmCall.make(kernel, fd, request, argument);
+  }
+
+  private int call(Ioctl request, NativeMemory argument) throws KernelCallException {
     return KvmCall.make(kernel, fd, request, argument);
   }
 

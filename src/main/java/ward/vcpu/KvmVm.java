@@ -39,7 +39,7 @@ final class KvmVm implements AutoCloseable {
               region.guestPhysicalAddress(),
               region.lengthBytes(),
               memory.hostAddressOfRegion(slot));
-      call(KvmRequest.SET_USER_MEMORY_REGION, argument.structAddress());
+      call(KvmRequest.SET_USER_MEMORY_REGION, argument.memory());
       slot++;
     }
   }
@@ -58,6 +58,10 @@ final class KvmVm implements AutoCloseable {
   }
 
   private int call(Ioctl request, long argument) throws KernelCallException {
+    return KvmCall.make(kernel, fd, request, argument);
+  }
+
+  private int call(Ioctl request, NativeMemory argument) throws KernelCallException {
     return KvmCall.make(kernel, fd, request, argument);
   }
 

@@ -36,7 +36,7 @@ final class KvmX86Mce {
     memory.putByte(BANK, (byte) check.bank());
   }
 
-  long structAddress() {
-    return memory.address();
+  NativeMemory memory() {
+    return memory;
   }
 }

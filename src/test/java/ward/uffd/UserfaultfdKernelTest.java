@@ -333,17 +333,11 @@ class UserfaultfdKernelTest {
 
   @ParameterizedTest
   @EnumSource
-  void theEndOfAMappingIsAnEvent(Kind kind) throws Exception {
+  void memoryThatIsUnmappedWaitsForNobodyAndTakesNoMorePages(Kind kind) throws Exception {
     try (WatchedMemory memory = new WatchedMemory(kind)) {
-      CompletableFuture<Integer> unmapping =
-          memory.start(() -> memory.kernel.unmap(memory.page(8), 4 * PAGE));
+      int unmapped = memory.kernel.unmap(memory.page(8), 4 * PAGE);
 
-      EventBatch unmapped = memory.nextEvent();
-
-      assertThat(unmapped.type(0)).isEqualTo(Event.UNMAP);
-      assertThat(unmapped.address(0)).isEqualTo(memory.page(8));
-      assertThat(unmapped.endAddress(0)).isEqualTo(memory.page(12));
-      assertThat(await(unmapping)).isZero();
+      assertThat(unmapped).isZero();
       assertThat(memory.copy(9)).isEqualTo(refusal(Outcome.UNREGISTERED, Errno.ENOENT));
       assertThat(memory.copy(12)).isEqualTo(ONE_PAGE);
     }

@@ -27,13 +27,12 @@ class UserfaultfdTest {
     assertThat(kernel.open).containsExactly(uffd.toString());
     assertThat(kernel.calls).doesNotContain("open");
     assertThat(Feature.in(kernel.enabledFeatures))
-        .containsExactlyInAnyOrder(
-            Feature.POISON, Feature.EVENT_REMOVE, Feature.EVENT_UNMAP, Feature.THREAD_ID);
+        .containsExactlyInAnyOrder(Feature.POISON, Feature.EVENT_REMOVE, Feature.THREAD_ID);
   }
 
   @Test
   void asksOnlyForWhatTheKernelOffers() throws Exception {
-    kernel.offeredFeatures = Feature.POISON.bit() | Feature.EVENT_UNMAP.bit();
+    kernel.offeredFeatures = Feature.POISON.bit() | Feature.EVENT_REMOVE.bit();
 
     Userfaultfd.open(kernel).close();
 

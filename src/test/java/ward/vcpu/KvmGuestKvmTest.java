@@ -4,11 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import ward.guest.GuestExit;
+import ward.guest.GuestFactory;
+import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.memory.PageSet;
 import ward.testbed.WalkerGuestBuilder;
@@ -27,13 +31,15 @@ class KvmGuestKvmTest {
 
   @TempDir private Path directory;
 
-  private final NativeKernel kernel = NativeKernel.load();
+  private final RecordingKernel recording = new RecordingKernel(NativeKernel.load());
+  private final Kernel kernel = recording.kernel();
   private final RecordedErrors errors = new RecordedErrors();
   private final WalkerReports reports = new WalkerReports();
 
+  private final KvmGuestFactory factory = new KvmGuestFactory(kernel, errors, reports);
+
   private GuestFixture fixture(WalkerGuestBuilder builder) throws IOException {
-    return new GuestFixture(
-        kernel, new KvmGuestFactory(kernel, errors, reports), builder, directory);
+    return new GuestFixture(kernel, factory, builder, directory);
   }
 
   private static PageSet pages(long... pages) {
@@ -97,8 +103,150 @@ class KvmGuestKvmTest {
     }
   }
 
+  @Test
+  void anErrorIsRecordedBeforeTheGuestHearsOfIt() throws Exception {
+    PageSet lost = pages(777);
+    try (GuestFixture fixture = fixture(new WalkerGuestBuilder(16 * MIB, 1, 3))) {
+      fixture.fill(lost, NONE);
+
+      fixture.runToExit();
+
+      assertThat(errors.events())
+          .hasSize(4)
+          .satisfiesExactly(
+              first -> assertThat(first).isInstanceOf(MemoryError.class),
+              then -> assertThat(then).isInstanceOf(RecordedErrors.Injection.class),
+              again -> assertThat(again).isInstanceOf(MemoryError.class),
+              last -> assertThat(last).isInstanceOf(RecordedErrors.Injection.class));
+    }
+  }
+
+  @Test
+  void inRing0ALostPageIsAMachineCheckOnTheLoadItself() throws Exception {
+    PageSet lost = pages(1500, 3500);
+    try (GuestFixture fixture = fixture(new WalkerGuestBuilder(16 * MIB, 2, 4).inRing0())) {
+      fixture.fill(lost, NONE);
+
+      GuestExit exit = fixture.runToExit();
+
+      // The handler calls a machine check unexpected unless the saved RIP is that of the load.
+      assertThat(reports.unexpected()).isEmpty();
+      assertThat(exit.kind()).as(exit.reason()).isEqualTo(GuestExit.Kind.POWERED_OFF);
+      assertThat(reports.machineChecks()).containsExactlyInAnyOrderElementsOf(twice(fixture, lost));
+      assertThat(reports.passes())
+          .containsExactlyInAnyOrder(
+              pass(fixture, 0, 0, lost),
+              pass(fixture, 0, 1, lost),
+              pass(fixture, 1, 0, lost),
+              pass(fixture, 1, 1, lost));
+    }
+  }
+
+  @Test
+  void aSecondLossDuringAMachineCheckShutsTheGuestDownWithoutAskingKvm() throws Exception {
+    PageSet lost = pages(1000, 2000);
+    WalkerGuestBuilder builder =
+        new WalkerGuestBuilder(16 * MIB, 1, 5).keepingMachineCheckInProgress();
+    try (GuestFixture fixture = fixture(builder)) {
+      fixture.fill(lost, NONE);
+
+      GuestExit exit = fixture.runToExit();
+
+      assertThat(exit.kind()).isEqualTo(GuestExit.Kind.SHUTDOWN);
+      assertThat(exit.reason())
+          .matches(
+              "vCPU 0 consumed poison at GPA 0x(3e8|7d0)000 while a machine check was in progress"
+                  + " \\(MCG_STATUS.MCIP set\\)");
+      assertThat(recording.count("KVM_X86_SET_MCE")).isEqualTo(1);
+      assertThat(errors.consumed()).hasSize(2);
+      assertThat(errors.injected()).hasSize(1);
+    }
+  }
+
+  @Test
+  void aLossWithMachineChecksDisabledShutsTheGuestDownWithoutAskingKvm() throws Exception {
+    WalkerGuestBuilder builder = new WalkerGuestBuilder(16 * MIB, 1, 6);
+    GuestFactory disabling =
+        (layout, states) -> factory.create(layout, withoutMachineChecks(states));
+    try (GuestFixture fixture = new GuestFixture(kernel, disabling, builder, directory)) {
+      fixture.fill(pages(1000), NONE);
+
+      GuestExit exit = fixture.runToExit();
+
+      assertThat(exit)
+          .isEqualTo(
+              new GuestExit(
+                  GuestExit.Kind.SHUTDOWN,
+                  "vCPU 0 consumed poison at GPA 0x3e8000 while machine checks were disabled"
+                      + " (CR4.MCE clear)"));
+      assertThat(recording.count("KVM_X86_SET_MCE")).isZero();
+    }
+  }
+
+  private static byte[] withoutMachineChecks(byte[] states) throws IOException {
+    VcpuState vcpu = VcpuStates.parse(states).vcpus().get(0);
+    KvmSregs sregs = new KvmSregs(vcpu.sregs());
+    sregs.cr4(sregs.cr4() & ~KvmSregs.CR4_MCE);
+    return new VcpuStates(List.of(new VcpuState(0, vcpu.regs(), sregs.toBytes()))).toBytes();
+  }
+
+  @Test
+  void aPauseEndsAWaitForAPageAndTheGuestGoesOnAfterwards() throws Exception {
+    long late = 2345;
+    try (GuestFixture fixture = fixture(new WalkerGuestBuilder(16 * MIB, 2, 7))) {
+      fixture.fill(NONE, pages(late));
+      fixture.guest().resume();
+      assertThat(fixture.awaitFault()).isEqualTo(late);
+
+      long begin = System.nanoTime();
+      fixture.guest().pause();
+      Duration took = Duration.ofNanos(System.nanoTime() - begin);
+
+      assertThat(took).isLessThan(Duration.ofSeconds(5));
+      fixture.copy(late);
+      assertThat(fixture.runToExit().kind()).isEqualTo(GuestExit.Kind.POWERED_OFF);
+      assertThat(reports.passes())
+          .containsExactlyInAnyOrder(
+              pass(fixture, 0, 0, NONE),
+              pass(fixture, 0, 1, NONE),
+              pass(fixture, 1, 0, NONE),
+              pass(fixture, 1, 1, NONE));
+    }
+  }
+
+  @Test
+  void aGuestCanBeClosedWhileItWaitsForAPage() throws Exception {
+    GuestFixture fixture = fixture(new WalkerGuestBuilder(16 * MIB, 1, 8));
+    fixture.fill(NONE, pages(2345));
+    fixture.guest().resume();
+    fixture.awaitFault();
+
+    fixture.close();
+
+    assertThat(fixture.guest().exited().toCompletableFuture()).isNotDone();
+    assertThat(Thread.getAllStackTraces().keySet())
+        .extracting(Thread::getName)
+        .doesNotContain("vcpu-0");
+  }
+
+  @Test
+  void pausesWithoutEndLoseNoMachineCheckAndRepeatNone() throws Exception {
+    PageSet lost = pages(500, 1000, 1500, 2000, 2500, 3000, 3500, 4000);
+    try (GuestFixture fixture = fixture(new WalkerGuestBuilder(32 * MIB, 2, 9))) {
+      fixture.fill(lost, NONE);
+
+      while (!fixture.guest().exited().toCompletableFuture().isDone()) {
+        fixture.guest().resume();
+        fixture.guest().pause();
+      }
+
+      assertThat(reports.unexpected()).isEmpty();
+      assertThat(reports.machineChecks()).containsExactlyInAnyOrderElementsOf(twice(fixture, lost));
+    }
+  }
+
   private List<MachineCheckSeen> twice(GuestFixture fixture, PageSet lost) {
-    List<MachineCheckSeen> expected = new java.util.ArrayList<>();
+    List<MachineCheckSeen> expected = new ArrayList<>();
     for (int vcpu = 0; vcpu < fixture.walker().orders().size(); vcpu++) {
       for (long page : fixture.walker().orders().get(vcpu)) {
         if (lost.contains(page)) {

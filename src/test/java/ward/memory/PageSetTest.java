@@ -1,0 +1,152 @@
+package ward.memory;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class PageSetTest {
+
+  private final PageSet set = new PageSet();
+
+  private static List<PageRun> runsOf(PageSet set) {
+    List<PageRun> runs = new ArrayList<>();
+    set.forEachRun(runs::add);
+    return runs;
+  }
+
+  private static PageSet of(long... pages) {
+    PageSet set = new PageSet();
+    for (long page : pages) {
+      set.add(page);
+    }
+    return set;
+  }
+
+  @Test
+  void isEmptyAtFirst() {
+    assertThat(set.isEmpty()).isTrue();
+    assertThat(set.size()).isZero();
+    assertThat(runsOf(set)).isEmpty();
+  }
+
+  @Test
+  void joinsNeighboursIntoTheFewestRuns() {
+    set.add(7);
+    set.add(5);
+    set.add(6);
+    set.add(9);
+
+    assertThat(runsOf(set)).containsExactly(new PageRun(5, 3), new PageRun(9, 1));
+  }
+
+  @Test
+  void keepsRunsWholeAcrossTheBordersOfItsCompression() {
+    set.add(new PageRun((1L << 16) - 2, 4));
+    set.add(new PageRun((1L << 32) - 2, 4));
+
+    assertThat(runsOf(set)).containsExactly(new PageRun(0xfffe, 4), new PageRun((1L << 32) - 2, 4));
+  }
+
+  @Test
+  void holdsThePagesOfSixteenTebibytes() {
+    set.add(new PageRun(0, 1L << 32));
+
+    assertThat(set.size()).isEqualTo(1L << 32);
+    assertThat(set.contains((1L << 32) - 1)).isTrue();
+    assertThat(set.contains(1L << 32)).isFalse();
+  }
+
+  @Test
+  void equalsASetOfTheSamePagesHoweverTheyCame() {
+    set.add(new PageRun(100, 5000));
+    PageSet oneByOne = new PageSet();
+    for (long page = 5099; page >= 100; page--) {
+      oneByOne.add(page);
+    }
+    PageSet carved = new PageSet();
+    carved.add(new PageRun(0, 70_000));
+    carved.removeAll(without(new PageRun(0, 70_000), new PageRun(100, 5000)));
+
+    assertThat(oneByOne).isEqualTo(set).hasSameHashCodeAs(set);
+    assertThat(carved).isEqualTo(set).hasSameHashCodeAs(set);
+  }
+
+  private static PageSet without(PageRun whole, PageRun part) {
+    PageSet rest = new PageSet();
+    rest.add(new PageRun(whole.firstPage(), part.firstPage() - whole.firstPage()));
+    rest.add(new PageRun(part.endPage(), whole.endPage() - part.endPage()));
+    return rest;
+  }
+
+  @Test
+  void takesOutOnePageOrAWholeSet() {
+    set.add(new PageRun(1, 5));
+
+    set.remove(2);
+    set.removeAll(of(4, 5, 99));
+
+    assertThat(set).isEqualTo(of(1, 3));
+  }
+
+  @Test
+  void keepsOnlyWhatAnotherSetHasToo() {
+    set.add(new PageRun(1, 5));
+
+    set.retainAll(of(2, 5, 6));
+
+    assertThat(set).isEqualTo(of(2, 5));
+  }
+
+  @Test
+  void isNotEqualToASetWithAnotherPage() {
+    set.add(new PageRun(1, 5));
+
+    assertThat(set).isNotEqualTo(of(1, 2, 3, 4, 6)).isNotEqualTo(of(1, 2, 3, 4));
+  }
+
+  @Test
+  void printsItsSizeAndItsFirstRunsOnly() {
+    set.add(new PageRun(5, 3));
+    set.add(9);
+    assertThat(set).hasToString("4 pages {5..7, 9}");
+
+    for (long page = 20; page < 60; page += 2) {
+      set.add(page);
+    }
+    assertThat(set.toString()).isEqualTo("24 pages {5..7, 9, 20, 22, 24, 26, 28, 30, ...}");
+  }
+
+  @Test
+  void aCopyChangesOnItsOwn() {
+    set.add(1);
+    PageSet copy = set.copy();
+
+    copy.add(2);
+    set.remove(1);
+
+    assertThat(copy).isEqualTo(of(1, 2));
+    assertThat(set.isEmpty()).isTrue();
+  }
+
+  @Test
+  void visitsEveryPageAscending() {
+    set.addAll(of(9, 1, 5));
+    List<Long> seen = new ArrayList<>();
+
+    set.forEach(seen::add);
+
+    assertThat(seen).containsExactly(1L, 5L, 9L);
+  }
+
+  @Test
+  void aRunKnowsItsEndAndRefusesToBeEmptyOrNegative() {
+    assertThat(new PageRun(3, 4).endPage()).isEqualTo(7);
+    assertThatThrownBy(() -> new PageRun(3, 0)).hasMessage("a run of 0 pages from page 3");
+    assertThatThrownBy(() -> new PageRun(-1, 1)).hasMessage("a run of 1 pages from page -1");
+    assertThatThrownBy(() -> new PageRun(Long.MAX_VALUE, 1))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+}

@@ -1,0 +1,100 @@
+package ward.vcpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import ward.guest.GuestExit;
+import ward.kernel.NativeKernel;
+import ward.memory.PageSet;
+import ward.memory.Pages;
+import ward.testbed.WalkerGuestBuilder;
+import ward.testing.RequiresUserfaultfd;
+
+/** Threads in place of vCPUs, on memory behind a real userfaultfd. */
+@RequiresUserfaultfd
+@Timeout(60)
+class ThreadGuestKernelTest {
+
+  private static final long MEMORY_BYTES = 16 << 20;
+  private static final long PAGES = MEMORY_BYTES >> Pages.SHIFT;
+  private static final long LOST_PAGE = 1000;
+  private static final long LATE_PAGE = 2000;
+
+  private record Touch(long page, boolean poisoned, long hash) {}
+
+  @TempDir private Path directory;
+
+  private final NativeKernel kernel = NativeKernel.load();
+  private final RecordedErrors errors = new RecordedErrors();
+  private final ConcurrentLinkedQueue<Touch> touches = new ConcurrentLinkedQueue<>();
+
+  private GuestFixture fixture() throws IOException {
+    ThreadGuestFactory factory =
+        new ThreadGuestFactory(
+            kernel,
+            errors,
+            2,
+            5,
+            (thread, page, poisoned, hash) -> touches.add(new Touch(page, poisoned, hash)));
+    return new GuestFixture(kernel, factory, new WalkerGuestBuilder(MEMORY_BYTES, 1, 3), directory);
+  }
+
+  private static PageSet page(long page) {
+    PageSet pages = new PageSet();
+    pages.add(page);
+    return pages;
+  }
+
+  @Test
+  void everyPageIsReadTwiceAndOnlyTheLostOneRaisesSigbus() throws Exception {
+    try (GuestFixture fixture = fixture()) {
+      fixture.fill(page(LOST_PAGE), new PageSet());
+
+      GuestExit exit = fixture.runToExit();
+
+      assertThat(exit.kind()).as(exit.reason()).isEqualTo(GuestExit.Kind.POWERED_OFF);
+      assertThat(touches).hasSize(2 * (int) PAGES);
+      assertThat(touches.stream().filter(Touch::poisoned).map(Touch::page))
+          .containsExactly(LOST_PAGE, LOST_PAGE);
+      for (Touch touch : touches) {
+        if (!touch.poisoned()) {
+          assertThat(touch.hash()).isEqualTo(fixture.expectedHash(touch.page()));
+        }
+      }
+      assertThat(errors.consumed())
+          .hasSize(2)
+          .allMatch(
+              error ->
+                  error.guestPhysicalAddress().getAsLong()
+                      == fixture.walker().layout().addressOf(LOST_PAGE));
+      assertThat(errors.injected()).isEmpty();
+    }
+  }
+
+  @Test
+  void aPauseReturnsWhileAThreadWaitsForItsPage() throws Exception {
+    try (GuestFixture fixture = fixture()) {
+      fixture.fill(new PageSet(), page(LATE_PAGE));
+      fixture.guest().resume();
+      assertThat(fixture.awaitFault()).isEqualTo(LATE_PAGE);
+
+      fixture.guest().pause();
+
+      List<Touch> before = List.copyOf(touches);
+      Thread.sleep(20);
+      assertThat(touches).hasSameSizeAs(before);
+      fixture.copy(LATE_PAGE);
+      fixture.guest().resume();
+      assertThat(fixture.guest().exited().toCompletableFuture().get(30, TimeUnit.SECONDS).kind())
+          .isEqualTo(GuestExit.Kind.POWERED_OFF);
+      assertThat(touches).hasSize(2 * (int) PAGES);
+    }
+  }
+}
