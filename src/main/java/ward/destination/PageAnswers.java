@@ -26,7 +26,7 @@ final class PageAnswers {
   record Parts(
       GuestLayout layout, PageFaults faults, PageResolver resolver, PoisonRecorder recorder) {}
 
-  private final Parts arrival;
+  private final Parts parts;
   private final DestinationListener listener;
   private final Retry retry;
   private final BiConsumer<PageSet, PageSet> onPoison;
@@ -35,11 +35,11 @@ final class PageAnswers {
    * @param onPoison given the guest frame numbers that are poisoned and that were held
    */
   PageAnswers(
-      Parts arrival,
+      Parts parts,
       DestinationListener listener,
       Retry retry,
       BiConsumer<PageSet, PageSet> onPoison) {
-    this.arrival = arrival;
+    this.parts = parts;
     this.listener = listener;
     this.retry = retry;
     this.onPoison = onPoison;
@@ -51,9 +51,9 @@ final class PageAnswers {
    * @throws ProtocolException if nobody asked, or the answer contradicts the layout
    */
   void onDemand(PageAnswer answer) throws ResolveException {
-    long page = arrival.faults().expected(answer);
+    long page = parts.faults().expected(answer);
     if (answer instanceof PageAnswer.Poisoned poisoned) {
-      poisoned(poisoned, () -> arrival.faults().answered(answer.requestId()));
+      poisoned(poisoned, () -> parts.faults().answered(answer.requestId()));
     } else if (answer instanceof PageAnswer.NotYet) {
       retry.later(answer.requestId(), NOT_YET_MILLIS);
     } else if (answer instanceof PageAnswer.Failed failed) {
@@ -65,7 +65,7 @@ final class PageAnswers {
               .formatted(answer.guestPhysicalAddress()));
     } else {
       content(answer, new PageRun(page, 1));
-      arrival.faults().answered(answer.requestId());
+      parts.faults().answered(answer.requestId());
     }
   }
 
@@ -107,7 +107,7 @@ final class PageAnswers {
   }
 
   private PageRun requireInLayout(PageAnswer answer) {
-    OptionalLong first = arrival.layout().runAt(answer.guestPhysicalAddress(), answer.pageCount());
+    OptionalLong first = parts.layout().runAt(answer.guestPhysicalAddress(), answer.pageCount());
     if (first.isEmpty()) {
       throw new ProtocolException(
           "%d pages at guest-physical address 0x%x are outside the guest's memory"
@@ -120,9 +120,9 @@ final class PageAnswers {
     long placed;
     if (answer instanceof PageAnswer.Data data) {
       ByteBuf body = data.body();
-      placed = arrival.resolver().data(run, body.memoryAddress() + body.readerIndex());
+      placed = parts.resolver().data(run, body.memoryAddress() + body.readerIndex());
     } else {
-      placed = arrival.resolver().zero(run);
+      placed = parts.resolver().zero(run);
     }
     if (placed < run.pageCount()) {
       listener.duplicate(run.pageCount() - placed);
@@ -132,8 +132,8 @@ final class PageAnswers {
 
   private void poisoned(PageAnswer.Poisoned answer, Runnable whenDone) {
     List<PoisonEntry> entries = answer.entries();
-    requireInLayout(arrival.layout(), entries);
-    arrival
+    requireInLayout(parts.layout(), entries);
+    parts
         .recorder()
         .accept(
             entries,
