@@ -2,7 +2,6 @@ package ward.cli;
 
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.CountDownLatch;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.destination.DestinationOutcome;
@@ -22,7 +21,7 @@ final class DestinationRun implements ControlServer.Commands {
   private final GuestBooks books;
   private final DestinationMetrics metrics;
   private final GuestChoice choice;
-  private final CountDownLatch signalled = new CountDownLatch(1);
+  private final CompletableFuture<Void> signalled = new CompletableFuture<>();
 
   DestinationRun(
       DestinationSession session,
@@ -59,7 +58,7 @@ final class DestinationRun implements ControlServer.Commands {
 
   private void stop() {
     session.abandon("stopped by a signal");
-    signalled.countDown();
+    signalled.complete(null);
   }
 
   private Progress showProgress() {
@@ -108,16 +107,12 @@ final class DestinationRun implements ControlServer.Commands {
                   return exit;
                 })
             .toCompletableFuture();
-    CompletableFuture.anyOf(exited, CompletableFuture.runAsync(this::awaitSignal)).join();
+    CompletableFuture.anyOf(exited, signalled).join();
     return exited.getNow(null);
   }
 
   private void awaitSignal() {
-    try {
-      signalled.await();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
+    signalled.join();
   }
 
   private DestinationStatus status() {
