@@ -98,7 +98,10 @@ class BadInputScenario {
 
   @Test
   void anUnknownOptionIsWrongUsage() throws IOException {
-    assertEnd(ExitCode.USAGE, run(List.of(), List.of("source", "--lisen", "a:1")), "--lisen");
+    List<String> arguments = new ArrayList<>(source("127.0.0.1:0"));
+    arguments.add("--pause-steam");
+
+    assertEnd(ExitCode.USAGE, run(List.of(), arguments), "--pause-steam");
     assertFalse(Files.exists(path("ledger")));
   }
 
