@@ -120,6 +120,10 @@ public final class DestinationSession implements AutoCloseable {
     closeChannels();
     Arrival current = arrival;
     if (current != null) {
+      if (phase == DestinationPhase.ABORTED) {
+        // Nobody reads its events yet, and unmapping registered memory waits until somebody does.
+        parts.userfaultfd().close();
+      }
       current.guest().close();
       closeJournal(current.journal());
     }
