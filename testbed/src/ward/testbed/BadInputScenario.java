@@ -30,9 +30,11 @@ import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
+import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
 import ward.wire.PageAnswer;
 import ward.wire.PageRequest;
+import ward.wire.ProtocolVersion;
 
 /** What people and peers do wrong: one clear line, the documented exit code, nothing changed. */
 @Timeout(value = 2, unit = TimeUnit.MINUTES)
@@ -207,6 +209,22 @@ class BadInputScenario {
       thread.setDaemon(true);
       thread.start();
       check.with(server.getLocalPort());
+    }
+  }
+
+  @Test
+  void aPeerOfAnotherMajorVersionIsRefusedAndBothVersionsAreNamed() throws IOException {
+    try (FakeSource source =
+        new FakeSource(
+            new FakeSource.Lie() {},
+            hello ->
+                new Hello(
+                    hello.role(),
+                    hello.kind(),
+                    hello.session(),
+                    new ProtocolVersion(9, 4),
+                    hello.host()))) {
+      assertEnd(ExitCode.PEER_REFUSED, run(List.of(), destination(source.port())), "9.4", "1.0");
     }
   }
 
