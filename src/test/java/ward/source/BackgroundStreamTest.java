@@ -1,0 +1,178 @@
+package ward.source;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import jnr.constants.platform.Errno;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import ward.memory.Pages;
+import ward.wire.Frame;
+import ward.wire.PageAnswer;
+import ward.wire.StreamEnd;
+
+class BackgroundStreamTest {
+
+  @TempDir Path directory;
+
+  private Bench bench;
+  private StreamCursor cursor;
+  private BackgroundStream stream;
+
+  @BeforeEach
+  void open() throws IOException {
+    bench = new Bench(directory);
+    cursor = new StreamCursor(SmallGuest.LAYOUT, false);
+    stream = new BackgroundStream(bench.parts, cursor, bench.failures::add, bench.channel);
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    assertThat(bench.failures).isEmpty();
+    bench.close();
+  }
+
+  /** A frame in a word: kind, first page, pages. Checks and releases what data carries. */
+  private static String word(Frame frame) {
+    if (frame instanceof StreamEnd) {
+      return "end";
+    }
+    PageAnswer answer = assertInstanceOf(PageAnswer.class, frame);
+    long page = SmallGuest.LAYOUT.pageAt(answer.guestPhysicalAddress()).orElseThrow();
+    if (answer instanceof PageAnswer.Data data) {
+      for (int i = 0; i < data.pageCount(); i++) {
+        assertEquals((byte) (page + i), data.body().getByte(i * Pages.SIZE_BYTES));
+      }
+      data.release();
+    }
+    return "%s %d+%d".formatted(answer.getClass().getSimpleName(), page, answer.pageCount());
+  }
+
+  private List<String> sent() {
+    return new ArrayList<>(bench.sent().stream().map(BackgroundStreamTest::word).toList());
+  }
+
+  private void passTime() {
+    bench.channel.advanceTimeBy(250, TimeUnit.MILLISECONDS);
+    bench.channel.runScheduledPendingTasks();
+  }
+
+  @Test
+  void pagesGoOutInTheLongestRunsOfDataAndOfZeros() {
+    stream.pump();
+
+    assertEquals(
+        List.of(
+            "Zero 0+1", "Data 1+9", "Zero 10+10", "Data 20+44", "Data 64+36", "Data 100+30", "end"),
+        sent());
+    assertEquals(11, bench.events.zero.get());
+    assertEquals(119, bench.events.data.get());
+  }
+
+  @Test
+  void theEndIsSaidOnce() {
+    stream.pump();
+    sent();
+
+    stream.pump();
+
+    assertThat(sent()).isEmpty();
+  }
+
+  @Test
+  void aPausedStreamSendsNothing() {
+    cursor.pause(true);
+    stream.pump();
+    assertThat(sent()).isEmpty();
+
+    cursor.pause(false);
+    stream.pump();
+
+    assertThat(sent()).hasSize(7);
+  }
+
+  @Test
+  void pagesThatWereSentOrLostAreSkipped() throws Exception {
+    bench.served.claim(30);
+    bench.lost.record(List.of(SmallGuest.entry(40), SmallGuest.entry(41)));
+
+    stream.pump();
+
+    assertThat(sent()).contains("Data 20+10", "Data 31+9", "Data 42+22").last().isEqualTo("end");
+  }
+
+  @Test
+  void aPageThatTurnsOutToBeLostIsSaidWhenTheLossIsOnDiskAndBeforeTheEnd() {
+    bench.guest.spoil(70, Errno.EHWPOISON);
+
+    stream.pump();
+    assertThat(sent()).contains("Data 64+6", "Data 71+29").doesNotContain("end");
+    bench.settle();
+
+    assertEquals(List.of("Poisoned 70+1", "end"), sent());
+    assertThat(bench.guest.journal.ledger().frames()).isEqualTo(SmallGuest.frames(70));
+  }
+
+  @Test
+  void lostPagesNextToEachOtherAreAllSaid() {
+    bench.guest.spoil(70, Errno.EHWPOISON);
+    bench.guest.spoil(71, Errno.EHWPOISON);
+    bench.guest.spoil(99, Errno.EHWPOISON);
+
+    stream.pump();
+    assertThat(sent()).contains("Data 64+6", "Data 72+27");
+    bench.settle();
+
+    assertEquals(List.of("Poisoned 70+1", "Poisoned 71+1", "Poisoned 99+1", "end"), sent());
+  }
+
+  @Test
+  void aPageThatCannotBeReadForAnotherReasonIsTriedAgainAndNeverCalledLost() {
+    bench.guest.spoil(70, Errno.EAGAIN);
+    stream.pump();
+    assertThat(sent()).contains("Data 64+6", "Data 71+29").doesNotContain("end");
+
+    passTime();
+    assertThat(sent()).isEmpty();
+    bench.guest.mend(70);
+    passTime();
+
+    assertEquals(List.of("Data 70+1", "end"), sent());
+    assertEquals(0, bench.guest.journal.ledger().pageCount());
+  }
+
+  @Test
+  void oneTimerRetriesHoweverOftenTheSocketHasRoom() {
+    bench.guest.spoil(70, Errno.EAGAIN);
+    for (int i = 0; i < 10; i++) {
+      stream.pump();
+    }
+    sent();
+    bench.events.unreadable.clear();
+
+    passTime();
+
+    assertThat(bench.events.unreadable).hasSize(1);
+  }
+
+  @Test
+  void aPageThatWasAskedForWhileItCouldNotBeReadIsNotSentAgain() {
+    bench.guest.spoil(70, Errno.EAGAIN);
+    stream.pump();
+    sent();
+
+    bench.guest.mend(70);
+    bench.served.claim(70);
+    passTime();
+
+    assertEquals(List.of("end"), sent());
+  }
+}

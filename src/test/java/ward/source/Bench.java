@@ -1,0 +1,68 @@
+package ward.source;
+
+import io.netty.channel.embedded.EmbeddedChannel;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import ward.wire.Frame;
+
+/** The parts that serve a small guest, without threads: the disk works when it is told to. */
+final class Bench implements AutoCloseable {
+
+  static final Instant NOW = Instant.parse("2026-01-02T03:04:05Z");
+
+  final SmallGuest guest;
+  final RecordedEvents events = new RecordedEvents();
+  final ServedPages served = new ServedPages(SmallGuest.PAGES);
+  final Queue<Runnable> disk = new ArrayDeque<>();
+  final List<Throwable> failures = new ArrayList<>();
+  final EmbeddedChannel channel = new EmbeddedChannel();
+  final LostPages lost;
+  final SourceParts parts;
+
+  Bench(Path directory) throws IOException {
+    guest = new SmallGuest(directory);
+    lost =
+        new LostPages(
+            SmallGuest.LAYOUT,
+            served,
+            guest.journal,
+            new SourceSettings("venus", false),
+            Clock.fixed(NOW, ZoneOffset.UTC),
+            disk::add,
+            events);
+    PageReader reader = new PageReader(guest.kernel, guest.memory.memory());
+    parts = new SourceParts(SmallGuest.LAYOUT, served, reader, lost, events);
+  }
+
+  /** The disk does what it was given, then the event loop does. */
+  void settle() {
+    while (!disk.isEmpty()) {
+      disk.remove().run();
+    }
+    channel.runPendingTasks();
+  }
+
+  /** The frames that were sent since the last call. */
+  List<Frame> sent() {
+    List<Frame> frames = new ArrayList<>();
+    channel.flush();
+    for (Frame frame = channel.readOutbound(); frame != null; frame = channel.readOutbound()) {
+      frames.add(frame);
+    }
+    return frames;
+  }
+
+  @Override
+  public void close() throws IOException {
+    channel.finishAndReleaseAll();
+    guest.memory.close();
+    guest.close();
+  }
+}

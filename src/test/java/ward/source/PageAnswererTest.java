@@ -1,0 +1,115 @@
+package ward.source;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import jnr.constants.platform.Errno;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import ward.memory.Pages;
+import ward.wire.Frame;
+import ward.wire.PageAnswer;
+import ward.wire.PageRequest;
+
+class PageAnswererTest {
+
+  @TempDir Path directory;
+
+  private Bench bench;
+  private PageAnswerer answerer;
+
+  @BeforeEach
+  void open() throws IOException {
+    bench = new Bench(directory);
+    answerer = new PageAnswerer(bench.parts, bench.failures::add);
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    assertThat(bench.failures).isEmpty();
+    bench.close();
+  }
+
+  private static long at(long page) {
+    return SmallGuest.LAYOUT.addressOf(page);
+  }
+
+  private List<Frame> ask(long address, int count) {
+    answerer.answer(new PageRequest(77, address, count), bench.channel);
+    return bench.sent();
+  }
+
+  @Test
+  void aPageWithContentIsAnsweredWithIt() {
+    PageAnswer.Data answer = (PageAnswer.Data) ask(at(102), 1).get(0);
+
+    assertEquals(77, answer.requestId());
+    assertEquals(at(102), answer.guestPhysicalAddress());
+    assertEquals(102, answer.body().getByte(Pages.SIZE_BYTES - 1));
+    answer.release();
+    assertFalse(bench.served.isUnsent(102));
+  }
+
+  @Test
+  void aPageOfZerosTravelsWithoutBytes() {
+    assertEquals(List.of(new PageAnswer.Zero(77, at(12), 1)), ask(at(12), 1));
+  }
+
+  @Test
+  void everyPageOfARequestIsAnsweredOnItsOwn() {
+    List<Frame> answers = ask(at(9), 2);
+
+    assertInstanceOf(PageAnswer.Data.class, answers.get(0));
+    ((PageAnswer.Data) answers.get(0)).release();
+    assertEquals(new PageAnswer.Zero(77, at(10), 1), answers.get(1));
+    assertEquals(2, bench.events.answered.get());
+  }
+
+  @Test
+  void whatIsNotRamIsOutOfRange() {
+    assertEquals(List.of(new PageAnswer.OutOfRange(77, 1L << 31, 1)), ask(1L << 31, 1));
+    assertEquals(List.of(new PageAnswer.OutOfRange(77, at(99), 2)), ask(at(99), 2));
+  }
+
+  @Test
+  void aPageThatTurnsOutToBeLostIsAnsweredWhenTheLossIsOnDisk() {
+    bench.guest.spoil(5, Errno.EHWPOISON);
+
+    assertThat(ask(at(5), 1)).isEmpty();
+    bench.settle();
+
+    PageAnswer.Poisoned answer = (PageAnswer.Poisoned) bench.sent().get(0);
+    assertEquals(77, answer.requestId());
+    assertEquals(at(5), answer.entries().get(0).guestPhysicalAddress());
+    assertThat(bench.guest.journal.ledger().contains(at(5))).isTrue();
+  }
+
+  @Test
+  void aLostPageIsNeverReadAgain() throws Exception {
+    bench.lost.record(List.of(SmallGuest.entry(6)));
+
+    assertThat(ask(at(6), 1)).isEmpty();
+    bench.settle();
+
+    PageAnswer.Poisoned answer = (PageAnswer.Poisoned) bench.sent().get(0);
+    assertEquals(List.of(SmallGuest.entry(6)), answer.entries());
+  }
+
+  @Test
+  void aPageThatCannotBeReadForAnotherReasonIsNotCalledLost() {
+    bench.guest.spoil(8, Errno.EIO);
+
+    PageAnswer.Failed answer = (PageAnswer.Failed) ask(at(8), 1).get(0);
+
+    assertThat(answer.reason()).contains("EIO");
+    assertEquals(List.of(at(8)), bench.events.unreadable);
+    assertEquals(0, bench.guest.journal.ledger().pageCount());
+  }
+}

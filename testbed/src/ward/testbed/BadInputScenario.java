@@ -1,0 +1,297 @@
+package ward.testbed;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import ward.cli.ExitCode;
+import ward.cli.LayoutFile;
+import ward.poison.LedgerDigest;
+import ward.poison.LedgerJournal;
+import ward.wire.ControlFrame;
+import ward.wire.ControlMessage;
+import ward.wire.ControlMessage.Hello;
+import ward.wire.Frame;
+import ward.wire.PageAnswer;
+import ward.wire.PageRequest;
+import ward.wire.ProtocolVersion;
+
+/** What people and peers do wrong: one clear line, the documented exit code, nothing changed. */
+@Timeout(value = 2, unit = TimeUnit.MINUTES)
+class BadInputScenario {
+
+  @TempDir Path directory;
+
+  private final Deadline deadline = new Deadline(Duration.ofSeconds(60));
+
+  /** How a run ended: the exit code, and the one line on standard error that is no log line. */
+  private record End(int code, String line, String all) {}
+
+  private End run(List<String> prefix, List<String> arguments) throws IOException {
+    try (Daemon ward = Daemon.start(directory, "ward", prefix, arguments)) {
+      int code = ward.await(deadline);
+      List<String> lines = ward.errors().lines().filter(l -> l.startsWith("ward ")).toList();
+      assertEquals(1, lines.size(), ward::errors);
+      assertThat(ward.errors()).doesNotContain("\tat ");
+      return new End(code, lines.get(0), ward.errors());
+    }
+  }
+
+  private void assertEnd(ExitCode code, End end, String... words) {
+    assertEquals(code.code(), end.code(), end::all);
+    assertThat(end.line()).contains(words);
+  }
+
+  private Path path(String name) {
+    return directory.resolve(name);
+  }
+
+  private List<String> source(String listen) throws IOException {
+    if (!Files.exists(path("layout"))) {
+      LayoutFile.write(path("layout"), FakeSource.LAYOUT);
+    }
+    if (!Files.exists(path("memory"))) {
+      Files.write(path("memory"), new byte[16 << 12]);
+    }
+    return List.of(
+        "source",
+        "--listen",
+        listen,
+        "--memory",
+        path("memory").toString(),
+        "--layout",
+        path("layout").toString(),
+        "--ledger",
+        path("ledger").toString(),
+        "--control",
+        path("source.sock").toString());
+  }
+
+  private List<String> destination(int port) {
+    return List.of(
+        "destination",
+        "--connect",
+        "127.0.0.1:" + port,
+        "--ledger",
+        path("arrived").toString(),
+        "--vcpu",
+        "thread");
+  }
+
+  @Test
+  void anUnknownOptionIsWrongUsage() throws IOException {
+    List<String> arguments = new ArrayList<>(source("127.0.0.1:0"));
+    arguments.add("--pause-steam");
+
+    assertEnd(ExitCode.USAGE, run(List.of(), arguments), "--pause-steam");
+    assertFalse(Files.exists(path("ledger")));
+  }
+
+  @Test
+  void aPortThatIsTakenIsTheHostsRefusal() throws IOException {
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
+      String address = "127.0.0.1:" + taken.getLocalPort();
+
+      assertEnd(ExitCode.HOST_REFUSED, run(List.of(), source(address)), "" + taken.getLocalPort());
+    }
+  }
+
+  @Test
+  void memoryThatIsShorterThanTheLayoutIsRefused() throws IOException {
+    Files.write(path("memory"), new byte[4096]);
+
+    End end = run(List.of(), source("127.0.0.1:0"));
+
+    assertEnd(ExitCode.INPUT_REFUSED, end, path("memory").toString(), "4096", "65536");
+    assertFalse(Files.exists(path("ledger")));
+  }
+
+  /** The file's reader is tested on its own; here only the code and the name. */
+  @ParameterizedTest
+  @ValueSource(strings = {"not JSON", "{\"guest\":\"fake\"}"})
+  void aLayoutThatMakesNoSenseIsRefused(String text) throws IOException {
+    Files.writeString(path("layout"), text);
+
+    End end = run(List.of(), source("127.0.0.1:0"));
+
+    assertEnd(ExitCode.INPUT_REFUSED, end, "layout");
+    assertFalse(Files.exists(path("ledger")));
+  }
+
+  @Test
+  void theLedgerOfAnotherGuestIsRefused() throws IOException {
+    LedgerJournal.open(path("ledger"), "somebody else").close();
+    byte[] before = Files.readAllBytes(path("ledger/journal"));
+
+    End end = run(List.of(), source("127.0.0.1:0"));
+
+    assertEnd(ExitCode.INPUT_REFUSED, end, "somebody else", "fake");
+    assertThat(Files.readAllBytes(path("ledger/journal"))).isEqualTo(before);
+  }
+
+  @Test
+  void aPeerThatIsNotWardIsRefused() throws Exception {
+    answering(
+        "HTTP/1.1 400 Bad Request\r\n\r\n".getBytes(StandardCharsets.US_ASCII),
+        port -> assertEnd(ExitCode.PEER_REFUSED, run(List.of(), destination(port)), "127.0.0.1"));
+  }
+
+  @Test
+  void aFrameAboveTheLimitIsRefused() throws Exception {
+    answering(
+        frame(0x7fff_ffff, new byte[0]),
+        port -> assertEnd(ExitCode.PEER_REFUSED, run(List.of(), destination(port)), "bytes"));
+  }
+
+  @Test
+  void aFrameThatIsCutOffIsNoMigration() throws Exception {
+    answering(
+        frame(100, new byte[10]),
+        port -> {
+          End end = run(List.of(), destination(port));
+
+          assertThat(end.code())
+              .isIn(ExitCode.PEER_REFUSED.code(), ExitCode.UNFINISHED_BEFORE_RUN.code());
+          assertFalse(Files.exists(path("arrived")));
+        });
+  }
+
+  /** The preface of Ward's protocol and a frame of kind 1, a message; all fields little-endian. */
+  private static byte[] frame(int bodyBytes, byte[] body) {
+    return ByteBuffer.allocate(8 + 32 + body.length)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .put(new byte[] {'W', 'A', 'R', 'D', 0x0d, 0x0a, 0x1a, 0x0a})
+        .putInt(bodyBytes)
+        .put((byte) 1)
+        .put(40, body)
+        .array();
+  }
+
+  private interface PortCheck {
+    void with(int port) throws IOException;
+  }
+
+  /** Says those bytes to whoever comes, then closes. */
+  private static void answering(byte[] bytes, PortCheck check) throws Exception {
+    try (ServerSocket server = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
+      Thread thread =
+          new Thread(
+              () -> {
+                try (Socket peer = server.accept()) {
+                  peer.getOutputStream().write(bytes);
+                  peer.shutdownOutput();
+                  peer.getInputStream().readAllBytes();
+                } catch (IOException over) {
+                  Thread.currentThread().interrupt();
+                }
+              },
+              "not-ward");
+      thread.setDaemon(true);
+      thread.start();
+      check.with(server.getLocalPort());
+    }
+  }
+
+  @Test
+  void aPeerOfAnotherMajorVersionIsRefusedAndBothVersionsAreNamed() throws IOException {
+    try (FakeSource source =
+        new FakeSource(
+            new FakeSource.Lie() {},
+            hello ->
+                new Hello(
+                    hello.role(),
+                    hello.kind(),
+                    hello.session(),
+                    new ProtocolVersion(9, 4),
+                    hello.host()))) {
+      assertEnd(ExitCode.PEER_REFUSED, run(List.of(), destination(source.port())), "9.4", "1.0");
+    }
+  }
+
+  @Test
+  void aMapThatIsNotWhatItsEndSaysIsRefused() throws IOException {
+    FakeSource.Lie lie =
+        new FakeSource.Lie() {
+          @Override
+          public void map(Consumer<Frame> out) {
+            out.accept(
+                new ControlFrame(
+                    new ControlMessage.PoisonMapEnd(3, LedgerDigest.of(new byte[32]))));
+          }
+        };
+
+    try (FakeSource source = new FakeSource(lie)) {
+      End end = run(List.of(), destination(source.port()));
+
+      assertThat(end.code()).isIn(ExitCode.PEER_REFUSED.code(), ExitCode.INPUT_REFUSED.code());
+    }
+  }
+
+  @Test
+  void aStrangerDoesNotEndASource() throws Exception {
+    List<String> arguments = new ArrayList<>(source("127.0.0.1:0"));
+    try (Daemon source = Daemon.start(directory, "source", List.of(), arguments)) {
+      deadline.await("the source to listen", () -> source.errors().contains("listening on"));
+      int port =
+          Integer.parseInt(source.errors().replaceAll("(?s).*127\\.0\\.0\\.1:(\\d+).*", "$1"));
+
+      try (Socket stranger = new Socket("127.0.0.1", port)) {
+        stranger
+            .getOutputStream()
+            .write("GET / HTTP/1.1\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+        stranger.getInputStream().readAllBytes();
+      }
+
+      deadline.await(
+          "the line in the log", () -> source.errors().contains("a connection was dropped"));
+      assertTrue(source.isAlive());
+      source.terminate();
+      assertEquals(ExitCode.UNFINISHED_BEFORE_RUN.code(), source.await(deadline));
+    }
+  }
+
+  /**
+   * The guest runs by then: it stays, paused, until it is given up, and that is never a success.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"nobody asked", "not RAM"})
+  void anAnswerThatCannotBeIsRefused(String lie) throws IOException {
+    long address = lie.equals("not RAM") ? 1L << 32 : 15 << 12;
+    FakeSource.Lie answer =
+        new FakeSource.Lie() {
+          @Override
+          public void answer(PageRequest request, Consumer<Frame> out) {
+            out.accept(new PageAnswer.Zero(request.requestId() + 1000, address, 1));
+          }
+        };
+    try (FakeSource source = new FakeSource(answer);
+        Daemon ward = Daemon.start(directory, "ward", List.of(), destination(source.port()))) {
+      deadline.await(
+          "the end of the migration",
+          () -> !ward.isAlive() || ward.errors().contains("SIGTERM gives it up"));
+      ward.terminate();
+
+      assertEquals(ExitCode.PEER_REFUSED.code(), ward.await(deadline), ward::errors);
+    }
+  }
+}
