@@ -89,6 +89,7 @@ static const struct {
 	OFFSET(kvm_run, mmio.is_write), OFFSET(kvm_run, internal.suberror),
 	OFFSET(kvm_run, fail_entry.hardware_entry_failure_reason),
 	SIZE(kvm_signal_mask), SIZE(kvm_regs), SIZE(kvm_sregs), SIZE(kvm_mp_state), VALUE(KVM_SET_MP_STATE),
+	OFFSET(kvm_signal_mask, sigset), OFFSET(kvm_mp_state, mp_state), VALUE(KVM_MP_STATE_RUNNABLE),
 	VALUE(KVM_GET_MP_STATE), VALUE(KVM_GET_REGS), VALUE(KVM_SET_REGS), VALUE(KVM_GET_SREGS), VALUE(KVM_SET_SREGS),
 #ifdef __x86_64__
 	VALUE(KVM_CREATE_IRQCHIP), VALUE(KVM_SET_TSS_ADDR), VALUE(KVM_GET_SUPPORTED_CPUID), VALUE(KVM_SET_CPUID2),
@@ -108,6 +109,7 @@ static const struct {
 	SIZE(kvm_cpuid2), SIZE(kvm_cpuid_entry2), OFFSET(kvm_cpuid_entry2, function), OFFSET(kvm_cpuid_entry2, index),
 	OFFSET(kvm_cpuid_entry2, flags), OFFSET(kvm_cpuid_entry2, eax), OFFSET(kvm_cpuid_entry2, ebx),
 	OFFSET(kvm_cpuid_entry2, ecx), OFFSET(kvm_cpuid_entry2, edx),
+	OFFSET(kvm_cpuid2, nent), OFFSET(kvm_cpuid2, entries), OFFSET(kvm_msrs, nmsrs), OFFSET(kvm_msrs, entries),
 	SIZE(kvm_msrs), SIZE(kvm_msr_entry), OFFSET(kvm_msr_entry, index), OFFSET(kvm_msr_entry, data),
 #endif
 };

@@ -18,6 +18,11 @@ record MemorySize(long bytes) {
           case 'G' -> 30;
           default -> 0;
         };
-    return new MemorySize(Long.parseLong(shift == 0 ? text : text.substring(0, last)) << shift);
+    long count = Long.parseLong(shift == 0 ? text : text.substring(0, last));
+    if (count > Long.MAX_VALUE >> shift) {
+      throw new TypeConversionException(
+          "\"%s\" is more than 2^63-1 bytes; write a smaller size".formatted(text));
+    }
+    return new MemorySize(count << shift);
   }
 }

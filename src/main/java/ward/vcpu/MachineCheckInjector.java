@@ -39,7 +39,9 @@ final class MachineCheckInjector {
   }
 
   /**
-   * Records the error, then tells the guest as soon as it can be told.
+   * Records the error, then delivers a required one. An optional one waits for {@link
+   * #deliverWaiting()}: delivered here, it would stand in the way of a required one whose signal is
+   * taken next, and that would shut the guest down.
    *
    * @return why the guest must be shut down instead, as hardware would; empty if it goes on
    */
@@ -47,7 +49,6 @@ final class MachineCheckInjector {
     errors.consumed(error);
     if (error.severity() == Severity.ACTION_OPTIONAL) {
       waiting.add(error);
-      deliverWaiting();
       return Optional.empty();
     }
     Optional<String> obstacle = obstacle();

@@ -44,7 +44,7 @@ final class VcpuLoop implements Runnable {
   private final SignalInfo signal = new SignalInfo();
   private final VcpuGate gate = new VcpuGate();
   private final AtomicBoolean kickIsDue = new AtomicBoolean();
-  private volatile int threadId = NO_THREAD;
+  private int threadId = NO_THREAD;
   private boolean on = true;
 
   /** Why this vCPU ends the whole guest; empty while it does not. */
@@ -79,11 +79,18 @@ final class VcpuLoop implements Runnable {
   }
 
   /** Brings the vCPU out of KVM_RUN, from any thread, also out of a wait for a missing page. */
-  void kick() {
-    int thread = threadId;
-    if (thread != NO_THREAD) {
-      kernel.signalThread(thread, KICK);
+  synchronized void kick() {
+    if (threadId != NO_THREAD) {
+      kernel.signalThread(threadId, KICK);
     }
+  }
+
+  /**
+   * Not while a kick is under way: the thread's number may be given to another one once this one
+   * has ended, and the kick ends a process that does not expect it.
+   */
+  private synchronized void becomeThread(int id) {
+    threadId = id;
   }
 
   @Override
@@ -100,7 +107,7 @@ final class VcpuLoop implements Runnable {
       fail("vCPU %d cannot go on: %s".formatted(vcpu.index(), e.getMessage()));
       ended = true;
     } finally {
-      threadId = NO_THREAD;
+      becomeThread(NO_THREAD);
       gate.leave();
     }
     if (ended) {
@@ -114,7 +121,7 @@ final class VcpuLoop implements Runnable {
       throw new KernelCallException("pthread_sigmask", "vCPU " + vcpu.index(), -result);
     }
     vcpu.openToSignals();
-    threadId = kernel.threadId();
+    becomeThread(kernel.threadId());
   }
 
   private void step() throws IOException {

@@ -68,7 +68,7 @@ final class GuestFixture implements AutoCloseable {
   }
 
   private void call(Ioctl request, NativeMemory argument) throws KernelCallException {
-    int result = kernel.ioctl(userfaultfd, request, argument.address());
+    int result = kernel.ioctl(userfaultfd, request, argument);
     if (result < 0) {
       throw new KernelCallException(request, userfaultfd, -result);
     }

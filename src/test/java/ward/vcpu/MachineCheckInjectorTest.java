@@ -1,0 +1,193 @@
+package ward.vcpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import org.junit.jupiter.api.Test;
+import ward.poison.Severity;
+
+class MachineCheckInjectorTest {
+
+  /** A vCPU that notes what happens to it, and the books that note the same, in one list. */
+  private static final class Scene implements MachineCheckTarget, MemoryErrors {
+
+    final List<String> events = new ArrayList<>();
+    boolean inProgress;
+    boolean enabled = true;
+    boolean diskFull;
+
+    @Override
+    public boolean takesMachineChecks() {
+      return enabled;
+    }
+
+    @Override
+    public boolean isMachineCheckInProgress() {
+      return inProgress;
+    }
+
+    /** As KVM does, which sets MCIP from the check's own MCG_STATUS. */
+    @Override
+    public void deliver(MachineCheck check) {
+      assertThat(inProgress).as("KVM would shut the guest down").isFalse();
+      assertThat(enabled).as("KVM would shut the guest down").isTrue();
+      inProgress = true;
+      events.add("deliver 0x%x".formatted(check.addr()));
+    }
+
+    @Override
+    public boolean isKnown(long guestPhysicalAddress) {
+      return false;
+    }
+
+    @Override
+    public void consumed(MemoryError error) throws IOException {
+      if (diskFull) {
+        throw new IOException("no space left for the ledger");
+      }
+      events.add("consumed " + error.place());
+    }
+
+    @Override
+    public void injected(MemoryError error, MachineCheck check) {
+      events.add("injected " + error.place());
+    }
+  }
+
+  private final Scene scene = new Scene();
+  private final MachineCheckInjector injector =
+      new MachineCheckInjector(scene, CpuVendor.INTEL, SmallMemory.of(), scene);
+
+  private static MemoryError required(long gpa) {
+    return error(Severity.ACTION_REQUIRED, OptionalLong.of(gpa));
+  }
+
+  private static MemoryError optional(long gpa) {
+    return error(Severity.ACTION_OPTIONAL, OptionalLong.of(gpa));
+  }
+
+  private static MemoryError error(Severity severity, OptionalLong gpa) {
+    return new MemoryError(gpa, severity, 12, MemoryError.Input.SIGBUS_ACTION_REQUIRED, 2);
+  }
+
+  @Test
+  void aRequiredErrorIsRecordedThenDeliveredThenCounted() throws Exception {
+    Optional<String> shutdown = injector.report(required(0x5000));
+
+    assertThat(shutdown).isEmpty();
+    assertThat(scene.events)
+        .containsExactly("consumed GPA 0x5000", "deliver 0x5000", "injected GPA 0x5000");
+  }
+
+  @Test
+  void anUnknownAddressIsDeliveredToo() throws Exception {
+    injector.report(error(Severity.ACTION_REQUIRED, OptionalLong.empty()));
+
+    assertThat(scene.events)
+        .containsExactly("consumed an unknown GPA", "deliver 0x0", "injected an unknown GPA");
+  }
+
+  @Test
+  void aRequiredErrorDuringAMachineCheckEndsTheGuestAndIsNeverDelivered() throws Exception {
+    scene.inProgress = true;
+
+    Optional<String> shutdown = injector.report(required(0x5000));
+    scene.inProgress = false;
+    injector.deliverWaiting();
+
+    assertThat(shutdown)
+        .hasValue(
+            "vCPU 2 consumed poison at GPA 0x5000 while a machine check was in progress"
+                + " (MCG_STATUS.MCIP set)");
+    assertThat(scene.events).containsExactly("consumed GPA 0x5000");
+    assertThat(injector.hasWaiting()).isFalse();
+  }
+
+  @Test
+  void aRequiredErrorWithMachineChecksDisabledEndsTheGuestAndIsNeverDelivered() throws Exception {
+    scene.enabled = false;
+
+    Optional<String> shutdown = injector.report(required(0x5000));
+    scene.enabled = true;
+    injector.deliverWaiting();
+
+    assertThat(shutdown)
+        .hasValue(
+            "vCPU 2 consumed poison at GPA 0x5000 while machine checks were disabled"
+                + " (CR4.MCE clear)");
+    assertThat(scene.events).containsExactly("consumed GPA 0x5000");
+  }
+
+  @Test
+  void optionalErrorsWaitForEachOtherAndGoOutInOrder() throws Exception {
+    scene.inProgress = true;
+    injector.report(optional(0x1000));
+    injector.report(optional(0x2000));
+    injector.deliverWaiting();
+    assertThat(scene.events).containsExactly("consumed GPA 0x1000", "consumed GPA 0x2000");
+    assertThat(injector.hasWaiting()).isTrue();
+    scene.events.clear();
+
+    scene.inProgress = false;
+    injector.deliverWaiting();
+    injector.deliverWaiting();
+    assertThat(scene.events).containsExactly("deliver 0x1000", "injected GPA 0x1000");
+    assertThat(injector.hasWaiting()).isTrue();
+    scene.inProgress = false;
+    injector.deliverWaiting();
+
+    assertThat(scene.events)
+        .containsExactly(
+            "deliver 0x1000", "injected GPA 0x1000", "deliver 0x2000", "injected GPA 0x2000");
+    assertThat(injector.hasWaiting()).isFalse();
+  }
+
+  @Test
+  void anOptionalErrorWaitsUntilTheGuestEnablesMachineChecks() throws Exception {
+    scene.enabled = false;
+    injector.report(optional(0x1000));
+    injector.deliverWaiting();
+    assertThat(scene.events).containsExactly("consumed GPA 0x1000");
+
+    scene.enabled = true;
+    injector.deliverWaiting();
+
+    assertThat(scene.events)
+        .containsExactly("consumed GPA 0x1000", "deliver 0x1000", "injected GPA 0x1000");
+  }
+
+  @Test
+  void anOptionalErrorDoesNotStandInTheWayOfARequiredOneTakenRightAfterIt() throws Exception {
+    injector.report(optional(0x1000));
+
+    Optional<String> shutdown = injector.report(required(0x2000));
+    injector.deliverWaiting();
+
+    assertThat(shutdown).isEmpty();
+    assertThat(scene.events)
+        .containsExactly(
+            "consumed GPA 0x1000", "consumed GPA 0x2000", "deliver 0x2000", "injected GPA 0x2000");
+    assertThat(injector.hasWaiting()).isTrue();
+  }
+
+  @Test
+  void whatCannotBeRecordedIsNotDelivered() throws Exception {
+    scene.diskFull = true;
+
+    assertThatThrownBy(() -> injector.report(required(0x5000)))
+        .isInstanceOf(IOException.class)
+        .hasMessage("no space left for the ledger");
+    assertThatThrownBy(() -> injector.report(optional(0x6000)))
+        .isInstanceOf(IOException.class)
+        .hasMessage("no space left for the ledger");
+    injector.deliverWaiting();
+
+    assertThat(scene.events).isEmpty();
+    assertThat(injector.hasWaiting()).isFalse();
+  }
+}

@@ -1,0 +1,86 @@
+package ward.vcpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.OptionalLong;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import ward.poison.Severity;
+
+/** The vectors are what QEMU's kvm_mce_inject (target/i386/kvm/kvm.c) writes. */
+class MachineChecksTest {
+
+  private static final long ADDRESS = 0x12345000;
+  private static final long MISC_AND_ADDRESS_VALID = 0x0c00000000000000L;
+
+  private static MemoryError error(Severity severity, OptionalLong address, int lsb) {
+    return new MemoryError(address, severity, lsb, MemoryError.Input.SIGBUS_ACTION_REQUIRED, 3);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "INTEL, ACTION_REQUIRED, bd80000000000134, 7",
+    "INTEL, ACTION_OPTIONAL, bd000000000000c0, 5",
+    "AMD,   ACTION_REQUIRED, bc00080000000000, 7",
+    "AMD,   ACTION_OPTIONAL, 9c00180000000000, 5",
+  })
+  void eachVendorHearsOfALossInItsOwnBits(
+      CpuVendor vendor, Severity severity, String status, long mcgStatus) {
+    MemoryError error = error(severity, OptionalLong.of(ADDRESS), 12);
+
+    MachineCheck check = MachineChecks.encode(vendor, error);
+
+    assertThat(check)
+        .isEqualTo(
+            new MachineCheck(9, Long.parseUnsignedLong(status, 16), ADDRESS, 0x8c, mcgStatus));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"12, 8c", "21, 95", "30, 9e", "0, 8c", "11, 8c"})
+  void miscSaysAPhysicalAddressAndTheExtentButNeverLessThanAPage(int lsb, String misc) {
+    MemoryError error = error(Severity.ACTION_REQUIRED, OptionalLong.of(ADDRESS), lsb);
+
+    MachineCheck check = MachineChecks.encode(CpuVendor.INTEL, error);
+
+    assertThat(check.misc()).isEqualTo(Long.parseLong(misc, 16));
+  }
+
+  @ParameterizedTest
+  @EnumSource(CpuVendor.class)
+  void anUnknownAddressIsNotClaimedToBeValid(CpuVendor vendor) {
+    for (Severity severity : Severity.values()) {
+      MachineCheck known =
+          MachineChecks.encode(vendor, error(severity, OptionalLong.of(ADDRESS), 12));
+
+      MachineCheck unknown =
+          MachineChecks.encode(vendor, error(severity, OptionalLong.empty(), 12));
+
+      assertThat(unknown)
+          .isEqualTo(
+              new MachineCheck(
+                  9, known.status() & ~MISC_AND_ADDRESS_VALID, 0, 0, known.mcgStatus()));
+    }
+  }
+
+  @Test
+  void addressZeroIsAKnownAddress() {
+    MemoryError error = error(Severity.ACTION_REQUIRED, OptionalLong.of(0), 12);
+
+    MachineCheck check = MachineChecks.encode(CpuVendor.INTEL, error);
+
+    assertThat(check).isEqualTo(new MachineCheck(9, 0xbd80000000000134L, 0, 0x8c, 7));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "GenuineIntel, INTEL",
+    "AuthenticAMD, AMD",
+    "HygonGenuine, AMD",
+    "CentaurHauls, INTEL",
+  })
+  void theVendorIsReadFromLeaf0(String identification, CpuVendor vendor) {
+    assertThat(CpuVendor.of(identification)).isEqualTo(vendor);
+  }
+}

@@ -1,0 +1,158 @@
+package ward.vcpu;
+
+import java.lang.reflect.Proxy;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.IntSupplier;
+import jnr.constants.platform.Errno;
+import ward.kernel.Fd;
+import ward.kernel.Ioctl;
+import ward.kernel.Kernel;
+import ward.kernel.Linux;
+import ward.kernel.NativeMemory;
+import ward.kernel.SignalInfo;
+import ward.kernel.SignalScript;
+
+/** A kernel with one vCPU, whose KVM_RUN does what was decided beforehand and then powers off. */
+final class ScriptedVcpu {
+
+  static final int THREAD = 77;
+
+  private record Signal(int number, int code, long address) {}
+
+  private final NativeMemory page = NativeMemory.allocate(0x2000);
+  private final Deque<IntSupplier> runs = new ArrayDeque<>();
+  private final Deque<Signal> signals = new ArrayDeque<>();
+
+  /** Signals that were sent, as {@code 38 to 77}. */
+  final List<String> sent = new CopyOnWriteArrayList<>();
+
+  /** What the guest's registers were set to, and the status of each machine check. */
+  final List<String> changes = new ArrayList<>();
+
+  boolean inProgress;
+  long rip = 0x6000;
+
+  Kernel kernel() {
+    return (Kernel)
+        Proxy.newProxyInstance(
+            Kernel.class.getClassLoader(),
+            new Class<?>[] {Kernel.class},
+            (proxy, method, arguments) ->
+                switch (method.getName()) {
+                  case "blockSignals" -> 0;
+                  case "threadId" -> THREAD;
+                  case "signalThread" -> send((int) arguments[0], (int) arguments[1]);
+                  case "takeSignal" -> take((SignalInfo) arguments[1]);
+                  case "ioctl" -> ioctl(((Ioctl) arguments[1]).name(), arguments[2]);
+                  default -> throw new UnsupportedOperationException(method.getName());
+                });
+  }
+
+  KvmVcpu vcpu(Kernel kernel) {
+    return new KvmVcpu(kernel, new Fd("kvm-vcpu-0", 9, number -> {}), 0, page);
+  }
+
+  /** The next KVM_RUN exits to the caller. */
+  void thenExit(int reason, Runnable more) {
+    runs.add(
+        () -> {
+          page.putInt(KvmRun.EXIT_REASON, reason);
+          more.run();
+          return 0;
+        });
+  }
+
+  void thenMmio(long address) {
+    thenExit(KvmRun.EXIT_MMIO, () -> page.putLong(KvmRun.MMIO_PHYS_ADDR, address));
+  }
+
+  /** The next KVM_RUN fails. */
+  void thenFail(Errno errno) {
+    runs.add(() -> -errno.intValue());
+  }
+
+  /** The next KVM_RUN ends when a signal is pending. */
+  void thenInterrupt(Runnable before) {
+    runs.add(
+        () -> {
+          before.run();
+          return -Errno.EINTR.intValue();
+        });
+  }
+
+  void union(long value) {
+    page.putLong(KvmRun.UNION, value);
+  }
+
+  void pendBusError(int code, long address) {
+    signals.add(new Signal(Linux.SIGBUS, code, address));
+  }
+
+  void pendKick() {
+    signals.add(new Signal(VcpuLoop.KICK, 0, 0));
+  }
+
+  private int send(int thread, int signal) {
+    sent.add("%d to %d".formatted(signal, thread));
+    return 0;
+  }
+
+  private int take(SignalInfo info) {
+    Signal signal = signals.poll();
+    if (signal == null) {
+      return -Errno.EAGAIN.intValue();
+    }
+    SignalScript.write(info, signal.code(), signal.address(), 12);
+    return signal.number();
+  }
+
+  private int ioctl(String request, Object argument) {
+    return switch (request) {
+      case "KVM_RUN" -> run();
+      case "KVM_GET_MSRS" -> {
+        long status = inProgress ? KvmMsr.MCG_STATUS_MCIP : 0;
+        ((NativeMemory) argument).putLong(KvmMsr.HEADER_BYTES + KvmMsr.ENTRY_DATA, status);
+        yield 1;
+      }
+      case "KVM_GET_SREGS" -> {
+        ((NativeMemory) argument).putLong(KvmSregs.CR4, KvmSregs.CR4_MCE);
+        yield 0;
+      }
+      case "KVM_GET_REGS" -> {
+        ((NativeMemory) argument).putLong(KvmRegs.RIP, rip);
+        yield 0;
+      }
+      case "KVM_SET_REGS" -> {
+        rip = ((NativeMemory) argument).getLong(KvmRegs.RIP);
+        changes.add("rip 0x%x".formatted(rip));
+        yield 0;
+      }
+      case "KVM_X86_SET_MCE" -> {
+        inProgress = true;
+        changes.add("check 0x%x".formatted(((NativeMemory) argument).getLong(KvmX86Mce.ADDR)));
+        yield 0;
+      }
+      case "KVM_SET_SIGNAL_MASK" -> 0;
+      default -> throw new UnsupportedOperationException(request);
+    };
+  }
+
+  private int run() {
+    if (page.getByte(KvmRun.IMMEDIATE_EXIT) != 0) {
+      rip += 3;
+      return -Errno.EINTR.intValue();
+    }
+    return runs.isEmpty() ? powerOff() : runs.remove().getAsInt();
+  }
+
+  private int powerOff() {
+    page.putInt(KvmRun.EXIT_REASON, KvmRun.EXIT_IO);
+    page.putByte(KvmRun.IO_DIRECTION, (byte) 1);
+    page.putShort(KvmRun.IO_PORT, (short) GuestPorts.POWER_OFF);
+    return 0;
+  }
+}

@@ -1,0 +1,255 @@
+package ward.vcpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import jnr.constants.platform.Errno;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import ward.guest.GuestExit;
+import ward.kernel.Kernel;
+import ward.kernel.Linux;
+
+/** The loop runs on the test's own thread, against a vCPU with a script. */
+@Timeout(30)
+class VcpuLoopTest {
+
+  private static final int EXIT_HYPERCALL = 3;
+
+  private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
+  private final ScriptedVcpu script = new ScriptedVcpu();
+  private final RecordedErrors errors = new RecordedErrors();
+  private final List<Optional<GuestExit>> ends = new ArrayList<>();
+
+  @AfterEach
+  void stopTheTimer() {
+    timer.shutdownNow();
+  }
+
+  private VcpuLoop loop(MemoryErrors books) {
+    Kernel kernel = script.kernel();
+    return new VcpuLoop(
+        kernel,
+        script.vcpu(kernel),
+        CpuVendor.INTEL,
+        SmallMemory.of(),
+        books,
+        (vcpu, value) -> {},
+        timer,
+        (vcpu, exit) -> ends.add(exit));
+  }
+
+  private void run() {
+    VcpuLoop loop = loop(errors);
+    loop.gate().resume();
+    loop.run();
+  }
+
+  private void assertEndsWith(GuestExit.Kind kind, String reason) {
+    run();
+
+    assertThat(ends).containsExactly(Optional.of(new GuestExit(kind, reason)));
+  }
+
+  @Test
+  void aVcpuThatSwitchesItselfOffEndsWithoutAnExitOfTheGuest() {
+    run();
+
+    assertThat(ends).containsExactly(Optional.empty());
+  }
+
+  @Test
+  void aVcpuThatIsStoppedTellsNobody() {
+    VcpuLoop loop = loop(errors);
+    loop.gate().end();
+
+    loop.run();
+
+    assertThat(ends).isEmpty();
+  }
+
+  @Test
+  void aKickAloneChangesNothing() {
+    script.thenInterrupt(script::pendKick);
+
+    run();
+
+    assertThat(ends).containsExactly(Optional.empty());
+    assertThat(errors.events()).isEmpty();
+  }
+
+  @Test
+  void aRequiredErrorIsDeliveredEvenIfAnOptionalOneWasTakenBeforeIt() {
+    script.thenInterrupt(
+        () -> {
+          script.pendBusError(Linux.BUS_MCEERR_AO, SmallMemory.LOW_HVA + 0x1000);
+          script.pendBusError(Linux.BUS_MCEERR_AR, SmallMemory.LOW_HVA + 0x2000);
+        });
+
+    run();
+
+    assertThat(script.changes).containsExactly("check 0x2000");
+    assertThat(errors.consumed()).hasSize(2);
+    assertThat(ends).containsExactly(Optional.empty());
+  }
+
+  @Test
+  void anOptionalErrorThatWaitsIsDeliveredOnceTheGuestHasFinishedWithTheLastOne() {
+    script.inProgress = true;
+    script.thenInterrupt(
+        () -> script.pendBusError(Linux.BUS_MCEERR_AO, SmallMemory.LOW_HVA + 0x1000));
+    script.thenInterrupt(this::awaitKick);
+    script.thenInterrupt(() -> script.inProgress = false);
+
+    run();
+
+    assertThat(script.sent).contains("38 to " + ScriptedVcpu.THREAD);
+    assertThat(script.changes).containsExactly("check 0x1000");
+    assertThat(errors.injected()).hasSize(1);
+  }
+
+  /** A guest that never exits by itself comes out only because the loop has itself kicked. */
+  private void awaitKick() {
+    while (script.sent.isEmpty()) {
+      Thread.onSpinWait();
+    }
+  }
+
+  @Test
+  void anMmioExitInRamPutsTheGuestBackBeforeTheLoad() {
+    script.thenMmio(0x3008);
+
+    run();
+
+    assertThat(script.changes).containsExactly("rip 0x6000", "check 0x3000");
+    assertThat(script.rip).isEqualTo(0x6000);
+  }
+
+  @Test
+  void anMmioExitOutsideRamIsAnsweredByTheBus() {
+    script.thenMmio(0xfed00000L);
+
+    run();
+
+    assertThat(script.changes).isEmpty();
+    assertThat(errors.events()).isEmpty();
+  }
+
+  @Test
+  void aLossThatCannotBeRecordedFailsTheGuestAndIsNotDelivered() {
+    VcpuLoop loop = loop(new FullDisk());
+    script.thenInterrupt(
+        () -> script.pendBusError(Linux.BUS_MCEERR_AR, SmallMemory.LOW_HVA + 0x2000));
+    loop.gate().resume();
+
+    loop.run();
+
+    assertThat(ends)
+        .containsExactly(
+            Optional.of(
+                new GuestExit(
+                    GuestExit.Kind.FAILED, "vCPU 0 cannot go on: no space left for the ledger")));
+    assertThat(script.changes).isEmpty();
+  }
+
+  private static final class FullDisk implements MemoryErrors {
+
+    @Override
+    public boolean isKnown(long guestPhysicalAddress) {
+      return false;
+    }
+
+    @Override
+    public void consumed(MemoryError error) throws IOException {
+      throw new IOException("no space left for the ledger");
+    }
+
+    @Override
+    public void injected(MemoryError error, MachineCheck check) {
+      throw new AssertionError("the guest heard of " + check);
+    }
+  }
+
+  @Test
+  void aRequiredErrorDuringAMachineCheckShutsTheGuestDown() {
+    script.inProgress = true;
+    script.thenInterrupt(
+        () -> script.pendBusError(Linux.BUS_MCEERR_AR, SmallMemory.LOW_HVA + 0x2000));
+
+    assertEndsWith(
+        GuestExit.Kind.SHUTDOWN,
+        "vCPU 0 consumed poison at GPA 0x2000 while a machine check was in progress"
+            + " (MCG_STATUS.MCIP set)");
+  }
+
+  @Test
+  void aBusErrorOutsideTheGuestFailsIt() {
+    script.thenInterrupt(() -> script.pendBusError(Linux.BUS_MCEERR_AR, 0x1000));
+
+    assertEndsWith(
+        GuestExit.Kind.FAILED,
+        "vCPU 0: hardware memory error at host address 0x1000, outside guest memory");
+  }
+
+  @Test
+  void aTripleFaultIsAShutdown() {
+    script.thenExit(KvmRun.EXIT_SHUTDOWN, () -> {});
+
+    assertEndsWith(GuestExit.Kind.SHUTDOWN, "vCPU 0: triple fault");
+  }
+
+  @Test
+  void aRefusedEntryNamesTheProcessorsReason() {
+    script.thenExit(KvmRun.EXIT_FAIL_ENTRY, () -> script.union(0x80000021L));
+
+    assertEndsWith(
+        GuestExit.Kind.FAILED,
+        "vCPU 0: the processor refused to enter the guest, hardware_entry_failure_reason"
+            + " 0x80000021");
+  }
+
+  @Test
+  void anInternalErrorNamesItsSuberror() {
+    script.thenExit(KvmRun.EXIT_INTERNAL_ERROR, () -> script.union(1));
+
+    assertEndsWith(GuestExit.Kind.FAILED, "vCPU 0: KVM_EXIT_INTERNAL_ERROR, suberror 1");
+  }
+
+  @Test
+  void anExitThatWardDoesNotHandleFailsTheGuestWithItsNumber() {
+    script.thenExit(EXIT_HYPERCALL, () -> {});
+
+    assertEndsWith(
+        GuestExit.Kind.FAILED,
+        "vCPU 0: KVM_RUN returned with exit reason 3, which Ward does not handle");
+  }
+
+  @Test
+  void aRunThatFailsNamesTheErrno() {
+    script.thenFail(Errno.EFAULT);
+
+    run();
+
+    assertThat(ends.get(0).orElseThrow().reason())
+        .startsWith("KVM_RUN on kvm-vcpu-0#9 failed: ")
+        .contains("EFAULT")
+        .endsWith(", exit reason 0");
+  }
+
+  @Test
+  void aKickAfterTheEndGoesToNobody() {
+    VcpuLoop loop = loop(errors);
+    loop.gate().resume();
+    loop.run();
+
+    loop.kick();
+
+    assertThat(script.sent).isEmpty();
+  }
+}

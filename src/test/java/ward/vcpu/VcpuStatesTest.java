@@ -1,0 +1,133 @@
+package ward.vcpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.google.protobuf.ByteString;
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import ward.vcpu.proto.Section;
+
+class VcpuStatesTest {
+
+  private static final Section REGS = section("kvm_regs", KvmRegs.SIZE_BYTES);
+  private static final Section SREGS = section("kvm_sregs", KvmSregs.SIZE_BYTES);
+
+  private static Section section(String name, int sizeBytes) {
+    return Section.newBuilder()
+        .setName(name)
+        .setContent(ByteString.copyFrom(new byte[sizeBytes]))
+        .build();
+  }
+
+  private static ward.vcpu.proto.VcpuState vcpu(int index, Section... sections) {
+    return ward.vcpu.proto.VcpuState.newBuilder()
+        .setIndex(index)
+        .addAllSections(List.of(sections))
+        .build();
+  }
+
+  private static byte[] message(String architecture, ward.vcpu.proto.VcpuState... vcpus) {
+    return ward.vcpu.proto.VcpuStates.newBuilder()
+        .setArchitecture(architecture)
+        .addAllVcpus(List.of(vcpus))
+        .build()
+        .toByteArray();
+  }
+
+  private static void assertRefused(byte[] bytes, String message) {
+    assertThatThrownBy(() -> VcpuStates.parse(bytes))
+        .isInstanceOf(IOException.class)
+        .hasMessage(message);
+  }
+
+  @Test
+  void whatIsWrittenIsReadBack() throws Exception {
+    VcpuStates written = new VcpuStates(List.of(state(0, 1), state(1, 2), state(2, 3)));
+
+    VcpuStates read = VcpuStates.parse(written.toBytes());
+
+    assertThat(read.vcpus()).usingRecursiveComparison().isEqualTo(written.vcpus());
+  }
+
+  private static VcpuState state(int index, int content) {
+    byte[] regs = new byte[KvmRegs.SIZE_BYTES];
+    byte[] sregs = new byte[KvmSregs.SIZE_BYTES];
+    Arrays.fill(regs, (byte) content);
+    Arrays.fill(sregs, (byte) -content);
+    return new VcpuState(index, regs, sregs);
+  }
+
+  @Test
+  void garbageIsRefusedWithItsLength() {
+    assertThatThrownBy(() -> VcpuStates.parse(new byte[] {-1, -1, -1}))
+        .isInstanceOf(IOException.class)
+        .hasMessageStartingWith("3 bytes are not vCPU states: ");
+  }
+
+  @Test
+  void everyTruncationIsRefused() {
+    byte[] whole = new VcpuStates(List.of(state(0, 1))).toBytes();
+
+    for (int length = 0; length < whole.length; length++) {
+      byte[] cut = Arrays.copyOf(whole, length);
+      assertThatThrownBy(() -> VcpuStates.parse(cut)).isInstanceOf(IOException.class);
+    }
+  }
+
+  @Test
+  void anotherArchitectureIsRefused() {
+    assertRefused(
+        message("aarch64", vcpu(0, REGS, SREGS)),
+        "vCPU states of architecture \"aarch64\"; this build runs x86_64 guests");
+  }
+
+  @Test
+  void aGuestWithoutVcpusIsRefused() {
+    assertRefused(
+        message("x86_64"), "the vCPU states hold no vCPU; a guest that runs has at least one");
+  }
+
+  @Test
+  void aGapInTheIndexesIsRefused() {
+    assertRefused(
+        message("x86_64", vcpu(0, REGS, SREGS), vcpu(2, REGS, SREGS)),
+        "vCPU 2 where vCPU 1 is due; they come in order, without gaps");
+  }
+
+  @Test
+  void anIndexAboveIntMaxIsNamedAsItWasSent() {
+    assertRefused(
+        message("x86_64", vcpu(-1, REGS, SREGS)),
+        "vCPU 4294967295 where vCPU 0 is due; they come in order, without gaps");
+  }
+
+  @Test
+  void aSectionThatThisBuildDoesNotKnowIsRefused() {
+    assertRefused(
+        message("x86_64", vcpu(0, REGS, SREGS, section("kvm_xsave", 4096))),
+        "vCPU 0 has a section \"kvm_xsave\", which this build does not know: it was written by a"
+            + " newer Ward; upgrade this host first");
+  }
+
+  @Test
+  void aMissingSectionIsRefused() {
+    assertRefused(message("x86_64", vcpu(0, REGS)), "vCPU 0 lacks its section kvm_sregs");
+    assertRefused(message("x86_64", vcpu(0, SREGS)), "vCPU 0 lacks its section kvm_regs");
+  }
+
+  @Test
+  void aRepeatedSectionIsRefused() {
+    assertRefused(
+        message("x86_64", vcpu(0, REGS, SREGS, REGS)), "vCPU 0 has two sections kvm_regs");
+  }
+
+  @Test
+  void aSectionOfAnotherSizeIsRefused() {
+    assertRefused(
+        message("x86_64", vcpu(0, section("kvm_regs", 143), SREGS)),
+        "section kvm_regs of vCPU 0 has 143 bytes; 144 are needed");
+  }
+}
