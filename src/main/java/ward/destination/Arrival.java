@@ -96,20 +96,9 @@ final class Arrival {
     }
   }
 
-  /**
-   * Ends the guest. munmap(2) of registered memory waits until its event is read, and perhaps
-   * nobody reads events yet, or any more. To unregister the memory first would be simpler, but
-   * whoever waits for a page that never came would then read zeros.
-   */
+  /** Stops the guest for good and unmaps its memory. */
   void end() {
-    Thread reader = new Thread(faultLoop::discardUntilInterrupted, "ward-last-events");
-    reader.setDaemon(true);
-    reader.start();
-    try {
-      guest.close();
-    } finally {
-      reader.interrupt();
-    }
+    guest.close();
   }
 
   private void unregister() throws UserfaultfdException {

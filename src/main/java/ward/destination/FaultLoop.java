@@ -10,7 +10,6 @@ import io.netty.util.concurrent.Future;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.OptionalLong;
-import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
@@ -30,7 +29,6 @@ import ward.uffd.Userfaultfd;
 final class FaultLoop implements EpollIoHandle {
 
   private static final int BATCH = 64;
-  private static final long DISCARD_PAUSE_NANOS = 100_000;
 
   private final Userfaultfd userfaultfd;
   private final GuestMemory memory;
@@ -118,28 +116,6 @@ final class FaultLoop implements EpollIoHandle {
       return events == 0 ? null : sorted(events);
     } finally {
       givenBack.notingEvents().unlock();
-      reading.unlock();
-    }
-  }
-
-  /** Lets whoever gives memory back go on, and nobody else: what is read is dropped. */
-  void discardUntilInterrupted() {
-    try {
-      while (!Thread.currentThread().isInterrupted()) {
-        if (discard() == 0) {
-          LockSupport.parkNanos(DISCARD_PAUSE_NANOS);
-        }
-      }
-    } catch (IOException | RuntimeException e) {
-      onFailure.accept(e);
-    }
-  }
-
-  private int discard() throws IOException {
-    reading.lock();
-    try {
-      return userfaultfd.readEvents(batch);
-    } finally {
       reading.unlock();
     }
   }
