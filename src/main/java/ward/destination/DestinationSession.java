@@ -178,7 +178,7 @@ public final class DestinationSession implements AutoCloseable {
         throw new ProtocolException(
             "%s after StreamEnd; nothing follows it".formatted(frame.getClass().getSimpleName()));
       }
-      if (frame instanceof ControlFrame message) {
+      if (frame instanceof ControlFrame message && kind == ConnectionKind.CONTROL) {
         run(() -> onMessage(message.message()));
       } else {
         ended = frame instanceof StreamEnd;

@@ -3,6 +3,7 @@ package ward.source;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicBoolean;
 import ward.guest.GuestMemory;
 import ward.kernel.Fd;
 import ward.kernel.Kernel;
@@ -16,6 +17,7 @@ public final class SourceMemory implements AutoCloseable {
   private final Kernel kernel;
   private final Fd file;
   private final GuestMemory memory;
+  private final AtomicBoolean closed = new AtomicBoolean();
 
   private SourceMemory(Kernel kernel, Fd file, GuestMemory memory) {
     this.kernel = kernel;
@@ -74,8 +76,15 @@ public final class SourceMemory implements AutoCloseable {
     return memory;
   }
 
+  /**
+   * Unmaps the memory, once: the addresses may be somebody else's afterwards, a thread's stack for
+   * instance.
+   */
   @Override
   public void close() {
+    if (closed.getAndSet(true)) {
+      return;
+    }
     GuestLayout layout = memory.layout();
     long[] addresses = new long[layout.regions().size()];
     for (int i = 0; i < addresses.length; i++) {

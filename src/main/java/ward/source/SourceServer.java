@@ -7,6 +7,7 @@ import io.netty.channel.SimpleChannelInboundHandler;
 import java.net.InetSocketAddress;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
@@ -94,20 +95,22 @@ public final class SourceServer implements AutoCloseable {
 
     @Override
     protected void channelRead0(ChannelHandlerContext context, Frame frame) {
-      if (frame instanceof PageRequest request) {
+      if (frame instanceof PageRequest request && peer.kind() == ConnectionKind.URGENT) {
         session.onRequest(request, context.channel());
-      } else if (frame instanceof ControlFrame message) {
+      } else if (frame instanceof ControlFrame message && peer.kind() == ConnectionKind.CONTROL) {
         session.onMessage(message.message());
       } else {
         refuse(frame);
       }
     }
 
-    private static void refuse(Frame frame) {
+    private void refuse(Frame frame) {
       if (frame instanceof PageAnswer.Data data) {
         data.body().release();
       }
-      throw new ProtocolException("a source is never sent " + frame.getClass().getSimpleName());
+      throw new ProtocolException(
+          "a source is never sent %s on a %s connection"
+              .formatted(frame.getClass().getSimpleName(), peer.kind()));
     }
 
     @Override

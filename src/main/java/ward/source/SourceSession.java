@@ -1,6 +1,7 @@
 package ward.source;
 
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
 import java.io.IOException;
 import java.time.Clock;
 import java.util.ArrayList;
@@ -17,6 +18,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.kernel.Kernel;
@@ -48,6 +50,8 @@ public final class SourceSession implements AutoCloseable {
 
   /** Entries in one message of the poison map: well under the bound of a message. */
   private static final int MAP_PART = 4096;
+
+  private static final int CLOSE_SECONDS = 30;
 
   /** What is migrated. The memory is released by the session, the journal stays the caller's. */
   public record Subject(SourceMemory memory, byte[] vcpuStates, LedgerJournal journal) {}
@@ -132,11 +136,27 @@ public final class SourceSession implements AutoCloseable {
         });
   }
 
+  /**
+   * Ends everything that reads the memory, then unmaps it: an event loop in the middle of a slice
+   * would otherwise send whatever is mapped there next. Not for an event loop to call.
+   */
   @Override
   public void close() {
-    thread.shutdownNow();
-    closeConnections();
+    run(() -> fail(SourceOutcome.Kind.ABORTED, "the session was closed"));
+    stopThread();
+    closeConnections().forEach(ChannelFuture::awaitUninterruptibly);
     subject.memory().close();
+  }
+
+  private void stopThread() {
+    thread.shutdown();
+    try {
+      if (!thread.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS)) {
+        log.warn("the session's thread did not end within {} seconds", CLOSE_SECONDS);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   // --- connections -------------------------------------------------------------------------
@@ -272,14 +292,13 @@ public final class SourceSession implements AutoCloseable {
         });
   }
 
-  private void closeConnections() {
-    urgent.forEach(Channel::close);
-    for (Channel channel : streams.keySet()) {
-      channel.close();
-    }
+  private List<ChannelFuture> closeConnections() {
+    List<Channel> all = new ArrayList<>(urgent);
+    all.addAll(streams.keySet());
     if (control != null) {
-      control.close();
+      all.add(control);
     }
+    return all.stream().map(Channel::close).toList();
   }
 
   // --- messages, on the session's thread -----------------------------------------------------
@@ -363,11 +382,19 @@ public final class SourceSession implements AutoCloseable {
     enter(SourcePhase.HANDED_OVER, "counts, ledger and markers agree");
     control
         .writeAndFlush(new ControlFrame(new ControlMessage.HandOverAccepted()))
-        .addListener(
-            sent ->
-                outcome.complete(
-                    new SourceOutcome(
-                        SourceOutcome.Kind.HANDED_OVER, "the guest is at the destination")));
+        .addListener(sent -> outcome.complete(handedOver(sent.cause())));
+  }
+
+  /**
+   * @param failure of sending the acceptance; null if it went out
+   */
+  private static SourceOutcome handedOver(Throwable failure) {
+    return failure == null
+        ? new SourceOutcome(SourceOutcome.Kind.HANDED_OVER, "the guest is at the destination")
+        : new SourceOutcome(
+            SourceOutcome.Kind.UNFINISHED,
+            "everything is at the destination, but it could not be told that this side agrees (%s); the guest is paused there, keep this copy until it runs"
+                .formatted(failure.getMessage()));
   }
 
   private void send(ControlMessage message) {

@@ -6,11 +6,15 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.kernel.NativeMemory;
 import ward.memory.Pages;
@@ -61,6 +65,31 @@ class SourceMemoryTest {
       assertEquals(10, result.readablePages());
       assertEquals(PageReader.Stop.FAILED, result.stop());
       assertThat(result.reason()).contains(Errno.EFAULT.name());
+    }
+  }
+
+  /** The second would take away whatever has been mapped at these addresses since. */
+  @Test
+  void closingTwiceUnmapsOnce() throws IOException {
+    try (Bench bench = new Bench(directory)) {
+      List<Long> unmapped = new ArrayList<>();
+      Kernel counting =
+          (Kernel)
+              Proxy.newProxyInstance(
+                  Kernel.class.getClassLoader(),
+                  new Class<?>[] {Kernel.class},
+                  (proxy, method, arguments) -> {
+                    if (method.getName().equals("unmap")) {
+                      unmapped.add((Long) arguments[0]);
+                    }
+                    return method.invoke(NativeKernel.load(), arguments);
+                  });
+      SourceMemory memory = SourceMemory.map(counting, bench.guest.file, SmallGuest.LAYOUT, false);
+
+      memory.close();
+      memory.close();
+
+      assertEquals(SmallGuest.LAYOUT.regions().size(), unmapped.size());
     }
   }
 }
