@@ -15,10 +15,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import jnr.posix.POSIXFactory;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -28,6 +31,9 @@ import ward.cli.ExitCode;
 import ward.cli.LayoutFile;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
+import ward.poison.Origin;
+import ward.poison.PoisonEntry;
+import ward.poison.Severity;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Hello;
@@ -128,7 +134,16 @@ class BadInputScenario {
 
   /** The file's reader is tested on its own; here only the code and the name. */
   @ParameterizedTest
-  @ValueSource(strings = {"not JSON", "{\"guest\":\"fake\"}"})
+  @ValueSource(
+      strings = {
+        "not JSON",
+        "{\"guest\":\"fake\"}",
+        "{\"guest\":\"fake\",\"regions\":["
+            + "{\"guestPhysicalAddress\":\"0x0\",\"lengthBytes\":\"0x8000\",\"fileOffset\":\"0x0\"},"
+            + "{\"guestPhysicalAddress\":\"0x7000\",\"lengthBytes\":\"0x8000\",\"fileOffset\":\"0x8000\"}]}",
+        "{\"guest\":\"fake\",\"regions\":["
+            + "{\"guestPhysicalAddress\":\"0x800\",\"lengthBytes\":\"0x8000\",\"fileOffset\":\"0x0\"}]}"
+      })
   void aLayoutThatMakesNoSenseIsRefused(String text) throws IOException {
     Files.writeString(path("layout"), text);
 
@@ -147,6 +162,37 @@ class BadInputScenario {
 
     assertEnd(ExitCode.INPUT_REFUSED, end, "somebody else", "fake");
     assertThat(Files.readAllBytes(path("ledger/journal"))).isEqualTo(before);
+  }
+
+  @Test
+  void aLedgerWithADamagedMiddleIsRefusedAndLeftAsItIs() throws IOException {
+    Origin origin = new Origin("host-a", Instant.EPOCH, Origin.Discovery.DECLARED);
+    try (LedgerJournal journal = LedgerJournal.open(path("ledger"), FakeSource.LAYOUT.guest())) {
+      for (long address = 0; address < 0x3000; address += 0x1000) {
+        journal.append(List.of(new PoisonEntry(address, 12, Severity.ACTION_REQUIRED, origin)));
+      }
+    }
+    byte[] bytes = Files.readAllBytes(path("ledger").resolve("journal"));
+    bytes[bytes.length / 2] ^= 0x10;
+    Files.write(path("ledger").resolve("journal"), bytes);
+
+    End end = run(List.of(), source("127.0.0.1:0"));
+
+    assertEnd(ExitCode.INPUT_REFUSED, end, path("ledger").toString());
+    assertThat(Files.readAllBytes(path("ledger").resolve("journal"))).isEqualTo(bytes);
+  }
+
+  @Test
+  void withoutThePermissionForUserfaultfdADestinationSaysWhatToDo() throws IOException {
+    Assumptions.assumeTrue(
+        POSIXFactory.getPOSIX().geteuid() == 0, "only root can become somebody without rights");
+    List<String> nobody =
+        List.of("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--");
+
+    End end = run(nobody, destination(9));
+
+    assertEnd(ExitCode.HOST_REFUSED, end, "userfaultfd", "CAP_SYS_PTRACE");
+    assertFalse(Files.exists(path("arrived")));
   }
 
   @Test

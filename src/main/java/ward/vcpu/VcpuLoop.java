@@ -108,10 +108,22 @@ final class VcpuLoop implements Runnable {
       ended = true;
     } finally {
       becomeThread(NO_THREAD);
+      dropPendingSignals();
       gate.leave();
     }
     if (ended) {
       onEnd.accept(vcpu.index(), exit);
+    }
+  }
+
+  /**
+   * As a thread ends the JVM gives it back the signal mask it began with, and a kick or a SIGBUS
+   * that is still pending would then end the process. After {@link #becomeThread} no kick follows.
+   */
+  private void dropPendingSignals() {
+    int number = kernel.takeSignal(SIGNALS, signal, 0);
+    while (number > 0) {
+      number = kernel.takeSignal(SIGNALS, signal, 0);
     }
   }
 

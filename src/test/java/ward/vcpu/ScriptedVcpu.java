@@ -25,7 +25,7 @@ final class ScriptedVcpu {
 
   private final NativeMemory page = NativeMemory.allocate(0x2000);
   private final Deque<IntSupplier> runs = new ArrayDeque<>();
-  private final Deque<Signal> signals = new ArrayDeque<>();
+  final Deque<Signal> signals = new ArrayDeque<>();
 
   /** Signals that were sent, as {@code 38 to 77}. */
   final List<String> sent = new CopyOnWriteArrayList<>();

@@ -252,4 +252,15 @@ class VcpuLoopTest {
 
     assertThat(script.sent).isEmpty();
   }
+
+  /** The JVM unblocks the thread's signals as it ends: one that is left would end the process. */
+  @Test
+  void noSignalIsLeftPendingWhenTheThreadEnds() {
+    script.pendKick();
+    script.pendKick();
+
+    run();
+
+    assertThat(script.signals).isEmpty();
+  }
 }

@@ -1,0 +1,149 @@
+package ward.testbed;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import ward.cli.ControlClient;
+import ward.cli.ExitCode;
+import ward.cli.LayoutFile;
+import ward.wire.ControlMessage;
+
+/** A daemon that goes away while the guest's pages are on two hosts. */
+@Timeout(value = 2, unit = TimeUnit.MINUTES)
+class SourceLossScenario {
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final long MEMORY_BYTES = 16 << 20;
+
+  @TempDir Path directory;
+
+  private final Deadline deadline = new Deadline(Duration.ofSeconds(90));
+
+  private Path path(String name) {
+    return directory.resolve(name);
+  }
+
+  private Daemon startSource() throws IOException {
+    try (FileChannel memory =
+        FileChannel.open(
+            path("memory"),
+            StandardOpenOption.CREATE,
+            StandardOpenOption.READ,
+            StandardOpenOption.WRITE)) {
+      WalkerGuest guest = new WalkerGuestBuilder(MEMORY_BYTES, 2, 7).writeTo(memory);
+      LayoutFile.write(path("layout"), guest.layout());
+      Files.write(path("vcpus"), guest.vcpuStates());
+    }
+    return Daemon.start(
+        directory,
+        "source",
+        List.of(),
+        List.of(
+            "source",
+            "--listen",
+            "127.0.0.1:0",
+            "--memory",
+            path("memory").toString(),
+            "--layout",
+            path("layout").toString(),
+            "--vcpu-state",
+            path("vcpus").toString(),
+            "--ledger",
+            path("ledger").toString(),
+            "--control",
+            path("source.sock").toString(),
+            "--pause-stream"));
+  }
+
+  private Daemon startDestination() throws IOException {
+    deadline.await("the source to listen", () -> status("source") != null);
+    return Daemon.start(
+        directory,
+        "destination",
+        List.of(),
+        List.of(
+            "destination",
+            "--connect",
+            "127.0.0.1:" + status("source").get("port").asInt(),
+            "--ledger",
+            path("arrived").toString(),
+            "--control",
+            path("destination.sock").toString(),
+            "--json"));
+  }
+
+  /** Null while nobody answers. */
+  private JsonNode status(String daemon) {
+    try {
+      ControlMessage answer =
+          ControlClient.send(path(daemon + ".sock"), new ControlMessage.StatusQuery());
+      return JSON.readTree(((ControlMessage.Status) answer).json());
+    } catch (IOException notYet) {
+      return null;
+    }
+  }
+
+  private boolean isIn(String phase, String daemon) {
+    JsonNode status = status(daemon);
+    return status != null && status.get("phase").asText().equals(phase);
+  }
+
+  @Test
+  void aSourceThatIsKilledLeavesThePausedGuestVisibleAndIsNeverSuccess() throws IOException {
+    try (Daemon source = startSource();
+        Daemon destination = startDestination()) {
+      deadline.await("the guest to run", () -> isIn("RUNNING", "destination"));
+
+      source.close(); // SIGKILL
+      deadline.await("the destination to notice", () -> isIn("UNFINISHED", "destination"));
+
+      JsonNode pages = status("destination").get("pages");
+      assertThat(pages.get("unresolved").asLong()).isPositive();
+      assertTrue(destination.isAlive(), "the guest stays, paused, until somebody gives it up");
+      destination.terminate();
+      assertEquals(ExitCode.UNFINISHED_AFTER_RUN.code(), destination.await(deadline));
+      assertThat(destination.errors()).contains("the guest is paused here", "never arrived");
+      assertThat(JSON.readTree(destination.output()).get("exitCode").asInt())
+          .isEqualTo(ExitCode.UNFINISHED_AFTER_RUN.code());
+    }
+  }
+
+  @Test
+  void aDestinationThatIsKilledMakesTheSourceKeepItsCopy() throws IOException {
+    try (Daemon source = startSource();
+        Daemon destination = startDestination()) {
+      deadline.await("the guest to run", () -> isIn("SERVING", "source"));
+
+      destination.close(); // SIGKILL
+
+      assertEquals(ExitCode.UNFINISHED_AFTER_RUN.code(), source.await(deadline));
+      assertThat(source.errors()).contains("keep it, and do not start the guest here");
+    }
+  }
+
+  @Test
+  void aSourceThatIsToldToStopBeforeAnybodyCameSaysThatTheGuestIsWholeHere() throws IOException {
+    try (Daemon source = startSource()) {
+      deadline.await("the source to listen", () -> status("source") != null);
+
+      source.terminate();
+
+      assertEquals(ExitCode.UNFINISHED_BEFORE_RUN.code(), source.await(deadline));
+      assertThat(source.errors()).contains("it is whole here");
+    }
+  }
+}
