@@ -27,7 +27,9 @@ import ward.wire.ControlMessage;
 class SourceLossScenario {
 
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final long MEMORY_BYTES = 16 << 20;
+
+  /** Enough that the guest cannot have asked for all of it before the test looks. */
+  private static final long MEMORY_BYTES = 128 << 20;
 
   @TempDir Path directory;
 
