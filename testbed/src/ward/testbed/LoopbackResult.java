@@ -64,16 +64,16 @@ public record LoopbackResult(
   /** A few lines for people. */
   public String summary() {
     return """
-        network      %s
-        guest        %s, %,d MiB, seed %d
-        pages        %,d: %,d with data, %,d zero, %,d poisoned
-        poison       %d declared, %d found unreadable, %d reported while serving%s
+        network         %s
+        guest           %s, %,d MiB, seed %d
+        pages           %,d: %,d with data, %,d zero, %,d poisoned
+        poison          %d declared, %d found unreadable, %d reported while serving%s
         machine checks  %,d injected, %,d seen by the guest, %d at a wrong address
-        compared     %,d wrong pages, %,d healed; digest %s... = %s...
-        audit        ledgers %s, %,d markers, %s
-        faults       %,d on demand: p50 %.0f µs, p99 %.0f µs, worst %.0f µs
-        stream       %,d pages, %.0f MiB/s
-        time         paused %.0f ms, all %.0f ms
+        compared        %,d wrong pages, %,d healed; digest %s... = %s...
+        audit           ledgers %s, %,d markers, %s
+        faults          %,d on demand: p50 %.0f µs, p99 %.0f µs, worst %.0f µs
+        stream          %,d pages, %.0f MiB/s
+        time            paused %.0f ms, all %.0f ms
         %s"""
         .formatted(
             transport,
