@@ -58,6 +58,9 @@ public final class LoopbackRun implements AutoCloseable {
     this.settings = settings;
     this.progress = progress;
     this.deadline = new Deadline(settings.deadline());
+    // Before anything is made: it refuses sizes that no guest can have.
+    WalkerGuestBuilder builder =
+        new WalkerGuestBuilder(settings.memoryBytes(), settings.vcpus(), settings.seed());
     // Poison markers in the source's mapping need memory that userfaultfd can register: tmpfs.
     directory = Files.createTempDirectory(Path.of("/dev/shm"), "ward-loopback-");
     memoryFile =
@@ -67,9 +70,7 @@ public final class LoopbackRun implements AutoCloseable {
             StandardOpenOption.READ,
             StandardOpenOption.WRITE);
     progress.accept("making a guest of %d MiB".formatted(settings.memoryBytes() >> 20));
-    guest =
-        new WalkerGuestBuilder(settings.memoryBytes(), settings.vcpus(), settings.seed())
-            .writeTo(memoryFile);
+    guest = builder.writeTo(memoryFile);
     plan = PoisonPlan.draw(guest, settings);
     network = Network.make();
     LayoutFile.write(path("layout.json"), guest.layout());

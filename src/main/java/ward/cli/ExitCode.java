@@ -9,7 +9,8 @@ public enum ExitCode {
   HOST_REFUSED(4, "this host lacks something: a permission, a kernel feature, a free port, disk"),
   PEER_REFUSED(5, "the peer is not Ward, speaks another version, refused, or broke the protocol"),
   UNFINISHED_BEFORE_RUN(6, "unfinished; the guest never ran at the destination"),
-  UNFINISHED_AFTER_RUN(7, "unfinished; the guest ran at the destination, or may have, and pages are missing there"),
+  UNFINISHED_AFTER_RUN(
+      7, "unfinished; the guest ran at the destination, or may have, and pages are missing there"),
   VERIFICATION_FAILED(8, "counts, ledgers or markers do not agree; the source keeps its copy"),
   GUEST_ENDED(9, "the migration is complete, but the guest could not go on at the destination");
 
