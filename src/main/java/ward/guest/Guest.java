@@ -16,7 +16,10 @@ public interface Guest extends AutoCloseable {
   /** Lets every vCPU run. */
   void resume();
 
-  /** Stops every vCPU, also one that waits for a page, and returns when none runs any more. */
+  /**
+   * Stops every vCPU, and returns when none will run another instruction: one that waits for a page
+   * where it cannot be interrupted stays there, and stops when the page has come.
+   */
   void pause();
 
   /** Completes when every vCPU has ended by itself, or one of them cannot go on. */

@@ -7,6 +7,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.guest.Guest;
@@ -16,6 +17,9 @@ import ward.kernel.Kernel;
 
 /** A guest whose vCPUs KVM runs, each in a thread named {@code vcpu-N}. */
 final class KvmGuest implements Guest {
+
+  /** A vCPU that a signal can bring out is out within microseconds. */
+  private static final long PAUSE_MILLIS_MAX = 2_000;
 
   private static final Logger LOG = LoggerFactory.getLogger(KvmGuest.class);
   private static final long END_TIMEOUT_MILLIS = 10_000;
@@ -68,9 +72,10 @@ final class KvmGuest implements Guest {
   /**
    * {@inheritDoc}
    *
-   * <p>A vCPU whose access KVM emulates (guest ring 0 on a host that runs KVM without hardware
-   * support) and that waits for a missing page comes out only when the page has come: the kernel
-   * does not interrupt its own copy from user memory.
+   * <p>A vCPU for which KVM itself copies from user memory (page tables and accesses that it
+   * emulates) cannot be brought out of a wait for a missing page: the kernel does not interrupt its
+   * own copy. It is left there with the kick pending, and comes out of KVM_RUN before it runs
+   * another instruction of the guest.
    *
    * @throws IllegalStateException on a vCPU's own thread, which would wait for itself
    */
@@ -78,25 +83,14 @@ final class KvmGuest implements Guest {
   public void pause() {
     requireOtherThread();
     loops.forEach(loop -> loop.gate().forbid());
-    boolean interrupted = false;
-    for (VcpuLoop loop : loops) {
-      interrupted |= awaitOutside(loop);
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  /** Goes on after an interrupt: the caller relies on a guest that stands still. */
-  private static boolean awaitOutside(VcpuLoop loop) {
-    boolean interrupted = false;
-    while (true) {
-      try {
-        loop.gate().awaitOutside(loop::kick);
-        return interrupted;
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
+    long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(PAUSE_MILLIS_MAX);
+    long waiting =
+        loops.stream().filter(loop -> !loop.gate().awaitOutsideUntil(deadline, loop::kick)).count();
+    if (waiting > 0) {
+      LOG.info(
+          "{} of {} vCPUs wait for a page inside the kernel, and stop when it comes",
+          waiting,
+          loops.size());
     }
   }
 

@@ -23,6 +23,9 @@ final class ThreadGuest implements Guest {
   /** Reading one page takes microseconds: whoever needs longer waits for it to arrive. */
   private static final long STOP_MILLIS_MAX = 1_000;
 
+  /** A signal only makes the processor try the same load again. */
+  private static final Runnable NO_KICK = () -> {};
+
   private final Kernel kernel;
   private final MappedMemory mapped;
   private final List<TouchLoop> loops = new ArrayList<>();
@@ -84,7 +87,8 @@ final class ThreadGuest implements Guest {
     requireOtherThread();
     loops.forEach(loop -> loop.gate().forbid());
     long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(STOP_MILLIS_MAX);
-    long waiting = loops.stream().filter(loop -> !loop.gate().awaitOutsideUntil(deadline)).count();
+    long waiting =
+        loops.stream().filter(loop -> !loop.gate().awaitOutsideUntil(deadline, NO_KICK)).count();
     if (waiting > 0) {
       LOG.info("{} of {} threads wait for a page and stop when it comes", waiting, loops.size());
     }
@@ -131,7 +135,8 @@ final class ThreadGuest implements Guest {
     }
     loops.forEach(loop -> loop.gate().end());
     long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(STOP_MILLIS_MAX);
-    long waiting = loops.stream().filter(loop -> !loop.gate().awaitOutsideUntil(deadline)).count();
+    long waiting =
+        loops.stream().filter(loop -> !loop.gate().awaitOutsideUntil(deadline, NO_KICK)).count();
     if (waiting == 0) {
       mapped.close();
     } else {

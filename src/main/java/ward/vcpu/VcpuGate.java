@@ -68,26 +68,16 @@ final class VcpuGate {
   }
 
   /**
-   * Returns when the thread stands at the gate or has ended.
-   *
-   * @param kick drives it out of whatever it waits in; repeated, since it may just have gone in
-   */
-  synchronized void awaitOutside(Runnable kick) throws InterruptedException {
-    while (running) {
-      kick.run();
-      wait(KICK_INTERVAL_MILLIS);
-    }
-  }
-
-  /**
    * Waits for the thread to stand at the gate or to have ended, also through an interrupt.
    *
    * @param deadline of {@link System#nanoTime()}
+   * @param kick drives it out of whatever it waits in; repeated, since it may just have gone in
    * @return whether it does
    */
-  synchronized boolean awaitOutsideUntil(long deadline) {
+  synchronized boolean awaitOutsideUntil(long deadline, Runnable kick) {
     boolean interrupted = false;
     while (running && System.nanoTime() < deadline) {
+      kick.run();
       try {
         wait(KICK_INTERVAL_MILLIS);
       } catch (InterruptedException e) {

@@ -51,7 +51,7 @@ class VcpuGateTest {
       Thread.sleep(1);
     }
 
-    gate.awaitOutside(() -> {});
+    gate.awaitOutsideUntil(Long.MAX_VALUE, () -> {});
 
     assertThat(steps).hasValue(0);
   }
@@ -73,7 +73,7 @@ class VcpuGateTest {
     awaitSteps(1);
 
     gate.forbid();
-    gate.awaitOutside(kicks::release);
+    gate.awaitOutsideUntil(Long.MAX_VALUE, kicks::release);
 
     assertThat(steps).hasValue(1);
     gate.resume();
@@ -88,7 +88,8 @@ class VcpuGateTest {
     awaitSteps(1);
 
     gate.forbid();
-    gate.awaitOutside(
+    gate.awaitOutsideUntil(
+        Long.MAX_VALUE,
         () -> {
           if (tries.incrementAndGet() == 3) {
             kicks.release();
@@ -103,7 +104,7 @@ class VcpuGateTest {
     AtomicInteger tries = new AtomicInteger();
     vcpu.start();
 
-    gate.awaitOutside(tries::incrementAndGet);
+    gate.awaitOutsideUntil(Long.MAX_VALUE, tries::incrementAndGet);
 
     assertThat(tries).hasValue(0);
   }
@@ -115,7 +116,7 @@ class VcpuGateTest {
     for (int i = 0; i < 500; i++) {
       gate.resume();
       gate.forbid();
-      gate.awaitOutside(kicks::release);
+      gate.awaitOutsideUntil(Long.MAX_VALUE, kicks::release);
       long standing = steps.get();
       kicks.release();
       Thread.onSpinWait();
@@ -150,7 +151,7 @@ class VcpuGateTest {
     vcpu.join();
     AtomicInteger tries = new AtomicInteger();
 
-    gate.awaitOutside(tries::incrementAndGet);
+    gate.awaitOutsideUntil(Long.MAX_VALUE, tries::incrementAndGet);
 
     assertThat(tries).hasValue(0);
   }
@@ -162,11 +163,13 @@ class VcpuGateTest {
     awaitSteps(1);
     gate.forbid();
 
-    boolean out = gate.awaitOutsideUntil(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(10));
+    boolean out =
+        gate.awaitOutsideUntil(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(10), () -> {});
 
     assertThat(out).isFalse();
     kicks.release();
-    assertThat(gate.awaitOutsideUntil(System.nanoTime() + TimeUnit.SECONDS.toNanos(20))).isTrue();
+    assertThat(gate.awaitOutsideUntil(System.nanoTime() + TimeUnit.SECONDS.toNanos(20), () -> {}))
+        .isTrue();
   }
 
   @Test
@@ -178,7 +181,7 @@ class VcpuGateTest {
     long begin = System.nanoTime();
     Thread.currentThread().interrupt();
 
-    boolean out = gate.awaitOutsideUntil(begin + TimeUnit.MILLISECONDS.toNanos(20));
+    boolean out = gate.awaitOutsideUntil(begin + TimeUnit.MILLISECONDS.toNanos(20), () -> {});
 
     assertThat(Thread.interrupted()).isTrue();
     assertThat(out).isFalse();
