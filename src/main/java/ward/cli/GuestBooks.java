@@ -10,7 +10,7 @@ import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
-import ward.vcpu.MachineCheck;
+import ward.vcpu.Injection;
 import ward.vcpu.MemoryError;
 import ward.vcpu.MemoryErrors;
 
@@ -58,7 +58,7 @@ final class GuestBooks implements MemoryErrors {
   }
 
   @Override
-  public void injected(MemoryError error, MachineCheck check) {
+  public void injected(MemoryError error, Injection injection) {
     injected.increment();
   }
 

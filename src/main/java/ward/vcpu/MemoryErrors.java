@@ -22,6 +22,6 @@ public interface MemoryErrors {
    */
   void consumed(MemoryError error) throws IOException;
 
-  /** The guest's vCPU has the machine check; it takes it as soon as it runs. */
-  void injected(MemoryError error, MachineCheck check);
+  /** The guest's vCPU has been told; it takes it as soon as it runs. */
+  void injected(MemoryError error, Injection injection);
 }

@@ -37,7 +37,8 @@ final class VcpuLoop implements Runnable {
   private final KvmVcpu vcpu;
   private final GuestMemory memory;
   private final MemoryErrors errors;
-  private final MachineCheckInjector injector;
+  private final Processor processor;
+  private final MemoryErrorInjector injector;
   private final GuestPorts ports;
   private final ScheduledExecutorService timer;
   private final BiConsumer<Integer, Optional<GuestExit>> onEnd;
@@ -51,14 +52,14 @@ final class VcpuLoop implements Runnable {
   private Optional<GuestExit> exit = Optional.empty();
 
   /**
-   * @param timer runs the kicks that let a waiting machine check have another try
+   * @param timer runs the kicks that let a waiting error have another try
    * @param onEnd hears, on this thread, that the vCPU with this index has ended: by itself if there
    *     is no exit, else taking the guest with it
    */
   VcpuLoop(
       Kernel kernel,
       KvmVcpu vcpu,
-      CpuVendor vendor,
+      Processor processor,
       GuestMemory memory,
       MemoryErrors errors,
       ReportListener reports,
@@ -68,7 +69,8 @@ final class VcpuLoop implements Runnable {
     this.vcpu = vcpu;
     this.memory = memory;
     this.errors = errors;
-    this.injector = new MachineCheckInjector(vcpu, vendor, memory, errors);
+    this.processor = processor;
+    this.injector = new MemoryErrorInjector(processor, memory, errors);
     this.ports = new GuestPorts(vcpu.index(), reports);
     this.timer = timer;
     this.onEnd = onEnd;
@@ -156,7 +158,7 @@ final class VcpuLoop implements Runnable {
         .formatted(vcpu, KernelCallException.describe(errno), vcpu.exit().exitReason());
   }
 
-  /** A guest that never exits by itself would never let a waiting machine check in. */
+  /** A guest that never exits by itself would never let a waiting error in. */
   private void scheduleKick() {
     if (kickIsDue.compareAndSet(false, true)) {
       timer.schedule(this::kickWhenDue, 1, TimeUnit.MILLISECONDS);
@@ -194,7 +196,7 @@ final class VcpuLoop implements Runnable {
     MemoryErrorDecision decision =
         MemoryErrorDecision.onMmio(vcpu.index(), run.mmioAddress(), memory);
     if (decision.kind() == MemoryErrorDecision.Kind.REPORT) {
-      vcpu.undoPendingAccess();
+      processor.undoPendingAccess();
       carryOut(decision);
     } else {
       ports.onMmio(run);

@@ -34,15 +34,16 @@ class VcpuLoopTest {
 
   private VcpuLoop loop(MemoryErrors books) {
     Kernel kernel = script.kernel();
+    KvmVcpu vcpu = script.vcpu(kernel);
     return new VcpuLoop(
         kernel,
-        script.vcpu(kernel),
-        CpuVendor.INTEL,
+        vcpu,
+        new X86Processor(vcpu, CpuVendor.INTEL),
         SmallMemory.of(),
         books,
-        (vcpu, value) -> {},
+        (index, value) -> {},
         timer,
-        (vcpu, exit) -> ends.add(exit));
+        (index, exit) -> ends.add(exit));
   }
 
   private void run() {
@@ -171,8 +172,8 @@ class VcpuLoopTest {
     }
 
     @Override
-    public void injected(MemoryError error, MachineCheck check) {
-      throw new AssertionError("the guest heard of " + check);
+    public void injected(MemoryError error, Injection injection) {
+      throw new AssertionError("the guest heard of " + injection);
     }
   }
 
