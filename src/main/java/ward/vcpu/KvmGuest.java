@@ -1,5 +1,6 @@
 package ward.vcpu;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -27,6 +28,8 @@ final class KvmGuest implements Guest {
 
   private final MappedMemory mapped;
   private final KvmVm vm;
+  private final Architecture architecture;
+  private final Machine machine;
   private final List<KvmVcpu> vcpus;
   private final List<VcpuLoop> loops = new ArrayList<>();
   private final List<Thread> threads = new ArrayList<>();
@@ -36,19 +39,31 @@ final class KvmGuest implements Guest {
   private int running;
   private boolean closed;
 
-  KvmGuest(MappedMemory mapped, KvmVm vm, List<KvmVcpu> vcpus) {
+  KvmGuest(
+      MappedMemory mapped,
+      KvmVm vm,
+      Architecture architecture,
+      Machine machine,
+      List<KvmVcpu> vcpus) {
     this.mapped = mapped;
     this.vm = vm;
+    this.architecture = architecture;
+    this.machine = machine;
     this.vcpus = List.copyOf(vcpus);
     this.running = vcpus.size();
   }
 
   void start(
-      Kernel kernel, List<Processor> processors, MemoryErrors errors, ReportListener reports) {
+      Kernel kernel,
+      List<Processor> processors,
+      VcpuStates states,
+      MemoryErrors errors,
+      ReportListener reports) {
     for (KvmVcpu vcpu : vcpus) {
       Processor processor = processors.get(vcpu.index());
       VcpuLoop loop =
           new VcpuLoop(kernel, vcpu, processor, memory(), errors, reports, timer, this::onEnd);
+      loop.inherit(states.vcpus().get(vcpu.index()));
       loops.add(loop);
       threads.add(daemon(loop, "vcpu-" + vcpu.index()));
     }
@@ -105,6 +120,26 @@ final class KvmGuest implements Guest {
   }
 
   @Override
+  public byte[] save() throws IOException {
+    requireOtherThread();
+    requireStandstill();
+    List<VcpuState> states = new ArrayList<>();
+    for (VcpuLoop loop : loops) {
+      states.add(loop.save());
+    }
+    return new VcpuStates(architecture.name(), machine.save(), states).toBytes();
+  }
+
+  private void requireStandstill() throws IOException {
+    long moving = loops.stream().filter(loop -> !loop.gate().isOutside()).count();
+    if (moving > 0) {
+      throw new IOException(
+          "%d of %d vCPUs do not stand still; a guest is saved while it is paused and no vCPU waits for a page"
+              .formatted(moving, loops.size()));
+    }
+  }
+
+  @Override
   public CompletionStage<GuestExit> exited() {
     return exited;
   }
@@ -144,6 +179,7 @@ final class KvmGuest implements Guest {
     timer.shutdownNow();
     if (ended) {
       vcpus.forEach(KvmVcpu::close);
+      machine.close();
       vm.close();
       mapped.close();
     } else {

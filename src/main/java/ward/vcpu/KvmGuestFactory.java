@@ -51,31 +51,37 @@ public final class KvmGuestFactory implements GuestFactory {
       throws IOException {
     MappedMemory mapped = MappedMemory.of(kernel, layout);
     KvmVm vm = null;
+    Machine machine = null;
     List<KvmVcpu> vcpus = new ArrayList<>();
     List<Processor> processors = new ArrayList<>();
     try {
       vm = kvm.createVm();
-      architecture.setUp(kvm, vm);
+      machine = architecture.setUp(kvm, vm);
       vm.setMemory(mapped.memory());
       for (VcpuState state : states.vcpus()) {
         KvmVcpu vcpu = vm.createVcpu(state.index());
         vcpus.add(vcpu);
-        processors.add(architecture.setUp(kvm, vcpu));
+        processors.add(architecture.setUp(kvm, vcpu, state));
       }
+      machine.vcpusMade();
       for (VcpuState state : states.vcpus()) {
         processors.get(state.index()).restore(state);
       }
-      KvmGuest guest = new KvmGuest(mapped, vm, vcpus);
-      guest.start(kernel, processors, errors, reports);
+      machine.restore(states.machine());
+      KvmGuest guest = new KvmGuest(mapped, vm, architecture, machine, vcpus);
+      guest.start(kernel, processors, states, errors, reports);
       return guest;
     } catch (IOException | RuntimeException e) {
-      release(mapped, vm, vcpus);
+      release(mapped, vm, machine, vcpus);
       throw e;
     }
   }
 
-  private static void release(MappedMemory mapped, KvmVm vm, List<KvmVcpu> vcpus) {
+  private static void release(MappedMemory mapped, KvmVm vm, Machine machine, List<KvmVcpu> vcpus) {
     vcpus.forEach(KvmVcpu::close);
+    if (machine != null) {
+      machine.close();
+    }
     if (vm != null) {
       vm.close();
     }

@@ -2,6 +2,7 @@ package ward.vcpu;
 
 import java.io.IOException;
 import java.util.ArrayDeque;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Queue;
@@ -62,6 +63,16 @@ final class MemoryErrorInjector {
     while (!waiting.isEmpty() && processor.obstacle(waiting.element()).isEmpty()) {
       inject(waiting.remove());
     }
+  }
+
+  /** Errors of which the guest has not heard yet, in order. */
+  List<MemoryError> waiting() {
+    return List.copyOf(waiting);
+  }
+
+  /** Takes over what waited on the host that the guest comes from; it is in the books already. */
+  void inherit(List<MemoryError> errors) {
+    waiting.addAll(errors);
   }
 
   boolean hasWaiting() {

@@ -37,12 +37,13 @@ final class X86 implements Architecture {
   }
 
   @Override
-  public void setUp(Kvm kvm, KvmVm vm) throws IOException {
+  public Machine setUp(Kvm kvm, KvmVm vm) throws IOException {
     vm.createInterruptControllers();
+    return new X86Machine();
   }
 
   @Override
-  public Processor setUp(Kvm kvm, KvmVcpu vcpu) throws IOException {
+  public Processor setUp(Kvm kvm, KvmVcpu vcpu, VcpuState state) throws IOException {
     KvmCpuid cpuid = kvm.supportedCpuid();
     cpuid.setApicId(vcpu.index());
     cpuid.hideAsyncPageFaults();

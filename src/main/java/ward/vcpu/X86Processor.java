@@ -1,5 +1,6 @@
 package ward.vcpu;
 
+import java.util.Map;
 import java.util.Optional;
 import ward.kernel.KernelCallException;
 import ward.kernel.NativeMemory;
@@ -30,6 +31,12 @@ final class X86Processor implements Processor {
     NativeMemory argument = NativeMemory.allocate(Long.BYTES);
     argument.putLong(0, capabilities);
     vcpu.call(KvmRequest.X86_SETUP_MCE, argument);
+  }
+
+  @Override
+  public Map<String, byte[]> save() throws KernelCallException {
+    return Map.of(
+        KvmRegs.SECTION, registers().toBytes(), KvmSregs.SECTION, specialRegisters().toBytes());
   }
 
   @Override
