@@ -1,5 +1,6 @@
 package ward.vcpu;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -24,6 +25,8 @@ import ward.kernel.NativeMemory;
  */
 final class KvmCpuid {
 
+  static final String SECTION = "kvm_cpuid2";
+
   static final int HEADER_BYTES = 8;
   static final int ENTRY_BYTES = 40;
   static final int FUNCTION = 0;
@@ -36,11 +39,17 @@ final class KvmCpuid {
   private static final int VENDOR_LEAF = 0;
   private static final int FEATURES_LEAF = 1;
   private static final Set<Integer> TOPOLOGY_LEAVES = Set.of(0x0b, 0x1f);
+  private static final int EXTENDED_FEATURES_LEAF = 7;
+  private static final int AMD_FEATURES_LEAF = 0x80000001;
   private static final int AMD_TOPOLOGY_LEAF = 0x8000001e;
   private static final int KVM_FEATURES_LEAF = 0x40000001;
 
   /** KVM_FEATURE_ASYNC_PF, _ASYNC_PF_VMEXIT and _ASYNC_PF_INT of asm/kvm_para.h. */
   static final int ASYNC_PAGE_FAULTS = 1 << 4 | 1 << 10 | 1 << 14;
+
+  private static final int VMX = 1 << 5;
+  private static final int SVM = 1 << 2;
+  private static final int SHADOW_STACKS = 1 << 7;
 
   /** KVM_MAX_CPUID_ENTRIES of asm/kvm_host.h. */
   private static final int CAPACITY = 256;
@@ -58,6 +67,29 @@ final class KvmCpuid {
 
   static KvmCpuid empty() {
     return new KvmCpuid(0);
+  }
+
+  /**
+   * What travelled.
+   *
+   * @throws IOException if the section's length is not that of its entries, or KVM takes fewer
+   */
+  static KvmCpuid of(byte[] section) throws IOException {
+    int count = (section.length - HEADER_BYTES) / ENTRY_BYTES;
+    int written = ByteBuffer.wrap(section).order(ByteOrder.LITTLE_ENDIAN).getInt(0);
+    if (written != count || count > CAPACITY) {
+      throw new IOException(
+          "section %s announces %s entries and has %d; at most %d are allowed"
+              .formatted(SECTION, Integer.toUnsignedString(written), count, CAPACITY));
+    }
+    KvmCpuid cpuid = new KvmCpuid(count);
+    cpuid.memory.putBytes(0, section);
+    return cpuid;
+  }
+
+  /** The struct with its entries, as a section. */
+  byte[] toBytes() {
+    return memory.getBytes(0, entry(entryCount()));
   }
 
   NativeMemory memory() {
@@ -83,8 +115,14 @@ final class KvmCpuid {
   }
 
   int register(int function, int register) {
+    return register(function, 0, register);
+  }
+
+  /** What a register answers; 0 where nothing is said about the leaf. */
+  int register(int function, int index, int register) {
     for (int i = 0; i < entryCount(); i++) {
-      if (memory.getInt(entry(i) + FUNCTION) == function) {
+      if (memory.getInt(entry(i) + FUNCTION) == function
+          && memory.getInt(entry(i) + INDEX) == index) {
         return memory.getInt(entry(i) + register);
       }
     }
@@ -116,14 +154,30 @@ final class KvmCpuid {
   }
 
   /**
+   * Hides what a guest would keep state for that no section carries: virtual machines of its own
+   * ({@code KVM_GET_NESTED_STATE}) and shadow stacks ({@code KVM_REG_GUEST_SSP}).
+   */
+  void hideWhatDoesNotTravel() {
+    clear(FEATURES_LEAF, ECX, VMX);
+    clear(AMD_FEATURES_LEAF, ECX, SVM);
+    clear(EXTENDED_FEATURES_LEAF, ECX, SHADOW_STACKS);
+  }
+
+  private void clear(int function, int register, int bits) {
+    for (int i = 0; i < entryCount(); i++) {
+      boolean meant =
+          memory.getInt(entry(i) + FUNCTION) == function && memory.getInt(entry(i) + INDEX) == 0;
+      if (meant) {
+        memory.putInt(entry(i) + register, memory.getInt(entry(i) + register) & ~bits);
+      }
+    }
+  }
+
+  /**
    * Hides KVM's asynchronous page faults: with them a kernel worker waits for a missing page in the
    * vCPU's place, and neither that wait nor an error in it can be told to the vCPU's thread.
    */
   void hideAsyncPageFaults() {
-    for (int i = 0; i < entryCount(); i++) {
-      if (memory.getInt(entry(i) + FUNCTION) == KVM_FEATURES_LEAF) {
-        memory.putInt(entry(i) + EAX, memory.getInt(entry(i) + EAX) & ~ASYNC_PAGE_FAULTS);
-      }
-    }
+    clear(KVM_FEATURES_LEAF, EAX, ASYNC_PAGE_FAULTS);
   }
 }

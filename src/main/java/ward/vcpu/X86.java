@@ -1,20 +1,19 @@
 package ward.vcpu;
 
 import java.io.IOException;
-import java.util.List;
-import ward.vcpu.StateFormat.Part;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Optional;
+import ward.kernel.KernelCallException;
+import ward.kernel.NativeMemory;
 
 /** x86-64: local APICs, CPUID, machine checks. */
 final class X86 implements Architecture {
 
-  private static final StateFormat VCPU =
-      new StateFormat(
-          List.of(
-              Part.required(KvmRegs.SECTION, KvmRegs.SIZE_BYTES),
-              Part.required(KvmSregs.SECTION, KvmSregs.SIZE_BYTES)));
-  private static final StateFormat MACHINE = new StateFormat(List.of());
-
   private static final int CAP_MCE = 31;
+
+  /** Without it a pending exception is told as one that was taken. */
+  static final int CAP_EXCEPTION_PAYLOAD = 164;
 
   @Override
   public String name() {
@@ -23,12 +22,12 @@ final class X86 implements Architecture {
 
   @Override
   public StateFormat vcpuFormat() {
-    return VCPU;
+    return X86State.FORMAT;
   }
 
   @Override
   public StateFormat machineFormat() {
-    return MACHINE;
+    return X86Machine.FORMAT;
   }
 
   @Override
@@ -38,18 +37,61 @@ final class X86 implements Architecture {
 
   @Override
   public Machine setUp(Kvm kvm, KvmVm vm) throws IOException {
-    vm.createInterruptControllers();
-    return new X86Machine();
+    if (kvm.checkExtension(CAP_EXCEPTION_PAYLOAD) > 0) {
+      vm.enable(CAP_EXCEPTION_PAYLOAD, 1);
+    }
+    return X86Machine.make(vm);
   }
 
   @Override
   public Processor setUp(Kvm kvm, KvmVcpu vcpu, VcpuState state) throws IOException {
-    KvmCpuid cpuid = kvm.supportedCpuid();
-    cpuid.setApicId(vcpu.index());
-    cpuid.hideAsyncPageFaults();
-    X86Processor processor = new X86Processor(vcpu, CpuVendor.of(cpuid.vendor()));
-    processor.setCpuid(cpuid);
-    processor.setUpMachineChecks(kvm.supportedMachineCheckCapabilities() | MachineChecks.BANKS);
-    return processor;
+    KvmCpuid cpuid = cpuid(kvm, vcpu.index(), state);
+    vcpu.call(KvmRequest.SET_CPUID2, cpuid.memory());
+    long mcgCap = machineCheckCapabilities(kvm, state);
+    setUpMachineChecks(vcpu, mcgCap);
+    return new X86Processor(
+        vcpu,
+        CpuVendor.of(cpuid.vendor()),
+        new X86State(vcpu, X86Abilities.of(kvm), cpuid, mcgCap));
+  }
+
+  /** What the guest has seen before, or for one that has seen nothing all that there is. */
+  private static KvmCpuid cpuid(Kvm kvm, int index, VcpuState state) throws IOException {
+    KvmCpuid offered = kvm.supportedCpuid();
+    byte[] seen = state.sections().get(KvmCpuid.SECTION);
+    if (seen != null) {
+      KvmCpuid guest = KvmCpuid.of(seen);
+      Optional<String> objection = CpuidCheck.objection(guest, offered);
+      if (objection.isPresent()) {
+        throw new UnsupportedKvmException("vCPU %d: %s".formatted(index, objection.get()));
+      }
+      return guest;
+    }
+    offered.setApicId(index);
+    offered.hideAsyncPageFaults();
+    offered.hideWhatDoesNotTravel();
+    return offered;
+  }
+
+  private static long machineCheckCapabilities(Kvm kvm, VcpuState state) throws IOException {
+    long supported = kvm.supportedMachineCheckCapabilities() | MachineChecks.BANKS;
+    byte[] seen = state.sections().get(X86State.MCG_CAP);
+    if (seen == null) {
+      return supported;
+    }
+    long wanted = ByteBuffer.wrap(seen).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    if ((wanted & ~supported) != 0) {
+      throw new UnsupportedKvmException(
+          "the guest has seen IA32_MCG_CAP 0x%x, this host's KVM offers 0x%x: use a host with the same machine checks"
+              .formatted(wanted, supported));
+    }
+    return wanted;
+  }
+
+  private static void setUpMachineChecks(KvmVcpu vcpu, long capabilities)
+      throws KernelCallException {
+    NativeMemory argument = NativeMemory.allocate(Long.BYTES);
+    argument.putLong(0, capabilities);
+    vcpu.call(KvmRequest.X86_SETUP_MCE, argument);
   }
 }

@@ -1,9 +1,9 @@
 package ward.vcpu;
 
+import java.io.IOException;
 import java.util.Map;
 import java.util.Optional;
 import ward.kernel.KernelCallException;
-import ward.kernel.NativeMemory;
 
 /**
  * A processor that takes machine checks.
@@ -13,39 +13,29 @@ import ward.kernel.NativeMemory;
  */
 final class X86Processor implements Processor {
 
-  private static final int MP_STATE_RUNNABLE = 0;
-
   private final KvmVcpu vcpu;
   private final CpuVendor vendor;
+  private final X86State state;
 
-  X86Processor(KvmVcpu vcpu, CpuVendor vendor) {
+  X86Processor(KvmVcpu vcpu, CpuVendor vendor, X86State state) {
     this.vcpu = vcpu;
     this.vendor = vendor;
-  }
-
-  void setCpuid(KvmCpuid cpuid) throws KernelCallException {
-    vcpu.call(KvmRequest.SET_CPUID2, cpuid.memory());
-  }
-
-  void setUpMachineChecks(long capabilities) throws KernelCallException {
-    NativeMemory argument = NativeMemory.allocate(Long.BYTES);
-    argument.putLong(0, capabilities);
-    vcpu.call(KvmRequest.X86_SETUP_MCE, argument);
+    this.state = state;
   }
 
   @Override
   public Map<String, byte[]> save() throws KernelCallException {
-    return Map.of(
-        KvmRegs.SECTION, registers().toBytes(), KvmSregs.SECTION, specialRegisters().toBytes());
+    return state.save();
   }
 
   @Override
-  public void restore(VcpuState state) throws KernelCallException {
-    vcpu.call(KvmRequest.SET_SREGS, new KvmSregs(state.section(KvmSregs.SECTION)).memory());
-    setRegisters(new KvmRegs(state.section(KvmRegs.SECTION)));
-    NativeMemory runnable = NativeMemory.allocate(Integer.BYTES);
-    runnable.putInt(0, MP_STATE_RUNNABLE);
-    vcpu.call(KvmRequest.SET_MP_STATE, runnable);
+  public void restore(VcpuState saved) throws IOException {
+    state.restore(saved);
+  }
+
+  @Override
+  public void restoreIntoMemory() throws IOException {
+    state.restoreIntoMemory();
   }
 
   private KvmRegs registers() throws KernelCallException {

@@ -137,6 +137,7 @@ final class ScriptedVcpu {
         yield 0;
       }
       case "KVM_SET_SIGNAL_MASK" -> 0;
+      case "KVM_KVMCLOCK_CTRL" -> -Errno.EINVAL.intValue();
       default -> throw new UnsupportedOperationException(request);
     };
   }

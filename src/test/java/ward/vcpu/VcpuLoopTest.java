@@ -38,12 +38,18 @@ class VcpuLoopTest {
     return new VcpuLoop(
         kernel,
         vcpu,
-        new X86Processor(vcpu, CpuVendor.INTEL),
+        new X86Processor(vcpu, CpuVendor.INTEL, stateOf(vcpu)),
         SmallMemory.of(),
         books,
         (index, value) -> {},
         timer,
         (index, exit) -> ends.add(exit));
+  }
+
+  private static X86State stateOf(KvmVcpu vcpu) {
+    X86Abilities none =
+        new X86Abilities(X86State.XSAVE_BYTES_LEAST, false, false, false, List.of());
+    return new X86State(vcpu, none, KvmCpuid.empty(), 0);
   }
 
   private void run() {
