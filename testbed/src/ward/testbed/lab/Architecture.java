@@ -7,7 +7,7 @@ enum Architecture {
   X86(
       "amd64",
       "x86_64",
-      List.of("qemu-system-x86", "ipxe-qemu", "seabios"),
+      "qemu-system-x86",
       List.of("-accel", "tcg,thread=multi", "-M", "q35"),
       // QEMU 7.2 emulates cmpxchg16b wrongly now and then, and the kernel's allocator uses it.
       "EPYC-v1,-cx16",
@@ -16,7 +16,7 @@ enum Architecture {
   ARM64(
       "arm64",
       "aarch64",
-      List.of("qemu-system-arm"),
+      "qemu-system-arm",
       List.of("-M", "virt,virtualization=on,gic-version=3"),
       "neoverse-n1",
       "ttyAMA0",
@@ -24,7 +24,7 @@ enum Architecture {
 
   private final String debianName;
   private final String machineName;
-  private final List<String> emulatorPackages;
+  private final String emulatorPackage;
   private final List<String> machineOptions;
   private final String defaultCpu;
   private final String console;
@@ -33,14 +33,14 @@ enum Architecture {
   Architecture(
       String debianName,
       String machineName,
-      List<String> emulatorPackages,
+      String emulatorPackage,
       List<String> machineOptions,
       String defaultCpu,
       String console,
       List<String> kvmModules) {
     this.debianName = debianName;
     this.machineName = machineName;
-    this.emulatorPackages = emulatorPackages;
+    this.emulatorPackage = emulatorPackage;
     this.machineOptions = machineOptions;
     this.defaultCpu = defaultCpu;
     this.console = console;
@@ -61,8 +61,8 @@ enum Architecture {
     return "qemu-system-" + machineName;
   }
 
-  List<String> emulatorPackages() {
-    return emulatorPackages;
+  String emulatorPackage() {
+    return emulatorPackage;
   }
 
   List<String> machineOptions() {
@@ -81,6 +81,21 @@ enum Architecture {
   /** What has to be loaded before there is a {@code /dev/kvm}; what these need is found out. */
   List<String> kvmModules() {
     return kvmModules;
+  }
+
+  /** The architecture of this machine. */
+  static Architecture ofThisMachine() {
+    return System.getProperty("os.arch").equals("aarch64") ? ARM64 : X86;
+  }
+
+  /** Debian's package of a compiler for it. */
+  String compilerPackage() {
+    return "gcc-%s-linux-gnu".formatted(machineName.replace('_', '-'));
+  }
+
+  /** What every program of that compiler is called first. */
+  String compilerPrefix() {
+    return machineName + "-linux-gnu-";
   }
 
   /** Where Debian puts the Java runtime that the lab uses. */

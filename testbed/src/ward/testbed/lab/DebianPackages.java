@@ -42,8 +42,7 @@ final class DebianPackages {
 
   /** These and whatever they depend on that this machine has not, recommendations left out. */
   List<String> closure(List<String> names) throws LabUnavailableException {
-    List<String> arguments =
-        new ArrayList<>(List.of("-s", "--reinstall", "--no-install-recommends", "install"));
+    List<String> arguments = new ArrayList<>(List.of("-s", "--no-install-recommends", "install"));
     arguments.addAll(names);
     return installations(apt(directory, "apt-get", arguments.toArray(String[]::new)));
   }

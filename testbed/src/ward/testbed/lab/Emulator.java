@@ -18,11 +18,9 @@ final class Emulator {
 
   static Emulator fetched(PackageCache cache, DebianMirror mirror, Architecture architecture)
       throws IOException {
-    // All of them by name, for what is installed here already would not be fetched as a dependency.
-    List<String> names = new ArrayList<>(List.of("qemu-system-common", "qemu-system-data"));
-    names.addAll(architecture.emulatorPackages());
+    String name = architecture.emulatorPackage();
     return new Emulator(
-        cache.unpacked(PackageSet.programs(mirror, architecture.emulator(), names)), architecture);
+        cache.unpacked(PackageSet.programs(mirror, name, List.of(name))), architecture);
   }
 
   /** A process that starts it with these options; what they leave open is left as it is. */

@@ -8,6 +8,9 @@ import java.util.List;
 /** Where the build put things, below {@code -Dward.top=DIRECTORY}. */
 final class LabFiles {
 
+  /** Test engines that no test inside needs; looking for their tests takes seconds there. */
+  private static final List<String> NOT_INSIDE = List.of("/jqwik", "/archunit");
+
   private LabFiles() {}
 
   private static Path top() {
@@ -27,6 +30,19 @@ final class LabFiles {
     return top().resolve("target/lab");
   }
 
+  /** What is compiled for another machine than this one. */
+  static Path crossBuild(Architecture architecture) {
+    return top().resolve("target/lab-" + architecture.machineName());
+  }
+
+  static Path nativeStubs() {
+    return top().resolve("native-stubs");
+  }
+
+  static Path guestSources() {
+    return top().resolve("testbed/guest");
+  }
+
   /** A script that runs inside. */
   static Path script(String name) {
     return top().resolve("testbed/lab.d").resolve(name);
@@ -37,6 +53,7 @@ final class LabFiles {
     List<String> shipped = classPath("runtime");
     return classPath("test").stream()
         .filter(entry -> entry.endsWith(".jar") && !shipped.contains(entry))
+        .filter(entry -> NOT_INSIDE.stream().noneMatch(entry::contains))
         .map(Path::of)
         .toList();
   }

@@ -57,7 +57,7 @@ final class LabRun {
       Path initramfs = directory.resolve("initramfs");
       try (OutputStream output = new BufferedOutputStream(Files.newOutputStream(initramfs))) {
         Files.copy(userland, output);
-        payload(kernel).writeTo(output);
+        payload(kernel, WardBuild.of(architecture, cache, mirror)).writeTo(output);
       }
       return new Boot(emulator, kernel.image(), initramfs);
     }
@@ -76,9 +76,9 @@ final class LabRun {
     return new KernelFiles(cache.unpacked(set));
   }
 
-  private Payload payload(KernelFiles kernel) throws IOException {
+  private Payload payload(KernelFiles kernel, WardBuild ward) throws IOException {
     return new Payload(
-        LabFiles.jar(),
+        ward,
         LabFiles.testClasses(),
         LabFiles.testLibraries(),
         kernel.modules(settings.architecture().kvmModules()),

@@ -73,8 +73,8 @@ final class PackageCache implements AutoCloseable {
     }
     Instant resolved = Files.getLastModifiedTime(names).toInstant();
     boolean changed =
-        set.dependsOnThisMachine()
-            && Files.getLastModifiedTime(set.installed()).toInstant().isAfter(resolved);
+        set.programs()
+            && Files.getLastModifiedTime(InstalledPackages.STATUS).toInstant().isAfter(resolved);
     return !changed && resolved.plus(FRESH).isAfter(Instant.now());
   }
 
@@ -95,14 +95,10 @@ final class PackageCache implements AutoCloseable {
   private List<String> fetch(PackageSet set) throws IOException {
     progress.accept("asking the mirror for " + set.label());
     Path directory = Files.createDirectories(root.resolve("apt-" + set.label()));
-    Path none = directory.resolve("nothing-installed");
-    Files.write(none, new byte[0]);
+    Path installed = directory.resolve("installed");
+    Files.writeString(installed, set.programs() ? InstalledPackages.libraries() : "");
     DebianPackages packages =
-        new DebianPackages(
-            directory,
-            set.architecture(),
-            set.sources(),
-            set.dependsOnThisMachine() ? set.installed() : none);
+        new DebianPackages(directory, set.architecture(), set.sources(), installed);
     packages.update();
     List<String> names = set.choice().names(packages);
     List<String> files = packages.files(names);

@@ -9,13 +9,11 @@ import java.util.List;
  * @param label names the set on disk
  * @param architecture Debian's name of it
  * @param sources lines of a sources.list
- * @param installed the dpkg status file that dependencies are counted against; null for none
+ * @param programs whether it runs on this machine, so that what is installed here is not fetched
  * @param choice which packages; asked when the lists are fresh
  */
 record PackageSet(
-    String label, String architecture, List<String> sources, Path installed, Choice choice) {
-
-  private static final Path THIS_MACHINE = Path.of("/var/lib/dpkg/status");
+    String label, String architecture, List<String> sources, boolean programs, Choice choice) {
 
   /** Chooses among what there is. */
   interface Choice {
@@ -26,8 +24,7 @@ record PackageSet(
   static PackageSet programs(DebianMirror mirror, String label, List<String> names)
       throws LabUnavailableException {
     String own = HostProgram.run(Path.of("/"), List.of("dpkg", "--print-architecture")).strip();
-    return new PackageSet(
-        label, own, mirror.own(own), THIS_MACHINE, packages -> packages.closure(names));
+    return new PackageSet(label, own, mirror.own(own), true, packages -> packages.closure(names));
   }
 
   /** These packages and no others. */
@@ -39,10 +36,6 @@ record PackageSet(
   static PackageSet chosen(
       DebianMirror mirror, String label, String architecture, String suite, Choice choice) {
     return new PackageSet(
-        label, architecture, List.of(mirror.suite(architecture, suite)), null, choice);
-  }
-
-  boolean dependsOnThisMachine() {
-    return installed != null;
+        label, architecture, List.of(mirror.suite(architecture, suite)), false, choice);
   }
 }

@@ -12,14 +12,14 @@ import java.util.Map;
  * The part of the initramfs that a run brings: Ward, its tests, the kernel's modules and what to
  * do.
  *
- * @param jar Ward itself
+ * @param ward for the machine's architecture
  * @param testClasses a directory
  * @param testLibraries jars
  * @param modules content by name, in the order in which to load them
  * @param script what {@code /init} runs once the machine is up
  */
 record Payload(
-    Path jar,
+    WardBuild ward,
     Path testClasses,
     List<Path> testLibraries,
     Map<String, byte[]> modules,
@@ -37,7 +37,7 @@ record Payload(
       }
       archive.program("init", resource(INIT));
       archive.file("ward/run", script.getBytes(StandardCharsets.UTF_8));
-      archive.copy("ward/ward.jar", jar);
+      archive.copy("ward/ward.jar", ward.jar());
       for (Path library : testLibraries) {
         archive.copy("ward/lib/" + library.getFileName(), library);
       }
@@ -56,7 +56,13 @@ record Payload(
   private void writeTestClasses(NewcArchive archive) throws IOException {
     archive.directory("ward/test-classes");
     for (Path entry : DirectoryTree.entries(testClasses)) {
-      archive.copy("ward/test-classes/" + testClasses.relativize(entry), entry);
+      String name = testClasses.relativize(entry).toString();
+      if (!name.startsWith("guest/")) {
+        archive.copy("ward/test-classes/" + name, entry);
+      }
+    }
+    for (Path program : DirectoryTree.entries(ward.guestPrograms())) {
+      archive.copy("ward/test-classes/guest/" + program.getFileName(), program);
     }
   }
 
