@@ -72,7 +72,23 @@ final class ScriptedVcpu {
 
   /** The next KVM_RUN fails. */
   void thenFail(Errno errno) {
-    runs.add(() -> -errno.intValue());
+    thenFail(errno, () -> {});
+  }
+
+  /** The next KVM_RUN fails, having changed the page that it shares. */
+  void thenFail(Errno errno, Runnable more) {
+    runs.add(
+        () -> {
+          more.run();
+          return -errno.intValue();
+        });
+  }
+
+  void memoryFault(long gpa) {
+    page.putInt(KvmRun.EXIT_REASON, KvmRun.EXIT_MEMORY_FAULT);
+    page.putLong(KvmRun.MEMORY_FAULT_FLAGS, 0);
+    page.putLong(KvmRun.MEMORY_FAULT_GPA, gpa);
+    page.putLong(KvmRun.MEMORY_FAULT_SIZE, 4096);
   }
 
   /** The next KVM_RUN ends when a signal is pending. */
