@@ -66,8 +66,8 @@ final class ErrorStatusBlock {
   }
 
   /** How many errors one record can hold. */
-  int capacity() {
-    return ErrorRecord.capacity(source.statusBlockBytes());
+  int errorsMax() {
+    return source.errorsMax();
   }
 
   /** Writes a record if the guest is done with the one before. */

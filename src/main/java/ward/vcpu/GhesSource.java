@@ -70,4 +70,9 @@ public record GhesSource(
           "%s 0x%x; a positive multiple of 8 is allowed".formatted(name, address));
     }
   }
+
+  /** How many errors one record can hold: one in each of its sections. */
+  public int errorsMax() {
+    return ErrorRecord.capacity(statusBlockBytes);
+  }
 }

@@ -81,7 +81,7 @@ final class PolledErrorSource {
 
   private List<MemoryError> next() {
     synchronized (waiting) {
-      return waiting.stream().limit(Math.min(RECORD_ERRORS_MAX, block.capacity())).toList();
+      return waiting.stream().limit(Math.min(RECORD_ERRORS_MAX, block.errorsMax())).toList();
     }
   }
 
