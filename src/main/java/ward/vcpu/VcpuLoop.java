@@ -39,7 +39,7 @@ final class VcpuLoop implements Runnable {
   private final MemoryErrors errors;
   private final Processor processor;
   private final MemoryErrorInjector injector;
-  private final GuestPorts ports;
+  private final DeviceBus devices;
   private final ScheduledExecutorService timer;
   private final BiConsumer<Integer, Optional<GuestExit>> onEnd;
   private final SignalInfo signal = new SignalInfo();
@@ -62,7 +62,7 @@ final class VcpuLoop implements Runnable {
       Processor processor,
       GuestMemory memory,
       MemoryErrors errors,
-      ReportListener reports,
+      DeviceBus devices,
       ScheduledExecutorService timer,
       BiConsumer<Integer, Optional<GuestExit>> onEnd) {
     this.kernel = kernel;
@@ -71,7 +71,7 @@ final class VcpuLoop implements Runnable {
     this.errors = errors;
     this.processor = processor;
     this.injector = new MemoryErrorInjector(processor, memory, errors);
-    this.ports = new GuestPorts(vcpu.index(), reports);
+    this.devices = devices;
     this.timer = timer;
     this.onEnd = onEnd;
   }
@@ -173,7 +173,7 @@ final class VcpuLoop implements Runnable {
   private void onExit() throws IOException {
     KvmRun run = vcpu.exit();
     switch (run.exitReason()) {
-      case KvmRun.EXIT_IO -> on = ports.onIo(run);
+      case KvmRun.EXIT_IO -> onIo(run);
       case KvmRun.EXIT_MMIO -> onMmio(run);
       case KvmRun.EXIT_SHUTDOWN ->
           end(GuestExit.Kind.SHUTDOWN, "vCPU %d: triple fault".formatted(vcpu.index()));
@@ -192,6 +192,16 @@ final class VcpuLoop implements Runnable {
     }
   }
 
+  private void onIo(KvmRun run) throws IOException {
+    switch (devices.onIo(vcpu.index(), run)) {
+      case RUNS_ON -> {}
+      case VCPU_IS_OFF -> on = false;
+      case GUEST_IS_OFF -> end(GuestExit.Kind.POWERED_OFF, "the guest switched itself off");
+      case GUEST_RESETS ->
+          end(GuestExit.Kind.SHUTDOWN, "the guest reset itself; Ward does not start it again");
+    }
+  }
+
   private void onMmio(KvmRun run) throws IOException {
     MemoryErrorDecision decision =
         MemoryErrorDecision.onMmio(vcpu.index(), run.mmioAddress(), memory);
@@ -199,7 +209,7 @@ final class VcpuLoop implements Runnable {
       processor.undoPendingAccess();
       carryOut(decision);
     } else {
-      ports.onMmio(run);
+      devices.onMmio(vcpu.index(), run);
     }
   }
 
