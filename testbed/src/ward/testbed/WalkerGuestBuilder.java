@@ -7,6 +7,7 @@ import java.nio.channels.FileChannel;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import ward.memory.GuestLayout;
@@ -163,6 +164,8 @@ public final class WalkerGuestBuilder {
 
   private VcpuStates states() {
     return new VcpuStates(
+        VcpuStates.X86_64,
+        Map.of(),
         IntStream.range(0, vcpus).mapToObj(vcpu -> WalkerImage.state(vcpu, ring)).toList());
   }
 

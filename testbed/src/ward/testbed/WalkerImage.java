@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
+import java.util.Map;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.PageRun;
@@ -253,7 +254,13 @@ final class WalkerImage {
     registers.rflags(RFLAGS);
     registers.rsp(stackEnd(vcpu));
     registers.rdi(parameters(vcpu));
-    return new VcpuState(vcpu, registers.toBytes(), specialRegisters(vcpu, ring).toBytes());
+    return new VcpuState(
+        vcpu,
+        Map.of(
+            KvmRegs.SECTION,
+            registers.toBytes(),
+            KvmSregs.SECTION,
+            specialRegisters(vcpu, ring).toBytes()));
   }
 
   private static KvmSregs specialRegisters(int vcpu, int ring) {

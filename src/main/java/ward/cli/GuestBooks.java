@@ -4,13 +4,14 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.LongAdder;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
-import ward.vcpu.MachineCheck;
+import ward.vcpu.Injection;
 import ward.vcpu.MemoryError;
 import ward.vcpu.MemoryErrors;
 
@@ -40,6 +41,11 @@ final class GuestBooks implements MemoryErrors {
     return journal.ledger().contains(guestPhysicalAddress);
   }
 
+  @Override
+  public OptionalInt lostExtentAt(long guestPhysicalAddress) {
+    return journal.ledger().extentAt(guestPhysicalAddress);
+  }
+
   /** A loss that no ledger knew is this host's own. */
   @Override
   public void consumed(MemoryError error) throws IOException {
@@ -58,7 +64,7 @@ final class GuestBooks implements MemoryErrors {
   }
 
   @Override
-  public void injected(MemoryError error, MachineCheck check) {
+  public void injected(MemoryError error, Injection injection) {
     injected.increment();
   }
 

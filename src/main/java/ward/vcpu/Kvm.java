@@ -15,7 +15,7 @@ public final class Kvm implements AutoCloseable {
 
   private static final int CAP_USER_MEMORY = 3;
   private static final int CAP_SYNC_MMU = 16;
-  private static final int CAP_MCE = 31;
+  private static final int CAP_TSC_DEADLINE_TIMER = 72;
   private static final int CAP_IMMEDIATE_EXIT = 136;
 
   private final Kernel kernel;
@@ -54,10 +54,13 @@ public final class Kvm implements AutoCloseable {
     require(CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", 1);
     require(CAP_SYNC_MMU, "KVM_CAP_SYNC_MMU", 1);
     require(CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", 1);
-    require(CAP_MCE, "KVM_CAP_MCE", MachineChecks.BANKS);
   }
 
-  private void require(int extension, String name, int least)
+  /**
+   * @param name of the extension, {@code KVM_CAP_*}
+   * @param least what it must answer
+   */
+  void require(int extension, String name, int least)
       throws KernelCallException, UnsupportedKvmException {
     int answer = checkExtension(extension);
     if (answer < least) {
@@ -89,7 +92,21 @@ public final class Kvm implements AutoCloseable {
     return capabilities.getLong(0);
   }
 
-  KvmCpuid supportedCpuid() throws KernelCallException {
+  /** What CPUID answers in a guest of whom nothing else is said: this host's processor. */
+  KvmCpuid guestCpuid() throws KernelCallException {
+    KvmCpuid cpuid = supportedCpuid();
+    cpuid.hideAsyncPageFaults();
+    cpuid.showHypervisor();
+    if (checkExtension(CAP_TSC_DEADLINE_TIMER) > 0) {
+      cpuid.showDeadlineTimer();
+    }
+    if (CpuVendor.of(cpuid.vendor()) == CpuVendor.AMD) {
+      cpuid.showMachineCheckRecovery();
+    }
+    return cpuid;
+  }
+
+  private KvmCpuid supportedCpuid() throws KernelCallException {
     KvmCpuid cpuid = KvmCpuid.room();
     call(KvmRequest.GET_SUPPORTED_CPUID, cpuid.memory());
     return cpuid;

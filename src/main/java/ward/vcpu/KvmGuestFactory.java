@@ -19,11 +19,21 @@ public final class KvmGuestFactory implements GuestFactory {
   private final Kernel kernel;
   private final MemoryErrors errors;
   private final ReportListener reports;
+  private final Console console;
 
   public KvmGuestFactory(Kernel kernel, MemoryErrors errors, ReportListener reports) {
+    this(kernel, errors, reports, Console.unheard());
+  }
+
+  /**
+   * @param console of guests that have a serial port
+   */
+  public KvmGuestFactory(
+      Kernel kernel, MemoryErrors errors, ReportListener reports, Console console) {
     this.kernel = kernel;
     this.errors = errors;
     this.reports = reports;
+    this.console = console;
   }
 
   /**
@@ -39,27 +49,52 @@ public final class KvmGuestFactory implements GuestFactory {
           "the source sent no vCPU states, so there is nothing to run: give `ward source"
               + " --vcpu-state`, or take the memory alone with `ward destination --vcpu thread`");
     }
-    VcpuStates states = VcpuStates.parse(vcpuStates);
+    Architecture architecture = Architecture.ofThisHost();
+    VcpuStates states = VcpuStates.parse(vcpuStates, architecture);
     try (Kvm kvm = Kvm.open(kernel)) {
-      MappedMemory mapped = MappedMemory.of(kernel, layout);
-      KvmVm vm = null;
-      List<KvmVcpu> vcpus = new ArrayList<>();
-      try {
-        vm = kvm.createVm();
-        vm.createInterruptControllers();
-        vm.setMemory(mapped.memory());
-        for (VcpuState state : states.vcpus()) {
-          vcpus.add(vm.createVcpu(state.index()));
-          setUp(kvm, vcpus.get(state.index()), state);
-        }
-        KvmGuest guest = new KvmGuest(mapped, vm, vcpus);
-        guest.start(kernel, CpuVendor.of(kvm.supportedCpuid().vendor()), errors, reports);
-        return guest;
-      } catch (IOException | RuntimeException e) {
-        release(mapped, vm, vcpus);
-        throw e;
-      }
+      architecture.requireAbilities(kvm);
+      return create(kvm, architecture, layout, states);
     }
+  }
+
+  private Guest create(Kvm kvm, Architecture architecture, GuestLayout layout, VcpuStates states)
+      throws IOException {
+    MappedMemory mapped = MappedMemory.of(kernel, layout);
+    KvmVm vm = null;
+    List<KvmVcpu> vcpus = new ArrayList<>();
+    List<Processor> processors = new ArrayList<>();
+    try {
+      vm = kvm.createVm();
+      architecture.setUp(kvm, vm);
+      vm.setMemory(mapped.memory());
+      for (VcpuState state : states.vcpus()) {
+        KvmVcpu vcpu = vm.createVcpu(state.index());
+        vcpus.add(vcpu);
+        processors.add(architecture.setUp(kvm, vcpu));
+      }
+      for (VcpuState state : states.vcpus()) {
+        processors.get(state.index()).restore(state);
+      }
+      KvmGuest guest = new KvmGuest(mapped, vm, vcpus);
+      guest.start(kernel, processors, errors, devices(architecture, vm, states));
+      return guest;
+    } catch (IOException | RuntimeException e) {
+      release(mapped, vm, vcpus);
+      throw e;
+    }
+  }
+
+  /** A guest has the devices whose state it brings. */
+  private DeviceBus devices(Architecture architecture, KvmVm vm, VcpuStates states)
+      throws IOException {
+    DeviceBus devices = new DeviceBus(reports);
+    byte[] serialPort = states.machine().get(SerialPort.SECTION);
+    if (serialPort != null) {
+      SerialPort port = architecture.attachSerialPort(vm, devices, console);
+      port.restore(serialPort);
+      console.attach(port);
+    }
+    return devices;
   }
 
   private static void release(MappedMemory mapped, KvmVm vm, List<KvmVcpu> vcpus) {
@@ -68,14 +103,5 @@ public final class KvmGuestFactory implements GuestFactory {
       vm.close();
     }
     mapped.close();
-  }
-
-  private static void setUp(Kvm kvm, KvmVcpu vcpu, VcpuState state) throws IOException {
-    KvmCpuid cpuid = kvm.supportedCpuid();
-    cpuid.setApicId(vcpu.index());
-    cpuid.hideAsyncPageFaults();
-    vcpu.setCpuid(cpuid);
-    vcpu.setUpMachineChecks(kvm.supportedMachineCheckCapabilities() | MachineChecks.BANKS);
-    vcpu.setState(state);
   }
 }

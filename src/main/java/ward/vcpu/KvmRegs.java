@@ -18,6 +18,9 @@ import ward.kernel.NativeMemory;
 public final class KvmRegs {
 
   /** {@code sizeof(struct kvm_regs)}. */
+  /** Its name in a {@link VcpuState}. */
+  public static final String SECTION = "kvm_regs";
+
   public static final int SIZE_BYTES = 144;
 
   static final int RSI = 32;

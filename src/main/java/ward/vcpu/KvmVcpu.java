@@ -8,9 +8,7 @@ import ward.kernel.KernelCallException;
 import ward.kernel.NativeMemory;
 
 /** One virtual processor. Used by one thread at a time. */
-final class KvmVcpu implements MachineCheckTarget, AutoCloseable {
-
-  private static final int MP_STATE_RUNNABLE = 0;
+final class KvmVcpu implements AutoCloseable {
 
   /**
    * The widest load has 64 bytes, KVM hands over 8 at a time, and a string copy has two operands.
@@ -41,17 +39,8 @@ final class KvmVcpu implements MachineCheckTarget, AutoCloseable {
 
   /** Runs the guest: 0 for an exit, or {@code -errno}; {@code -EINTR} after a signal. */
   int run() {
+    run.forgetExit();
     return kernel.ioctl(fd, KvmRequest.RUN, 0);
-  }
-
-  void setCpuid(KvmCpuid cpuid) throws KernelCallException {
-    call(KvmRequest.SET_CPUID2, cpuid.memory());
-  }
-
-  void setUpMachineChecks(long capabilities) throws KernelCallException {
-    NativeMemory argument = NativeMemory.allocate(Long.BYTES);
-    argument.putLong(0, capabilities);
-    call(KvmRequest.X86_SETUP_MCE, argument);
   }
 
   /** Lets every signal end KVM_RUN, also those that the thread blocks. */
@@ -59,50 +48,20 @@ final class KvmVcpu implements MachineCheckTarget, AutoCloseable {
     call(KvmRequest.SET_SIGNAL_MASK, new KvmSignalMask().memory());
   }
 
-  void setState(VcpuState state) throws KernelCallException {
-    call(KvmRequest.SET_SREGS, new KvmSregs(state.sregs()).memory());
-    setRegisters(new KvmRegs(state.regs()));
-    NativeMemory runnable = NativeMemory.allocate(Integer.BYTES);
-    runnable.putInt(0, MP_STATE_RUNNABLE);
-    call(KvmRequest.SET_MP_STATE, runnable);
-  }
-
-  KvmRegs registers() throws KernelCallException {
-    KvmRegs registers = new KvmRegs();
-    call(KvmRequest.GET_REGS, registers.memory());
-    return registers;
-  }
-
-  private void setRegisters(KvmRegs registers) throws KernelCallException {
-    call(KvmRequest.SET_REGS, registers.memory());
-  }
-
-  private KvmSregs specialRegisters() throws KernelCallException {
-    KvmSregs registers = new KvmSregs();
-    call(KvmRequest.GET_SREGS, registers.memory());
-    return registers;
-  }
-
   /**
-   * Ends the memory access for which KVM_RUN returned KVM_EXIT_MMIO, and puts the registers back,
-   * so that the guest stands before the instruction and has loaded nothing. KVM has no way to drop
-   * such an access; it can only be finished.
-   *
-   * <p>An instruction with a second memory operand (a string copy out of poison) still stores to
-   * it.
+   * Finishes the access for which KVM_RUN returned KVM_EXIT_MMIO, reading ones, without running
+   * another instruction.
    */
-  void undoPendingAccess() throws KernelCallException {
-    KvmRegs before = registers();
+  void finishPendingAccess() throws KernelCallException {
     run.immediateExit(true);
     try {
-      finishPendingAccess();
+      finishFragments();
     } finally {
       run.immediateExit(false);
     }
-    setRegisters(before);
   }
 
-  private void finishPendingAccess() throws KernelCallException {
+  private void finishFragments() throws KernelCallException {
     for (int i = 0; i < FRAGMENTS_MAX; i++) {
       run.answerMmioWithOnes();
       int result = run();
@@ -117,31 +76,17 @@ final class KvmVcpu implements MachineCheckTarget, AutoCloseable {
         "%s: one instruction made more than %d memory accesses".formatted(fd, FRAGMENTS_MAX));
   }
 
-  @Override
-  public boolean takesMachineChecks() throws KernelCallException {
-    return (specialRegisters().cr4() & KvmSregs.CR4_MCE) != 0;
-  }
-
-  @Override
-  public boolean isMachineCheckInProgress() throws KernelCallException {
-    KvmMsr status = new KvmMsr(KvmMsr.MCG_STATUS);
-    int read = call(KvmRequest.GET_MSRS, status.memory());
-    if (read != 1) {
-      throw new IllegalStateException(fd + " has no IA32_MCG_STATUS; KVM_CAP_MCE promised one");
-    }
-    return (status.data() & KvmMsr.MCG_STATUS_MCIP) != 0;
-  }
-
-  @Override
-  public void deliver(MachineCheck check) throws KernelCallException {
-    call(KvmRequest.X86_SET_MCE, new KvmX86Mce(check).memory());
-  }
-
-  private int call(Ioctl request, long argument) throws KernelCallException {
+  /**
+   * @param argument a value
+   */
+  int call(Ioctl request, long argument) throws KernelCallException {
     return KvmCall.make(kernel, fd, request, argument);
   }
 
-  private int call(Ioctl request, NativeMemory argument) throws KernelCallException {
+  /**
+   * @param argument a struct, which the kernel may write
+   */
+  int call(Ioctl request, NativeMemory argument) throws KernelCallException {
     return KvmCall.make(kernel, fd, request, argument);
   }
 

@@ -10,11 +10,12 @@ package ward.vcpu;
  * @param misc MCi_MISC: how much of the address counts
  * @param mcgStatus IA32_MCG_STATUS
  */
-public record MachineCheck(int bank, long status, long addr, long misc, long mcgStatus) {
+public record MachineCheck(int bank, long status, long addr, long misc, long mcgStatus)
+    implements Injection {
 
   @Override
   public String toString() {
-    return "bank %d status 0x%x addr 0x%x misc 0x%x mcg_status 0x%x"
+    return "machine check bank %d status 0x%x addr 0x%x misc 0x%x mcg_status 0x%x"
         .formatted(bank, status, addr, misc, mcgStatus);
   }
 }

@@ -7,65 +7,83 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import ward.vcpu.proto.Section;
 
 /**
- * All vCPUs of a paused x86-64 guest, in order of index: the bytes that travel to the next host,
- * {@code proto/vcpu.proto}.
+ * All of a paused guest but its memory: its vCPUs, in order of index, and what KVM emulates around
+ * them. The bytes that travel to the next host are {@code proto/vcpu.proto}.
+ *
+ * @param architecture as {@code uname -m} says it
+ * @param machine sections that belong to no vCPU, by name
  */
-public record VcpuStates(List<VcpuState> vcpus) {
+public record VcpuStates(String architecture, Map<String, byte[]> machine, List<VcpuState> vcpus) {
 
-  /** As {@code uname -m} says it. */
-  public static final String ARCHITECTURE = "x86_64";
-
-  private static final String REGS = "kvm_regs";
-  private static final String SREGS = "kvm_sregs";
-  private static final Map<String, Integer> SECTION_BYTES =
-      Map.of(REGS, KvmRegs.SIZE_BYTES, SREGS, KvmSregs.SIZE_BYTES);
+  public static final String X86_64 = "x86_64";
 
   public VcpuStates {
+    machine = Map.copyOf(machine);
     vcpus = List.copyOf(vcpus);
   }
 
   /** The states as they travel. */
   public byte[] toBytes() {
     ward.vcpu.proto.VcpuStates.Builder message =
-        ward.vcpu.proto.VcpuStates.newBuilder().setArchitecture(ARCHITECTURE);
+        ward.vcpu.proto.VcpuStates.newBuilder()
+            .setArchitecture(architecture)
+            .addAllSections(written(machine));
     for (VcpuState vcpu : vcpus) {
-      message
-          .addVcpusBuilder()
-          .setIndex(vcpu.index())
-          .addSections(section(REGS, vcpu.regs()))
-          .addSections(section(SREGS, vcpu.sregs()));
+      message.addVcpusBuilder().setIndex(vcpu.index()).addAllSections(written(vcpu.sections()));
     }
     return message.build().toByteArray();
   }
 
-  private static Section section(String name, byte[] content) {
-    return Section.newBuilder().setName(name).setContent(ByteString.copyFrom(content)).build();
+  /** In one order, so that the same state always has the same bytes. */
+  private static List<Section> written(Map<String, byte[]> sections) {
+    return new TreeMap<>(sections)
+        .entrySet().stream()
+            .map(
+                section ->
+                    Section.newBuilder()
+                        .setName(section.getKey())
+                        .setContent(ByteString.copyFrom(section.getValue()))
+                        .build())
+            .toList();
+  }
+
+  /**
+   * Reads what {@link #toBytes()} wrote on another host of this host's architecture.
+   *
+   * @throws IOException as {@link #parse(byte[], Architecture)}
+   */
+  public static VcpuStates parse(byte[] bytes) throws IOException {
+    return parse(bytes, Architecture.ofThisHost());
   }
 
   /**
    * Reads what {@link #toBytes()} wrote on another host.
    *
+   * @param host the only architecture whose guests can run here
    * @throws IOException saying what is wrong: no such message, another architecture, a section that
    *     is unknown, missing, repeated or of the wrong size, vCPUs that are not 0, 1, 2...
    */
-  public static VcpuStates parse(byte[] bytes) throws IOException {
+  static VcpuStates parse(byte[] bytes, Architecture host) throws IOException {
     ward.vcpu.proto.VcpuStates message = message(bytes);
-    if (!message.getArchitecture().equals(ARCHITECTURE)) {
+    if (!message.getArchitecture().equals(host.name())) {
       throw new IOException(
-          "vCPU states of architecture \"%s\"; this build runs %s guests"
-              .formatted(message.getArchitecture(), ARCHITECTURE));
+          "vCPU states of architecture \"%s\"; this host runs %s guests"
+              .formatted(message.getArchitecture(), host.name()));
     }
     List<VcpuState> vcpus = new ArrayList<>();
     for (ward.vcpu.proto.VcpuState vcpu : message.getVcpusList()) {
-      vcpus.add(parse(vcpu, vcpus.size()));
+      vcpus.add(parse(vcpu, vcpus.size(), host.vcpuFormat()));
     }
     if (vcpus.isEmpty()) {
       throw new IOException("the vCPU states hold no vCPU; a guest that runs has at least one");
     }
-    return new VcpuStates(vcpus);
+    Map<String, byte[]> machine =
+        sections("the machine", message.getSectionsList(), host.machineFormat());
+    return new VcpuStates(host.name(), machine, vcpus);
   }
 
   private static ward.vcpu.proto.VcpuStates message(byte[] bytes) throws IOException {
@@ -77,48 +95,26 @@ public record VcpuStates(List<VcpuState> vcpus) {
     }
   }
 
-  private static VcpuState parse(ward.vcpu.proto.VcpuState vcpu, int expectedIndex)
-      throws IOException {
+  private static VcpuState parse(
+      ward.vcpu.proto.VcpuState vcpu, int expectedIndex, StateFormat format) throws IOException {
     if (vcpu.getIndex() != expectedIndex) {
       throw new IOException(
           "vCPU %s where vCPU %d is due; they come in order, without gaps"
               .formatted(Integer.toUnsignedString(vcpu.getIndex()), expectedIndex));
     }
+    return new VcpuState(
+        expectedIndex, sections("vCPU " + expectedIndex, vcpu.getSectionsList(), format));
+  }
+
+  private static Map<String, byte[]> sections(
+      String owner, List<Section> written, StateFormat format) throws IOException {
     Map<String, byte[]> sections = new HashMap<>();
-    for (Section section : vcpu.getSectionsList()) {
-      requireKnown(vcpu.getIndex(), section);
+    for (Section section : written) {
       if (sections.put(section.getName(), section.getContent().toByteArray()) != null) {
-        throw new IOException(
-            "vCPU %d has two sections %s".formatted(vcpu.getIndex(), section.getName()));
+        throw new IOException("%s has two sections %s".formatted(owner, section.getName()));
       }
     }
-    return new VcpuState(
-        vcpu.getIndex(),
-        present(sections, REGS, vcpu.getIndex()),
-        present(sections, SREGS, vcpu.getIndex()));
-  }
-
-  private static void requireKnown(int vcpu, Section section) throws IOException {
-    Integer sizeBytes = SECTION_BYTES.get(section.getName());
-    if (sizeBytes == null) {
-      throw new IOException(
-          "vCPU %d has a section \"%s\", which this build does not know: it was written by a newer"
-                  .formatted(vcpu, section.getName())
-              + " Ward; upgrade this host first");
-    }
-    if (section.getContent().size() != sizeBytes) {
-      throw new IOException(
-          "section %s of vCPU %d has %d bytes; %d are needed"
-              .formatted(section.getName(), vcpu, section.getContent().size(), sizeBytes));
-    }
-  }
-
-  private static byte[] present(Map<String, byte[]> sections, String name, int vcpu)
-      throws IOException {
-    byte[] content = sections.get(name);
-    if (content == null) {
-      throw new IOException("vCPU %d lacks its section %s".formatted(vcpu, name));
-    }
-    return content;
+    format.check(owner, sections);
+    return sections;
   }
 }

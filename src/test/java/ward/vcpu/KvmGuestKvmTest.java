@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -115,9 +116,9 @@ class KvmGuestKvmTest {
           .hasSize(4)
           .satisfiesExactly(
               first -> assertThat(first).isInstanceOf(MemoryError.class),
-              then -> assertThat(then).isInstanceOf(RecordedErrors.Injection.class),
+              then -> assertThat(then).isInstanceOf(RecordedErrors.Told.class),
               again -> assertThat(again).isInstanceOf(MemoryError.class),
-              last -> assertThat(last).isInstanceOf(RecordedErrors.Injection.class));
+              last -> assertThat(last).isInstanceOf(RecordedErrors.Told.class));
     }
   }
 
@@ -185,9 +186,14 @@ class KvmGuestKvmTest {
 
   private static byte[] withoutMachineChecks(byte[] states) throws IOException {
     VcpuState vcpu = VcpuStates.parse(states).vcpus().get(0);
-    KvmSregs sregs = new KvmSregs(vcpu.sregs());
+    KvmSregs sregs = new KvmSregs(vcpu.section(KvmSregs.SECTION));
     sregs.cr4(sregs.cr4() & ~KvmSregs.CR4_MCE);
-    return new VcpuStates(List.of(new VcpuState(0, vcpu.regs(), sregs.toBytes()))).toBytes();
+    VcpuState without =
+        new VcpuState(
+            0,
+            Map.of(
+                KvmRegs.SECTION, vcpu.section(KvmRegs.SECTION), KvmSregs.SECTION, sregs.toBytes()));
+    return new VcpuStates(VcpuStates.X86_64, Map.of(), List.of(without)).toBytes();
   }
 
   @Test
@@ -268,7 +274,7 @@ class KvmGuestKvmTest {
 
   private CpuVendor vendor() {
     try (Kvm kvm = Kvm.open(kernel)) {
-      return CpuVendor.of(kvm.supportedCpuid().vendor());
+      return CpuVendor.of(kvm.guestCpuid().vendor());
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }

@@ -7,6 +7,7 @@ import com.google.protobuf.ByteString;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import ward.vcpu.proto.Section;
 
@@ -38,18 +39,22 @@ class VcpuStatesTest {
   }
 
   private static void assertRefused(byte[] bytes, String message) {
-    assertThatThrownBy(() -> VcpuStates.parse(bytes))
+    assertThatThrownBy(() -> VcpuStates.parse(bytes, new X86()))
         .isInstanceOf(IOException.class)
         .hasMessage(message);
   }
 
   @Test
   void whatIsWrittenIsReadBack() throws Exception {
-    VcpuStates written = new VcpuStates(List.of(state(0, 1), state(1, 2), state(2, 3)));
+    VcpuStates written = states(state(0, 1), state(1, 2), state(2, 3));
 
-    VcpuStates read = VcpuStates.parse(written.toBytes());
+    VcpuStates read = VcpuStates.parse(written.toBytes(), new X86());
 
     assertThat(read.vcpus()).usingRecursiveComparison().isEqualTo(written.vcpus());
+  }
+
+  private static VcpuStates states(VcpuState... vcpus) {
+    return new VcpuStates(VcpuStates.X86_64, Map.of(), List.of(vcpus));
   }
 
   private static VcpuState state(int index, int content) {
@@ -57,23 +62,23 @@ class VcpuStatesTest {
     byte[] sregs = new byte[KvmSregs.SIZE_BYTES];
     Arrays.fill(regs, (byte) content);
     Arrays.fill(sregs, (byte) -content);
-    return new VcpuState(index, regs, sregs);
+    return new VcpuState(index, Map.of(KvmRegs.SECTION, regs, KvmSregs.SECTION, sregs));
   }
 
   @Test
   void garbageIsRefusedWithItsLength() {
-    assertThatThrownBy(() -> VcpuStates.parse(new byte[] {-1, -1, -1}))
+    assertThatThrownBy(() -> VcpuStates.parse(new byte[] {-1, -1, -1}, new X86()))
         .isInstanceOf(IOException.class)
         .hasMessageStartingWith("3 bytes are not vCPU states: ");
   }
 
   @Test
   void everyTruncationIsRefused() {
-    byte[] whole = new VcpuStates(List.of(state(0, 1))).toBytes();
+    byte[] whole = states(state(0, 1)).toBytes();
 
     for (int length = 0; length < whole.length; length++) {
       byte[] cut = Arrays.copyOf(whole, length);
-      assertThatThrownBy(() -> VcpuStates.parse(cut)).isInstanceOf(IOException.class);
+      assertThatThrownBy(() -> VcpuStates.parse(cut, new X86())).isInstanceOf(IOException.class);
     }
   }
 
@@ -81,7 +86,7 @@ class VcpuStatesTest {
   void anotherArchitectureIsRefused() {
     assertRefused(
         message("aarch64", vcpu(0, REGS, SREGS)),
-        "vCPU states of architecture \"aarch64\"; this build runs x86_64 guests");
+        "vCPU states of architecture \"aarch64\"; this host runs x86_64 guests");
   }
 
   @Test

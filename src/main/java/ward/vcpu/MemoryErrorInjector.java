@@ -12,28 +12,24 @@ import ward.kernel.KernelCallException;
 import ward.poison.Severity;
 
 /**
- * Gives one vCPU its machine checks, in order, and never one that it cannot take.
+ * Tells one vCPU of its memory errors, in order, and never of one that it cannot take.
  *
- * <p>{@code KVM_X86_SET_MCE} answers 0 and yet shuts the guest down while MCG_STATUS.MCIP is set or
- * CR4.MCE clear ({@code kvm_vcpu_ioctl_x86_set_mce} in arch/x86/kvm/x86.c), so both are read first.
- * An optional error waits then. A required one cannot: the same access would only meet it again.
+ * <p>An optional error waits until it can. A required one cannot wait: the same access would only
+ * meet it again.
  *
  * <p>Used by the vCPU's thread only.
  */
-final class MachineCheckInjector {
+final class MemoryErrorInjector {
 
-  private static final Logger LOG = LoggerFactory.getLogger(MachineCheckInjector.class);
+  private static final Logger LOG = LoggerFactory.getLogger(MemoryErrorInjector.class);
 
-  private final MachineCheckTarget target;
-  private final CpuVendor vendor;
+  private final Processor processor;
   private final GuestMemory memory;
   private final MemoryErrors errors;
   private final Queue<MemoryError> waiting = new ArrayDeque<>();
 
-  MachineCheckInjector(
-      MachineCheckTarget target, CpuVendor vendor, GuestMemory memory, MemoryErrors errors) {
-    this.target = target;
-    this.vendor = vendor;
+  MemoryErrorInjector(Processor processor, GuestMemory memory, MemoryErrors errors) {
+    this.processor = processor;
     this.memory = memory;
     this.errors = errors;
   }
@@ -51,7 +47,7 @@ final class MachineCheckInjector {
       waiting.add(error);
       return Optional.empty();
     }
-    Optional<String> obstacle = obstacle();
+    Optional<String> obstacle = processor.obstacle(error);
     if (obstacle.isEmpty()) {
       inject(error);
     }
@@ -63,7 +59,7 @@ final class MachineCheckInjector {
 
   /** Delivers errors that waited, as many as the guest can take now. */
   void deliverWaiting() throws KernelCallException {
-    while (!waiting.isEmpty() && obstacle().isEmpty()) {
+    while (!waiting.isEmpty() && processor.obstacle(waiting.element()).isEmpty()) {
       inject(waiting.remove());
     }
   }
@@ -72,28 +68,18 @@ final class MachineCheckInjector {
     return !waiting.isEmpty();
   }
 
-  private Optional<String> obstacle() throws KernelCallException {
-    if (target.isMachineCheckInProgress()) {
-      return Optional.of("a machine check was in progress (MCG_STATUS.MCIP set)");
-    }
-    return target.takesMachineChecks()
-        ? Optional.empty()
-        : Optional.of("machine checks were disabled (CR4.MCE clear)");
-  }
-
   private void inject(MemoryError error) throws KernelCallException {
-    MachineCheck check = MachineChecks.encode(vendor, error);
-    target.deliver(check);
+    Injection injection = processor.inject(error);
     LOG.info(
-        "memory error at {} (HVA {}, lsb {}, {}, from {}) -> machine check {} on vCPU {}",
+        "memory error at {} (HVA {}, lsb {}, {}, from {}) -> {} on vCPU {}",
         error.place(),
         hostAddress(error.guestPhysicalAddress()),
         error.lsb(),
         error.severity(),
         error.input(),
-        check,
+        injection,
         error.vcpu());
-    errors.injected(error, check);
+    errors.injected(error, injection);
   }
 
   private String hostAddress(OptionalLong guestPhysicalAddress) {

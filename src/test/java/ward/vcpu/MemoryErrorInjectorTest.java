@@ -11,10 +11,10 @@ import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import ward.poison.Severity;
 
-class MachineCheckInjectorTest {
+class MemoryErrorInjectorTest {
 
   /** A vCPU that notes what happens to it, and the books that note the same, in one list. */
-  private static final class Scene implements MachineCheckTarget, MemoryErrors {
+  private static final class Scene implements Processor, MemoryErrors {
 
     final List<String> events = new ArrayList<>();
     boolean inProgress;
@@ -22,22 +22,31 @@ class MachineCheckInjectorTest {
     boolean diskFull;
 
     @Override
-    public boolean takesMachineChecks() {
-      return enabled;
+    public void restore(VcpuState state) {
+      throw new AssertionError("nothing is restored here");
     }
 
     @Override
-    public boolean isMachineCheckInProgress() {
-      return inProgress;
+    public void undoPendingAccess() {
+      throw new AssertionError("there is no access here");
+    }
+
+    @Override
+    public Optional<String> obstacle(MemoryError error) {
+      if (inProgress) {
+        return Optional.of("another error was in progress");
+      }
+      return enabled ? Optional.empty() : Optional.of("errors were disabled");
     }
 
     /** As KVM does, which sets MCIP from the check's own MCG_STATUS. */
     @Override
-    public void deliver(MachineCheck check) {
+    public Injection inject(MemoryError error) {
       assertThat(inProgress).as("KVM would shut the guest down").isFalse();
       assertThat(enabled).as("KVM would shut the guest down").isTrue();
       inProgress = true;
-      events.add("deliver 0x%x".formatted(check.addr()));
+      events.add("deliver " + error.place());
+      return MachineChecks.encode(CpuVendor.INTEL, error);
     }
 
     @Override
@@ -54,14 +63,14 @@ class MachineCheckInjectorTest {
     }
 
     @Override
-    public void injected(MemoryError error, MachineCheck check) {
+    public void injected(MemoryError error, Injection injection) {
       events.add("injected " + error.place());
     }
   }
 
   private final Scene scene = new Scene();
-  private final MachineCheckInjector injector =
-      new MachineCheckInjector(scene, CpuVendor.INTEL, SmallMemory.of(), scene);
+  private final MemoryErrorInjector injector =
+      new MemoryErrorInjector(scene, SmallMemory.of(), scene);
 
   private static MemoryError required(long gpa) {
     return error(Severity.ACTION_REQUIRED, OptionalLong.of(gpa));
@@ -81,7 +90,7 @@ class MachineCheckInjectorTest {
 
     assertThat(shutdown).isEmpty();
     assertThat(scene.events)
-        .containsExactly("consumed GPA 0x5000", "deliver 0x5000", "injected GPA 0x5000");
+        .containsExactly("consumed GPA 0x5000", "deliver GPA 0x5000", "injected GPA 0x5000");
   }
 
   @Test
@@ -89,7 +98,8 @@ class MachineCheckInjectorTest {
     injector.report(error(Severity.ACTION_REQUIRED, OptionalLong.empty()));
 
     assertThat(scene.events)
-        .containsExactly("consumed an unknown GPA", "deliver 0x0", "injected an unknown GPA");
+        .containsExactly(
+            "consumed an unknown GPA", "deliver an unknown GPA", "injected an unknown GPA");
   }
 
   @Test
@@ -101,9 +111,7 @@ class MachineCheckInjectorTest {
     injector.deliverWaiting();
 
     assertThat(shutdown)
-        .hasValue(
-            "vCPU 2 consumed poison at GPA 0x5000 while a machine check was in progress"
-                + " (MCG_STATUS.MCIP set)");
+        .hasValue("vCPU 2 consumed poison at GPA 0x5000 while another error was in progress");
     assertThat(scene.events).containsExactly("consumed GPA 0x5000");
     assertThat(injector.hasWaiting()).isFalse();
   }
@@ -117,9 +125,7 @@ class MachineCheckInjectorTest {
     injector.deliverWaiting();
 
     assertThat(shutdown)
-        .hasValue(
-            "vCPU 2 consumed poison at GPA 0x5000 while machine checks were disabled"
-                + " (CR4.MCE clear)");
+        .hasValue("vCPU 2 consumed poison at GPA 0x5000 while errors were disabled");
     assertThat(scene.events).containsExactly("consumed GPA 0x5000");
   }
 
@@ -136,14 +142,17 @@ class MachineCheckInjectorTest {
     scene.inProgress = false;
     injector.deliverWaiting();
     injector.deliverWaiting();
-    assertThat(scene.events).containsExactly("deliver 0x1000", "injected GPA 0x1000");
+    assertThat(scene.events).containsExactly("deliver GPA 0x1000", "injected GPA 0x1000");
     assertThat(injector.hasWaiting()).isTrue();
     scene.inProgress = false;
     injector.deliverWaiting();
 
     assertThat(scene.events)
         .containsExactly(
-            "deliver 0x1000", "injected GPA 0x1000", "deliver 0x2000", "injected GPA 0x2000");
+            "deliver GPA 0x1000",
+            "injected GPA 0x1000",
+            "deliver GPA 0x2000",
+            "injected GPA 0x2000");
     assertThat(injector.hasWaiting()).isFalse();
   }
 
@@ -158,7 +167,7 @@ class MachineCheckInjectorTest {
     injector.deliverWaiting();
 
     assertThat(scene.events)
-        .containsExactly("consumed GPA 0x1000", "deliver 0x1000", "injected GPA 0x1000");
+        .containsExactly("consumed GPA 0x1000", "deliver GPA 0x1000", "injected GPA 0x1000");
   }
 
   @Test
@@ -171,7 +180,10 @@ class MachineCheckInjectorTest {
     assertThat(shutdown).isEmpty();
     assertThat(scene.events)
         .containsExactly(
-            "consumed GPA 0x1000", "consumed GPA 0x2000", "deliver 0x2000", "injected GPA 0x2000");
+            "consumed GPA 0x1000",
+            "consumed GPA 0x2000",
+            "deliver GPA 0x2000",
+            "injected GPA 0x2000");
     assertThat(injector.hasWaiting()).isTrue();
   }
 

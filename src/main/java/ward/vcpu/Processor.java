@@ -1,0 +1,42 @@
+package ward.vcpu;
+
+import java.util.Optional;
+import ward.kernel.KernelCallException;
+
+/**
+ * One vCPU as its architecture sees it: its state, and how its guest hears of lost memory. Used by
+ * the vCPU's own thread, or while that stands still.
+ */
+interface Processor {
+
+  /** Puts a state in, whole. */
+  void restore(VcpuState state) throws KernelCallException;
+
+  /**
+   * Ends the memory access for which KVM_RUN returned KVM_EXIT_MMIO so that the guest stands before
+   * the instruction and has loaded nothing.
+   */
+  void undoPendingAccess() throws KernelCallException;
+
+  /** Where the guest's next instruction reaches; by default that is not known. */
+  default AddressFinder addressFinder() {
+    return AddressFinder.NONE;
+  }
+
+  /**
+   * Ends the guest's access, which reached nothing, by an abort as a bus gives it. Only on
+   * architectures that have such aborts.
+   */
+  default void refuseAccess() throws KernelCallException {
+    throw new IllegalStateException("this processor knows no bus abort");
+  }
+
+  /** Why the guest cannot hear of this error now; empty if it can. */
+  Optional<String> obstacle(MemoryError error) throws KernelCallException;
+
+  /**
+   * Tells the guest, which takes it as soon as it runs. Only while there is no {@link
+   * #obstacle(MemoryError)}: the kernel does not refuse, it shuts the guest down.
+   */
+  Injection inject(MemoryError error) throws KernelCallException;
+}
