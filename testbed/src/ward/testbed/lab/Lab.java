@@ -32,12 +32,14 @@ import picocli.CommandLine.Spec;
       "0:everything passed",
       "1:a test failed, or no test ran",
       "2:wrong usage",
+      "3:no machine could be started: Ward does not build for it, or the disk is full",
       "4:the packages or a program cannot be had; stderr says which",
       "124:the deadline passed; the console's tail is on stderr",
       "125:the kernel panicked or the emulator died; likewise"
     })
 final class Lab implements Callable<Integer> {
 
+  private static final int NOT_STARTED = 3;
   private static final int UNAVAILABLE = 4;
 
   @Parameters(index = "0", paramLabel = "x86|arm64", description = "The machine.")
@@ -133,6 +135,9 @@ final class Lab implements Callable<Integer> {
       System.err.printf(
           "testbed/lab: THE LAB CANNOT BE HAD, NOTHING WAS TESTED: %s%n", e.getMessage());
       return UNAVAILABLE;
+    } catch (IOException e) {
+      System.err.printf("testbed/lab: %s%n", e.getMessage());
+      return NOT_STARTED;
     }
     System.out.printf(
         "testbed/lab %s, Linux %s: %s, exit code %d, %.1f s%n",

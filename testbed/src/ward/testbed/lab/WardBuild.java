@@ -78,7 +78,12 @@ record WardBuild(Path jar, Path guestPrograms) {
                   "OUT=" + output,
                   "CC=%s --sysroot=%s".formatted(program("gcc"), tree),
                   "OBJCOPY=" + program("objcopy")));
-      HostProgram.run(directory, command);
+      try {
+        HostProgram.run(directory, command);
+      } catch (LabUnavailableException e) {
+        // The packages are here: this is Ward's own fault, and not to be excused.
+        throw new IOException("Ward does not build for the machine: " + e.getMessage(), e);
+      }
     }
 
     private String program(String name) {
