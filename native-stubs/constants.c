@@ -32,12 +32,34 @@ struct uffdio_poison {
 #ifndef UFFD_FEATURE_MOVE /* Linux 6.8 */
 #define UFFD_FEATURE_MOVE (1 << 16)
 #endif
+#ifndef KVM_EXIT_MEMORY_FAULT /* Linux 6.8 */
+#define KVM_EXIT_MEMORY_FAULT 39
+struct ward_memory_fault {
+	__u64 flags, gpa, size;
+};
+#define MEMORY_FAULT(member) UNION_OFFSET("memory_fault", struct ward_memory_fault, member)
+#else
+#define MEMORY_FAULT(member) OFFSET(kvm_run, memory_fault.member)
+#endif
+#ifndef KVM_EXIT_ARM_SEA /* Linux 6.19 */
+#define KVM_EXIT_ARM_SEA 41
+#define KVM_EXIT_ARM_SEA_FLAG_GPA_VALID (1ULL << 0)
+struct ward_arm_sea {
+	__u64 flags, esr, gva, gpa;
+};
+#define ARM_SEA(member) UNION_OFFSET("arm_sea", struct ward_arm_sea, member)
+#else
+#define ARM_SEA(member) OFFSET(kvm_run, arm_sea.member)
+#endif
 
 _Static_assert(sizeof(struct uffd_msg) == 32, "userfaultfd events are read in whole records");
 
 #define VALUE(name) { #name, (int64_t)(name) }
 #define SIZE(type) { "sizeof " #type, (int64_t)sizeof(struct type) }
 #define OFFSET(type, member) { #type "." #member, (int64_t)offsetof(struct type, member) }
+/* Where a member of kvm_run's union is that the header does not know; every member begins where the union does. */
+#define UNION_OFFSET(name, type, member) \
+	{ "kvm_run." name "." #member, (int64_t)(offsetof(struct kvm_run, padding) + offsetof(type, member)) }
 
 static const struct {
 	const char *name;
@@ -90,9 +112,15 @@ static const struct {
 	OFFSET(kvm_run, mmio.phys_addr), OFFSET(kvm_run, mmio.data), OFFSET(kvm_run, mmio.len),
 	OFFSET(kvm_run, mmio.is_write), OFFSET(kvm_run, internal.suberror),
 	OFFSET(kvm_run, fail_entry.hardware_entry_failure_reason),
+	VALUE(KVM_EXIT_SYSTEM_EVENT), VALUE(KVM_EXIT_ARM_NISV), VALUE(KVM_EXIT_MEMORY_FAULT), VALUE(KVM_EXIT_ARM_SEA),
+	VALUE(KVM_EXIT_ARM_SEA_FLAG_GPA_VALID), VALUE(KVM_SYSTEM_EVENT_SHUTDOWN), VALUE(KVM_SYSTEM_EVENT_RESET),
+	VALUE(KVM_SYSTEM_EVENT_CRASH), OFFSET(kvm_run, system_event.type), OFFSET(kvm_run, arm_nisv.esr_iss),
+	OFFSET(kvm_run, arm_nisv.fault_ipa), MEMORY_FAULT(flags), MEMORY_FAULT(gpa), MEMORY_FAULT(size),
+	ARM_SEA(flags), ARM_SEA(esr), ARM_SEA(gva), ARM_SEA(gpa),
 	SIZE(kvm_signal_mask), SIZE(kvm_regs), SIZE(kvm_sregs), SIZE(kvm_mp_state), VALUE(KVM_SET_MP_STATE),
 	OFFSET(kvm_signal_mask, sigset), OFFSET(kvm_mp_state, mp_state), VALUE(KVM_MP_STATE_RUNNABLE),
 	VALUE(KVM_GET_MP_STATE), VALUE(KVM_GET_REGS), VALUE(KVM_SET_REGS), VALUE(KVM_GET_SREGS), VALUE(KVM_SET_SREGS),
+	VALUE(KVM_IRQ_LINE), SIZE(kvm_irq_level), OFFSET(kvm_irq_level, irq), OFFSET(kvm_irq_level, level),
 #ifdef __x86_64__
 	VALUE(KVM_CREATE_IRQCHIP), VALUE(KVM_SET_TSS_ADDR), VALUE(KVM_GET_SUPPORTED_CPUID), VALUE(KVM_SET_CPUID2),
 	VALUE(KVM_GET_MSRS), VALUE(KVM_SET_MSRS), VALUE(KVM_X86_SETUP_MCE), VALUE(KVM_X86_GET_MCE_CAP_SUPPORTED),

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.LongAdder;
 import ward.poison.LedgerException;
@@ -38,6 +39,11 @@ final class GuestBooks implements MemoryErrors {
   @Override
   public boolean isKnown(long guestPhysicalAddress) {
     return journal.ledger().contains(guestPhysicalAddress);
+  }
+
+  @Override
+  public OptionalInt lostExtentAt(long guestPhysicalAddress) {
+    return journal.ledger().extentAt(guestPhysicalAddress);
   }
 
   /** A loss that no ledger knew is this host's own. */

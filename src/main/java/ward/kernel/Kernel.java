@@ -105,10 +105,11 @@ public interface Kernel {
 
   /**
    * Copies inside this process by way of the kernel (process_vm_readv(2)), so that a page that
-   * cannot be read ends the copy instead of the process.
+   * cannot be read or written ends the copy instead of the process. Either side may be guest
+   * memory: a page that is missing makes the thread wait in native code.
    *
-   * @return leading bytes copied, fewer than asked if a later page cannot be read; {@code -EFAULT}
-   *     if the first one cannot
+   * @return leading bytes copied, fewer than asked if a later page cannot be read or written;
+   *     {@code -EFAULT} if the first one cannot
    */
   long copy(long toAddress, long fromAddress, long lengthBytes);
 

@@ -18,6 +18,19 @@ interface Processor {
    */
   void undoPendingAccess() throws KernelCallException;
 
+  /** Where the guest's next instruction reaches; by default that is not known. */
+  default AddressFinder addressFinder() {
+    return AddressFinder.NONE;
+  }
+
+  /**
+   * Ends the guest's access, which reached nothing, by an abort as a bus gives it. Only on
+   * architectures that have such aborts.
+   */
+  default void refuseAccess() throws KernelCallException {
+    throw new IllegalStateException("this processor knows no bus abort");
+  }
+
   /** Why the guest cannot hear of this error now; empty if it can. */
   Optional<String> obstacle(MemoryError error) throws KernelCallException;
 

@@ -1,6 +1,7 @@
 package ward.vcpu;
 
 import java.io.IOException;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -35,11 +36,10 @@ final class VcpuLoop implements Runnable {
 
   private final Kernel kernel;
   private final KvmVcpu vcpu;
-  private final GuestMemory memory;
-  private final MemoryErrors errors;
+  private final MemoryErrorRules rules;
   private final Processor processor;
   private final MemoryErrorInjector injector;
-  private final GuestPorts ports;
+  private final DeviceBus devices;
   private final ScheduledExecutorService timer;
   private final BiConsumer<Integer, Optional<GuestExit>> onEnd;
   private final SignalInfo signal = new SignalInfo();
@@ -62,16 +62,15 @@ final class VcpuLoop implements Runnable {
       Processor processor,
       GuestMemory memory,
       MemoryErrors errors,
-      ReportListener reports,
+      DeviceBus devices,
       ScheduledExecutorService timer,
       BiConsumer<Integer, Optional<GuestExit>> onEnd) {
     this.kernel = kernel;
     this.vcpu = vcpu;
-    this.memory = memory;
-    this.errors = errors;
+    this.rules = new MemoryErrorRules(vcpu.index(), memory, errors::lostExtentAt);
     this.processor = processor;
     this.injector = new MemoryErrorInjector(processor, memory, errors);
-    this.ports = new GuestPorts(vcpu.index(), reports);
+    this.devices = devices;
     this.timer = timer;
     this.onEnd = onEnd;
   }
@@ -148,14 +147,26 @@ final class VcpuLoop implements Runnable {
     } else if (result == -EINTR) {
       takeSignals();
     } else {
-      fail(refusal(-result));
+      onRefusal(-result);
     }
     injector.deliverWaiting();
   }
 
-  private String refusal(int errno) {
-    return "KVM_RUN on %s failed: %s, exit reason %d"
-        .formatted(vcpu, KernelCallException.describe(errno), vcpu.exit().exitReason());
+  private void onRefusal(int number) throws IOException {
+    Errno errno = Errno.valueOf(number);
+    if (MemoryEvent.RunFault.speaksOf(errno)) {
+      carryOut(rules.decide(runFault(errno)));
+    } else {
+      fail(
+          "KVM_RUN on %s failed: %s, exit reason %d"
+              .formatted(vcpu, KernelCallException.describe(number), vcpu.exit().exitReason()));
+    }
+  }
+
+  private MemoryEvent.RunFault runFault(Errno errno) {
+    Optional<MemoryEvent.MemoryFault> fault = vcpu.exit().memoryFault();
+    List<Long> reach = fault.isPresent() ? List.of() : processor.addressFinder().reach();
+    return new MemoryEvent.RunFault(errno, fault, reach);
   }
 
   /** A guest that never exits by itself would never let a waiting error in. */
@@ -173,8 +184,11 @@ final class VcpuLoop implements Runnable {
   private void onExit() throws IOException {
     KvmRun run = vcpu.exit();
     switch (run.exitReason()) {
-      case KvmRun.EXIT_IO -> on = ports.onIo(run);
+      case KvmRun.EXIT_IO -> onIo(run);
       case KvmRun.EXIT_MMIO -> onMmio(run);
+      case KvmRun.EXIT_ARM_SEA -> carryOut(rules.decide(run.armSea()));
+      case KvmRun.EXIT_ARM_NISV -> carryOut(rules.decide(run.armNisv()));
+      case KvmRun.EXIT_SYSTEM_EVENT -> onSystemEvent(run.systemEventType());
       case KvmRun.EXIT_SHUTDOWN ->
           end(GuestExit.Kind.SHUTDOWN, "vCPU %d: triple fault".formatted(vcpu.index()));
       case KvmRun.EXIT_FAIL_ENTRY ->
@@ -192,14 +206,37 @@ final class VcpuLoop implements Runnable {
     }
   }
 
+  /** What a guest asks of its machine through its firmware calls (PSCI on arm64). */
+  private void onSystemEvent(int type) {
+    switch (type) {
+      case KvmRun.SYSTEM_EVENT_SHUTDOWN ->
+          end(GuestExit.Kind.POWERED_OFF, "the guest switched itself off");
+      case KvmRun.SYSTEM_EVENT_RESET -> end(GuestExit.Kind.SHUTDOWN, "the guest asked for a reset");
+      case KvmRun.SYSTEM_EVENT_CRASH -> end(GuestExit.Kind.SHUTDOWN, "the guest has crashed");
+      default ->
+          fail(
+              "vCPU %d: KVM_EXIT_SYSTEM_EVENT of type %d, which Ward does not handle"
+                  .formatted(vcpu.index(), type));
+    }
+  }
+
+  private void onIo(KvmRun run) throws IOException {
+    switch (devices.onIo(vcpu.index(), run)) {
+      case RUNS_ON -> {}
+      case VCPU_IS_OFF -> on = false;
+      case GUEST_IS_OFF -> end(GuestExit.Kind.POWERED_OFF, "the guest switched itself off");
+      case GUEST_RESETS ->
+          end(GuestExit.Kind.SHUTDOWN, "the guest reset itself; Ward does not start it again");
+    }
+  }
+
   private void onMmio(KvmRun run) throws IOException {
-    MemoryErrorDecision decision =
-        MemoryErrorDecision.onMmio(vcpu.index(), run.mmioAddress(), memory);
+    MemoryErrorDecision decision = rules.decide(run.mmio());
     if (decision.kind() == MemoryErrorDecision.Kind.REPORT) {
       processor.undoPendingAccess();
       carryOut(decision);
     } else {
-      ports.onMmio(run);
+      devices.onMmio(vcpu.index(), run);
     }
   }
 
@@ -208,13 +245,8 @@ final class VcpuLoop implements Runnable {
     while (number > 0) {
       if (number == Linux.SIGBUS) {
         carryOut(
-            MemoryErrorDecision.onBusError(
-                vcpu.index(),
-                signal.code(),
-                signal.address(),
-                signal.addressLsb(),
-                memory,
-                errors::isKnown));
+            rules.decide(
+                new MemoryEvent.BusError(signal.code(), signal.address(), signal.addressLsb())));
       }
       number = kernel.takeSignal(SIGNALS, signal, 0);
     }
@@ -227,6 +259,10 @@ final class VcpuLoop implements Runnable {
               .report(decision.error().orElseThrow())
               .ifPresent(reason -> end(GuestExit.Kind.SHUTDOWN, reason));
       case IGNORE -> LOG.warn("vCPU {} ignores {}", vcpu.index(), decision.reason());
+      case REFUSE -> {
+        LOG.info("vCPU {} takes a bus abort: {}", vcpu.index(), decision.reason());
+        processor.refuseAccess();
+      }
       case FAIL -> fail("vCPU %d: %s".formatted(vcpu.index(), decision.reason()));
     }
   }

@@ -2,6 +2,8 @@ package ward.vcpu;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /** Writes down, in order, what the vCPU core tells the keeper of the ledger. */
 final class RecordedErrors implements MemoryErrors {
@@ -10,9 +12,15 @@ final class RecordedErrors implements MemoryErrors {
 
   private final List<Object> events = new ArrayList<>();
 
+  private final Set<Long> known = ConcurrentHashMap.newKeySet();
+
+  void know(long page) {
+    known.add(page);
+  }
+
   @Override
   public boolean isKnown(long guestPhysicalAddress) {
-    return false;
+    return known.contains(guestPhysicalAddress);
   }
 
   @Override

@@ -72,7 +72,23 @@ final class ScriptedVcpu {
 
   /** The next KVM_RUN fails. */
   void thenFail(Errno errno) {
-    runs.add(() -> -errno.intValue());
+    thenFail(errno, () -> {});
+  }
+
+  /** The next KVM_RUN fails, having changed the page that it shares. */
+  void thenFail(Errno errno, Runnable more) {
+    runs.add(
+        () -> {
+          more.run();
+          return -errno.intValue();
+        });
+  }
+
+  void memoryFault(long gpa) {
+    page.putInt(KvmRun.EXIT_REASON, KvmRun.EXIT_MEMORY_FAULT);
+    page.putLong(KvmRun.MEMORY_FAULT_FLAGS, 0);
+    page.putLong(KvmRun.MEMORY_FAULT_GPA, gpa);
+    page.putLong(KvmRun.MEMORY_FAULT_SIZE, 4096);
   }
 
   /** The next KVM_RUN ends when a signal is pending. */
@@ -152,7 +168,7 @@ final class ScriptedVcpu {
   private int powerOff() {
     page.putInt(KvmRun.EXIT_REASON, KvmRun.EXIT_IO);
     page.putByte(KvmRun.IO_DIRECTION, (byte) 1);
-    page.putShort(KvmRun.IO_PORT, (short) GuestPorts.POWER_OFF);
+    page.putShort(KvmRun.IO_PORT, (short) DeviceBus.POWER_OFF);
     return 0;
   }
 }

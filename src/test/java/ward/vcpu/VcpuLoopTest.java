@@ -12,6 +12,9 @@ import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import ward.guest.GuestExit;
 import ward.kernel.Kernel;
 import ward.kernel.Linux;
@@ -41,7 +44,7 @@ class VcpuLoopTest {
         new X86Processor(vcpu, CpuVendor.INTEL),
         SmallMemory.of(),
         books,
-        (index, value) -> {},
+        new DeviceBus((index, value) -> {}),
         timer,
         (index, exit) -> ends.add(exit));
   }
@@ -233,14 +236,78 @@ class VcpuLoopTest {
 
   @Test
   void aRunThatFailsNamesTheErrno() {
-    script.thenFail(Errno.EFAULT);
+    script.thenFail(Errno.ENXIO);
 
     run();
 
     assertThat(ends.get(0).orElseThrow().reason())
         .startsWith("KVM_RUN on kvm-vcpu-0#9 failed: ")
-        .contains("EFAULT")
+        .contains("ENXIO")
         .endsWith(", exit reason 0");
+  }
+
+  @Test
+  void aRunThatCannotReachMemoryAndSaysNotWhereFailsTheGuest() {
+    script.thenFail(Errno.EFAULT);
+
+    assertEndsWith(
+        GuestExit.Kind.FAILED,
+        "vCPU 0: KVM_RUN failed with EFAULT and says not where, and nothing that is known to be"
+            + " lost is in the instruction's reach: guest memory is not backed");
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Errno.class,
+      names = {"EFAULT", "EHWPOISON"})
+  void aMemoryFaultThatComesWithAFailedRunIsDelivered(Errno errno) {
+    errors.know(0x4000);
+    script.thenFail(errno, () -> script.memoryFault(0x4000));
+
+    run();
+
+    assertThat(script.changes).containsExactly("check 0x4000");
+    assertThat(ends).containsExactly(Optional.empty());
+  }
+
+  /**
+   * The fields are still in the page that KVM and the loop share, but this run did not set them.
+   */
+  @Test
+  void theFieldsOfAnEarlierMemoryFaultAreNeverBelieved() {
+    errors.know(0x4000);
+    script.thenFail(Errno.EFAULT, () -> script.memoryFault(0x4000));
+    script.thenFail(Errno.EFAULT);
+
+    run();
+
+    assertThat(script.changes).containsExactly("check 0x4000");
+    assertThat(ends.get(0).orElseThrow().reason()).contains("EFAULT and says not where");
+  }
+
+  /** KVM reports a conversion of private memory so; nothing has failed. */
+  @Test
+  void aMemoryFaultWithoutAFailedRunIsNotBelieved() {
+    errors.know(0x4000);
+    script.thenExit(KvmRun.EXIT_MEMORY_FAULT, () -> script.memoryFault(0x4000));
+
+    assertEndsWith(
+        GuestExit.Kind.FAILED,
+        "vCPU 0: KVM_RUN returned with exit reason 39, which Ward does not handle");
+    assertThat(script.changes).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "1, POWERED_OFF, the guest switched itself off",
+    "2, SHUTDOWN, the guest asked for a reset",
+    "3, SHUTDOWN, the guest has crashed",
+    "9, FAILED, 'vCPU 0: KVM_EXIT_SYSTEM_EVENT of type 9, which Ward does not handle'",
+  })
+  void aSystemEventEndsTheGuest(int type, GuestExit.Kind kind, String reason) {
+    script.thenExit(KvmRun.EXIT_SYSTEM_EVENT, () -> script.union(type));
+
+    assertEndsWith(kind, reason);
   }
 
   @Test

@@ -1,0 +1,68 @@
+package ward.testbed.acpi;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+import ward.memory.Pages;
+import ward.vcpu.GhesLayout;
+import ward.vcpu.GhesSource;
+
+/**
+ * One page of guest memory with two error sources, one for aborts and one that is polled, as
+ * firmware leaves them: nothing to read, everything acknowledged.
+ *
+ * <pre>
+ * +0x000  error status address registers    +0x400  block of the source for aborts
+ * +0x010  read-ack registers                +0x800  block of the polled one
+ * </pre>
+ *
+ * <p>An operating system must not use the page for anything else: in a map of memory it is ACPI
+ * NVS.
+ */
+public final class GhesMemory {
+
+  private static final int READ_ACKS = 0x10;
+  private static final int BLOCKS = 0x400;
+  private static final int BLOCK_BYTES = 0x400;
+
+  private final GhesLayout layout;
+  private final byte[] bytes;
+
+  /**
+   * @param pageAddress guest-physical; a multiple of 4 KiB
+   */
+  public GhesMemory(long pageAddress) {
+    layout =
+        new GhesLayout(
+            List.of(
+                source(GhesSource.Notification.SYNCHRONOUS_EXTERNAL_ABORT, 0, pageAddress),
+                source(GhesSource.Notification.POLLED, 1, pageAddress)));
+    ByteBuffer page = ByteBuffer.allocate(Pages.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    for (GhesSource source : layout.sources()) {
+      page.putLong((int) (source.statusAddressRegister() - pageAddress), source.statusBlock());
+      page.putLong((int) (source.readAckRegister() - pageAddress), GhesSource.READ_ACK);
+    }
+    bytes = page.array();
+  }
+
+  private static GhesSource source(
+      GhesSource.Notification notification, int index, long pageAddress) {
+    int register = index * GhesSource.REGISTER_BYTES;
+    return new GhesSource(
+        notification,
+        pageAddress + register,
+        pageAddress + READ_ACKS + register,
+        pageAddress + BLOCKS + (long) index * BLOCK_BYTES,
+        BLOCK_BYTES);
+  }
+
+  /** Where the sources are. */
+  public GhesLayout layout() {
+    return layout;
+  }
+
+  /** What the page holds at first. */
+  public byte[] toBytes() {
+    return bytes.clone();
+  }
+}
