@@ -1,4 +1,5 @@
 /* The kernel's numbers and layouts as this compiler sees them; Ward's tests hold the Java copies to these. */
+#define _GNU_SOURCE
 #include "ward.h"
 
 #include <errno.h>
@@ -65,7 +66,8 @@ static const struct {
 	int64_t value;
 } constants[] = {
 	VALUE(O_RDONLY), VALUE(O_RDWR), VALUE(O_NONBLOCK), VALUE(O_CLOEXEC), VALUE(PROT_READ), VALUE(PROT_WRITE),
-	VALUE(MADV_DONTNEED), VALUE(MADV_POPULATE_READ), VALUE(SIGBUS), VALUE(BUS_ADRERR), VALUE(BUS_OBJERR),
+	VALUE(MADV_DONTNEED), VALUE(MADV_POPULATE_READ), VALUE(MADV_POPULATE_WRITE), VALUE(MADV_HWPOISON),
+	VALUE(F_SEAL_SEAL), VALUE(F_SEAL_SHRINK), VALUE(F_SEAL_GROW), VALUE(F_SEAL_FUTURE_WRITE), VALUE(SIGBUS), VALUE(BUS_ADRERR), VALUE(BUS_OBJERR),
 	VALUE(BUS_MCEERR_AR), VALUE(BUS_MCEERR_AO),
 	SIZE(ward_signal), OFFSET(ward_signal, code), OFFSET(ward_signal, address), OFFSET(ward_signal, address_lsb),
 
