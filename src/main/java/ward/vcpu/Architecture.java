@@ -47,6 +47,9 @@ interface Architecture {
   /** Gives a VM that has no vCPU yet what its vCPUs need around them. */
   void setUp(Kvm kvm, KvmVm vm) throws IOException;
 
+  /** Gives a guest a serial port, where one of this architecture looks for it first. */
+  SerialPort attachSerialPort(KvmVm vm, DeviceBus devices, Console console);
+
   /** Makes a vCPU as a guest finds it after power-on; its state is restored afterwards. */
   Processor setUp(Kvm kvm, KvmVcpu vcpu) throws IOException;
 }

@@ -3,7 +3,9 @@ package ward.vcpu;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Set;
+import java.util.function.IntUnaryOperator;
 import ward.kernel.NativeMemory;
 
 /**
@@ -24,6 +26,9 @@ import ward.kernel.NativeMemory;
  */
 final class KvmCpuid {
 
+  /** Its name in a {@link VcpuState}. */
+  static final String SECTION = "kvm_cpuid2";
+
   static final int HEADER_BYTES = 8;
   static final int ENTRY_BYTES = 40;
   static final int FUNCTION = 0;
@@ -34,13 +39,29 @@ final class KvmCpuid {
   static final int EDX = 24;
 
   private static final int VENDOR_LEAF = 0;
-  private static final int FEATURES_LEAF = 1;
+  static final int FEATURES_LEAF = 1;
   private static final Set<Integer> TOPOLOGY_LEAVES = Set.of(0x0b, 0x1f);
   private static final int AMD_TOPOLOGY_LEAF = 0x8000001e;
   private static final int KVM_FEATURES_LEAF = 0x40000001;
 
   /** KVM_FEATURE_ASYNC_PF, _ASYNC_PF_VMEXIT and _ASYNC_PF_INT of asm/kvm_para.h. */
   static final int ASYNC_PAGE_FAULTS = 1 << 4 | 1 << 10 | 1 << 14;
+
+  /** "Processor Power Management and RAS Capabilities" of AMD's manual, volume 3, E.4.6. */
+  static final int ADVANCED_RAS_LEAF = 0x80000007;
+
+  static final int OVERFLOW_RECOVERY = 1;
+  static final int SUCCOR = 1 << 1;
+
+  static final int FMA = 1 << 12;
+  static final int DEADLINE_TIMER = 1 << 24;
+  static final int XSAVE = 1 << 26;
+  static final int AVX = 1 << 28;
+  static final int F16C = 1 << 29;
+  static final int HYPERVISOR = 1 << 31;
+  static final int STRUCTURED_FEATURES_LEAF = 7;
+  static final int AVX2 = 1 << 5;
+  static final int EXTENDED_STATE_LEAF = 0xd;
 
   /** KVM_MAX_CPUID_ENTRIES of asm/kvm_host.h. */
   private static final int CAPACITY = 256;
@@ -54,6 +75,35 @@ final class KvmCpuid {
   /** Room for whatever KVM writes into it. */
   static KvmCpuid room() {
     return new KvmCpuid(CAPACITY);
+  }
+
+  /**
+   * @param bytes the struct; more entries than KVM takes are refused by KVM
+   * @throws IllegalArgumentException if the bytes are fewer than the entries, or more than there is
+   *     room for
+   */
+  static KvmCpuid of(byte[] bytes) {
+    KvmCpuid cpuid = empty();
+    if (bytes.length > cpuid.memory.sizeBytes()) {
+      throw new IllegalArgumentException(
+          "%d bytes of CPUID; at most %d are allowed"
+              .formatted(bytes.length, cpuid.memory.sizeBytes()));
+    }
+    cpuid.memory.putBytes(0, bytes);
+    if (cpuid.entryCount() < 0 || cpuid.sizeBytes() != bytes.length) {
+      throw new IllegalArgumentException(
+          "%d bytes for %d entries of CPUID".formatted(bytes.length, cpuid.entryCount()));
+    }
+    return cpuid;
+  }
+
+  /** The struct with its entries. */
+  byte[] toBytes() {
+    return memory.getBytes(0, sizeBytes());
+  }
+
+  private int sizeBytes() {
+    return HEADER_BYTES + entryCount() * ENTRY_BYTES;
   }
 
   static KvmCpuid empty() {
@@ -91,6 +141,24 @@ final class KvmCpuid {
     return 0;
   }
 
+  /** Sets bits in each entry of a leaf that is there. */
+  private void set(int function, int register, int bits) {
+    change(function, register, value -> value | bits);
+  }
+
+  private void clear(int function, int register, int bits) {
+    change(function, register, value -> value & ~bits);
+  }
+
+  private void change(int function, int register, IntUnaryOperator operator) {
+    for (int i = 0; i < entryCount(); i++) {
+      int entry = entry(i);
+      if (memory.getInt(entry + FUNCTION) == function) {
+        memory.putInt(entry + register, operator.applyAsInt(memory.getInt(entry + register)));
+      }
+    }
+  }
+
   /** The twelve characters of leaf 0, such as {@code AuthenticAMD}. */
   String vendor() {
     ByteBuffer letters = ByteBuffer.allocate(12).order(ByteOrder.LITTLE_ENDIAN);
@@ -120,10 +188,36 @@ final class KvmCpuid {
    * vCPU's place, and neither that wait nor an error in it can be told to the vCPU's thread.
    */
   void hideAsyncPageFaults() {
-    for (int i = 0; i < entryCount(); i++) {
-      if (memory.getInt(entry(i) + FUNCTION) == KVM_FEATURES_LEAF) {
-        memory.putInt(entry(i) + EAX, memory.getInt(entry(i) + EAX) & ~ASYNC_PAGE_FAULTS);
-      }
+    clear(KVM_FEATURES_LEAF, EAX, ASYNC_PAGE_FAULTS);
+  }
+
+  /** Says that a hypervisor is at work, which lets a guest look for its leaves. */
+  void showHypervisor() {
+    set(FEATURES_LEAF, ECX, HYPERVISOR);
+  }
+
+  /** KVM emulates it together with the local APIC, and leaves it out of what it supports. */
+  void showDeadlineTimer() {
+    set(FEATURES_LEAF, ECX, DEADLINE_TIMER);
+  }
+
+  /**
+   * Lets a guest on AMD's processors recover from a machine check: Linux panics at an uncorrected
+   * error where SUCCOR is clear ({@code mce_severity_amd} in arch/x86/kernel/cpu/mce/severity.c).
+   */
+  void showMachineCheckRecovery() {
+    set(ADVANCED_RAS_LEAF, EBX, OVERFLOW_RECOVERY | SUCCOR);
+  }
+
+  /**
+   * Takes away the extended state, and the features whose registers are in it: for hosts whose leaf
+   * 0xd contradicts itself, where a Linux guest stops with "XSAVE consistency problem".
+   */
+  void hideExtendedState() {
+    clear(FEATURES_LEAF, ECX, XSAVE | AVX | FMA | F16C);
+    clear(STRUCTURED_FEATURES_LEAF, EBX, AVX2);
+    for (int register : List.of(EAX, EBX, ECX, EDX)) {
+      clear(EXTENDED_STATE_LEAF, register, -1);
     }
   }
 }

@@ -43,12 +43,11 @@ final class KvmGuest implements Guest {
     this.running = vcpus.size();
   }
 
-  void start(
-      Kernel kernel, List<Processor> processors, MemoryErrors errors, ReportListener reports) {
+  void start(Kernel kernel, List<Processor> processors, MemoryErrors errors, DeviceBus devices) {
     for (KvmVcpu vcpu : vcpus) {
       Processor processor = processors.get(vcpu.index());
       VcpuLoop loop =
-          new VcpuLoop(kernel, vcpu, processor, memory(), errors, reports, timer, this::onEnd);
+          new VcpuLoop(kernel, vcpu, processor, memory(), errors, devices, timer, this::onEnd);
       loops.add(loop);
       threads.add(daemon(loop, "vcpu-" + vcpu.index()));
     }

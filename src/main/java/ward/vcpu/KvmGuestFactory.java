@@ -19,11 +19,21 @@ public final class KvmGuestFactory implements GuestFactory {
   private final Kernel kernel;
   private final MemoryErrors errors;
   private final ReportListener reports;
+  private final Console console;
 
   public KvmGuestFactory(Kernel kernel, MemoryErrors errors, ReportListener reports) {
+    this(kernel, errors, reports, Console.unheard());
+  }
+
+  /**
+   * @param console of guests that have a serial port
+   */
+  public KvmGuestFactory(
+      Kernel kernel, MemoryErrors errors, ReportListener reports, Console console) {
     this.kernel = kernel;
     this.errors = errors;
     this.reports = reports;
+    this.console = console;
   }
 
   /**
@@ -66,12 +76,25 @@ public final class KvmGuestFactory implements GuestFactory {
         processors.get(state.index()).restore(state);
       }
       KvmGuest guest = new KvmGuest(mapped, vm, vcpus);
-      guest.start(kernel, processors, errors, reports);
+      guest.start(kernel, processors, errors, devices(architecture, vm, states));
       return guest;
     } catch (IOException | RuntimeException e) {
       release(mapped, vm, vcpus);
       throw e;
     }
+  }
+
+  /** A guest has the devices whose state it brings. */
+  private DeviceBus devices(Architecture architecture, KvmVm vm, VcpuStates states)
+      throws IOException {
+    DeviceBus devices = new DeviceBus(reports);
+    byte[] serialPort = states.machine().get(SerialPort.SECTION);
+    if (serialPort != null) {
+      SerialPort port = architecture.attachSerialPort(vm, devices, console);
+      port.restore(serialPort);
+      console.attach(port);
+    }
+    return devices;
   }
 
   private static void release(MappedMemory mapped, KvmVm vm, List<KvmVcpu> vcpus) {

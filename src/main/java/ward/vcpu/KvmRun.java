@@ -54,6 +54,7 @@ final class KvmRun {
   static final int IO_DATA_OFFSET = 40;
   static final int MMIO_PHYS_ADDR = 32;
   static final int MMIO_DATA = 40;
+  static final int MMIO_LEN = 48;
   static final int MMIO_IS_WRITE = 52;
   static final int SYSTEM_EVENT_TYPE = 32;
   static final int ARM_NISV_SYNDROME = 32;
@@ -125,6 +126,19 @@ final class KvmRun {
     return ByteBuffer.wrap(value).order(ByteOrder.LITTLE_ENDIAN).getInt();
   }
 
+  /**
+   * One byte of what a guest writes to a port.
+   *
+   * @param i from 0 to the size of the access, lowest first
+   */
+  int ioByte(int access, int i) {
+    return Byte.toUnsignedInt(memory.getByte(ioDataOffset(access) + i));
+  }
+
+  void answerIoByte(int access, int i, int value) {
+    memory.putByte(ioDataOffset(access) + i, (byte) value);
+  }
+
   /** Answers a read of a port as a bus does where nothing is attached. */
   void answerIoWithOnes() {
     for (int i = 0; i < ioCount() * ioSizeBytes(); i++) {
@@ -172,6 +186,19 @@ final class KvmRun {
   /** {@code type} of KVM_EXIT_SYSTEM_EVENT. */
   int systemEventType() {
     return memory.getInt(SYSTEM_EVENT_TYPE);
+  }
+
+  /** 1 to 8. */
+  int mmioSizeBytes() {
+    return memory.getInt(MMIO_LEN);
+  }
+
+  int mmioByte(int i) {
+    return Byte.toUnsignedInt(memory.getByte(MMIO_DATA + i));
+  }
+
+  void answerMmioByte(int i, int value) {
+    memory.putByte(MMIO_DATA + i, (byte) value);
   }
 
   boolean mmioIsWrite() {

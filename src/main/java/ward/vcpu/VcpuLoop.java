@@ -39,7 +39,7 @@ final class VcpuLoop implements Runnable {
   private final MemoryErrorRules rules;
   private final Processor processor;
   private final MemoryErrorInjector injector;
-  private final GuestPorts ports;
+  private final DeviceBus devices;
   private final ScheduledExecutorService timer;
   private final BiConsumer<Integer, Optional<GuestExit>> onEnd;
   private final SignalInfo signal = new SignalInfo();
@@ -62,7 +62,7 @@ final class VcpuLoop implements Runnable {
       Processor processor,
       GuestMemory memory,
       MemoryErrors errors,
-      ReportListener reports,
+      DeviceBus devices,
       ScheduledExecutorService timer,
       BiConsumer<Integer, Optional<GuestExit>> onEnd) {
     this.kernel = kernel;
@@ -70,7 +70,7 @@ final class VcpuLoop implements Runnable {
     this.rules = new MemoryErrorRules(vcpu.index(), memory, errors::lostExtentAt);
     this.processor = processor;
     this.injector = new MemoryErrorInjector(processor, memory, errors);
-    this.ports = new GuestPorts(vcpu.index(), reports);
+    this.devices = devices;
     this.timer = timer;
     this.onEnd = onEnd;
   }
@@ -184,7 +184,7 @@ final class VcpuLoop implements Runnable {
   private void onExit() throws IOException {
     KvmRun run = vcpu.exit();
     switch (run.exitReason()) {
-      case KvmRun.EXIT_IO -> on = ports.onIo(run);
+      case KvmRun.EXIT_IO -> onIo(run);
       case KvmRun.EXIT_MMIO -> onMmio(run);
       case KvmRun.EXIT_ARM_SEA -> carryOut(rules.decide(run.armSea()));
       case KvmRun.EXIT_ARM_NISV -> carryOut(rules.decide(run.armNisv()));
@@ -220,13 +220,23 @@ final class VcpuLoop implements Runnable {
     }
   }
 
+  private void onIo(KvmRun run) throws IOException {
+    switch (devices.onIo(vcpu.index(), run)) {
+      case RUNS_ON -> {}
+      case VCPU_IS_OFF -> on = false;
+      case GUEST_IS_OFF -> end(GuestExit.Kind.POWERED_OFF, "the guest switched itself off");
+      case GUEST_RESETS ->
+          end(GuestExit.Kind.SHUTDOWN, "the guest reset itself; Ward does not start it again");
+    }
+  }
+
   private void onMmio(KvmRun run) throws IOException {
     MemoryErrorDecision decision = rules.decide(run.mmio());
     if (decision.kind() == MemoryErrorDecision.Kind.REPORT) {
       processor.undoPendingAccess();
       carryOut(decision);
     } else {
-      ports.onMmio(run);
+      devices.onMmio(vcpu.index(), run);
     }
   }
 

@@ -11,10 +11,17 @@ final class X86 implements Architecture {
       new StateFormat(
           List.of(
               Part.required(KvmRegs.SECTION, KvmRegs.SIZE_BYTES),
-              Part.required(KvmSregs.SECTION, KvmSregs.SIZE_BYTES)));
-  private static final StateFormat MACHINE = new StateFormat(List.of());
+              Part.required(KvmSregs.SECTION, KvmSregs.SIZE_BYTES),
+              new Part(KvmCpuid.SECTION, KvmCpuid.HEADER_BYTES, KvmCpuid.ENTRY_BYTES, false)));
+  private static final StateFormat MACHINE =
+      new StateFormat(List.of(Part.optional(SerialPort.SECTION, SerialPort.STATE_BYTES)));
 
   private static final int CAP_MCE = 31;
+
+  /** A PC's first serial port. */
+  private static final int SERIAL_PORT = 0x3f8;
+
+  private static final int SERIAL_INTERRUPT = 4;
 
   @Override
   public String name() {
@@ -42,10 +49,15 @@ final class X86 implements Architecture {
   }
 
   @Override
+  public SerialPort attachSerialPort(KvmVm vm, DeviceBus devices, Console console) {
+    SerialPort port = new SerialPort(vm.interruptLine(SERIAL_INTERRUPT), console);
+    devices.attachPorts(SERIAL_PORT, port);
+    return port;
+  }
+
+  @Override
   public Processor setUp(Kvm kvm, KvmVcpu vcpu) throws IOException {
-    KvmCpuid cpuid = kvm.supportedCpuid();
-    cpuid.setApicId(vcpu.index());
-    cpuid.hideAsyncPageFaults();
+    KvmCpuid cpuid = kvm.guestCpuid();
     X86Processor processor = new X86Processor(vcpu, CpuVendor.of(cpuid.vendor()));
     processor.setCpuid(cpuid);
     processor.setUpMachineChecks(kvm.supportedMachineCheckCapabilities() | MachineChecks.BANKS);

@@ -15,14 +15,18 @@ final class X86Processor implements Processor {
   private static final int MP_STATE_RUNNABLE = 0;
 
   private final KvmVcpu vcpu;
-  private final CpuVendor vendor;
+  private CpuVendor vendor;
 
   X86Processor(KvmVcpu vcpu, CpuVendor vendor) {
     this.vcpu = vcpu;
     this.vendor = vendor;
   }
 
+  /**
+   * @param cpuid gets this vCPU's APIC id
+   */
   void setCpuid(KvmCpuid cpuid) throws KernelCallException {
+    cpuid.setApicId(vcpu.index());
     vcpu.call(KvmRequest.SET_CPUID2, cpuid.memory());
   }
 
@@ -34,6 +38,12 @@ final class X86Processor implements Processor {
 
   @Override
   public void restore(VcpuState state) throws KernelCallException {
+    byte[] written = state.sections().get(KvmCpuid.SECTION);
+    if (written != null) {
+      KvmCpuid cpuid = KvmCpuid.of(written);
+      vendor = CpuVendor.of(cpuid.vendor());
+      setCpuid(cpuid);
+    }
     vcpu.call(KvmRequest.SET_SREGS, new KvmSregs(state.section(KvmSregs.SECTION)).memory());
     setRegisters(new KvmRegs(state.section(KvmRegs.SECTION)));
     NativeMemory runnable = NativeMemory.allocate(Integer.BYTES);

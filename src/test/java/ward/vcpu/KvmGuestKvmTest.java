@@ -274,7 +274,7 @@ class KvmGuestKvmTest {
 
   private CpuVendor vendor() {
     try (Kvm kvm = Kvm.open(kernel)) {
-      return CpuVendor.of(kvm.supportedCpuid().vendor());
+      return CpuVendor.of(kvm.guestCpuid().vendor());
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }

@@ -38,6 +38,7 @@ class KvmLayoutTest {
         Arguments.of("sizeof kvm_msrs", KvmMsr.HEADER_BYTES),
         Arguments.of("sizeof kvm_msr_entry", KvmMsr.ENTRY_BYTES),
         Arguments.of("sizeof kvm_signal_mask", KvmSignalMask.HEADER_BYTES),
+        Arguments.of("sizeof kvm_irq_level", KvmIrqLevel.SIZE_BYTES),
         Arguments.of("sizeof kvm_mp_state", Integer.BYTES));
   }
 
@@ -62,6 +63,7 @@ class KvmLayoutTest {
         Arguments.of("kvm_run.io.data_offset", KvmRun.IO_DATA_OFFSET),
         Arguments.of("kvm_run.mmio.phys_addr", KvmRun.MMIO_PHYS_ADDR),
         Arguments.of("kvm_run.mmio.data", KvmRun.MMIO_DATA),
+        Arguments.of("kvm_run.mmio.len", KvmRun.MMIO_LEN),
         Arguments.of("kvm_run.mmio.is_write", KvmRun.MMIO_IS_WRITE),
         Arguments.of("kvm_run.system_event.type", KvmRun.SYSTEM_EVENT_TYPE),
         Arguments.of("kvm_run.arm_nisv.esr_iss", KvmRun.ARM_NISV_SYNDROME),
@@ -138,6 +140,8 @@ class KvmLayoutTest {
         Arguments.of("kvm_msr_entry.index", KvmMsr.ENTRY_INDEX),
         Arguments.of("kvm_msr_entry.data", KvmMsr.ENTRY_DATA),
         Arguments.of("kvm_signal_mask.sigset", KvmSignalMask.HEADER_BYTES),
+        Arguments.of("kvm_irq_level.irq", KvmIrqLevel.IRQ),
+        Arguments.of("kvm_irq_level.level", KvmIrqLevel.LEVEL),
         Arguments.of("kvm_mp_state.mp_state", 0));
   }
 

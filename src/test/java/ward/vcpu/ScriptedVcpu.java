@@ -168,7 +168,7 @@ final class ScriptedVcpu {
   private int powerOff() {
     page.putInt(KvmRun.EXIT_REASON, KvmRun.EXIT_IO);
     page.putByte(KvmRun.IO_DIRECTION, (byte) 1);
-    page.putShort(KvmRun.IO_PORT, (short) GuestPorts.POWER_OFF);
+    page.putShort(KvmRun.IO_PORT, (short) DeviceBus.POWER_OFF);
     return 0;
   }
 }

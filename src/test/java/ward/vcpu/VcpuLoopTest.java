@@ -44,7 +44,7 @@ class VcpuLoopTest {
         new X86Processor(vcpu, CpuVendor.INTEL),
         SmallMemory.of(),
         books,
-        (index, value) -> {},
+        new DeviceBus((index, value) -> {}),
         timer,
         (index, exit) -> ends.add(exit));
   }
