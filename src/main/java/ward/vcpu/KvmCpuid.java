@@ -168,6 +168,11 @@ final class KvmCpuid {
     return new String(letters.array(), StandardCharsets.US_ASCII);
   }
 
+  /** Which processor the guest takes its own for. */
+  CpuSignature signature() {
+    return CpuSignature.of(CpuVendor.of(vendor()), register(FEATURES_LEAF, EAX));
+  }
+
   /** Writes a vCPU's APIC id into the leaves that report it. */
   void setApicId(int apicId) {
     for (int i = 0; i < entryCount(); i++) {

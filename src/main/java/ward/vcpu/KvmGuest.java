@@ -16,7 +16,7 @@ import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 
 /** A guest whose vCPUs KVM runs, each in a thread named {@code vcpu-N}. */
-final class KvmGuest implements Guest {
+final class KvmGuest implements Guest, VcpuListener {
 
   /** A vCPU that a signal can bring out is out within microseconds. */
   private static final long PAUSE_MILLIS_MAX = 2_000;
@@ -46,8 +46,7 @@ final class KvmGuest implements Guest {
   void start(Kernel kernel, List<Processor> processors, MemoryErrors errors, DeviceBus devices) {
     for (KvmVcpu vcpu : vcpus) {
       Processor processor = processors.get(vcpu.index());
-      VcpuLoop loop =
-          new VcpuLoop(kernel, vcpu, processor, memory(), errors, devices, timer, this::onEnd);
+      VcpuLoop loop = new VcpuLoop(kernel, vcpu, processor, memory(), errors, devices, timer, this);
       loops.add(loop);
       threads.add(daemon(loop, "vcpu-" + vcpu.index()));
     }
@@ -108,7 +107,17 @@ final class KvmGuest implements Guest {
     return exited;
   }
 
-  private synchronized void onEnd(int vcpu, Optional<GuestExit> exit) {
+  @Override
+  public void onBroadcast(int vcpu) {
+    for (KvmVcpu other : vcpus) {
+      if (other.index() != vcpu) {
+        loops.get(other.index()).hearBroadcast();
+      }
+    }
+  }
+
+  @Override
+  public synchronized void onEnd(int vcpu, Optional<GuestExit> exit) {
     running--;
     if (exit.isPresent()) {
       loops.forEach(loop -> loop.gate().end());

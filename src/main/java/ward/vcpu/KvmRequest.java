@@ -25,6 +25,7 @@ final class KvmRequest {
   static final Ioctl GET_SREGS = Ioctl.read("KVM_GET_SREGS", KVMIO, 0x83, KvmSregs.SIZE_BYTES);
   static final Ioctl SET_SREGS = Ioctl.write("KVM_SET_SREGS", KVMIO, 0x84, KvmSregs.SIZE_BYTES);
   static final Ioctl GET_MSRS = Ioctl.readWrite("KVM_GET_MSRS", KVMIO, 0x88, KvmMsr.HEADER_BYTES);
+  static final Ioctl SET_MSRS = Ioctl.write("KVM_SET_MSRS", KVMIO, 0x89, KvmMsr.HEADER_BYTES);
   static final Ioctl SET_SIGNAL_MASK =
       Ioctl.write("KVM_SET_SIGNAL_MASK", KVMIO, 0x8b, KvmSignalMask.HEADER_BYTES);
   static final Ioctl SET_CPUID2 = Ioctl.write("KVM_SET_CPUID2", KVMIO, 0x90, KvmCpuid.HEADER_BYTES);

@@ -39,4 +39,20 @@ interface Processor {
    * #obstacle(MemoryError)}: the kernel does not refuse, it shuts the guest down.
    */
   Injection inject(MemoryError error) throws KernelCallException;
+
+  /**
+   * Whether the guest's other vCPUs are interrupted too when this one is told of an error, each by
+   * an error of {@link MemoryError.Input#BROADCAST}.
+   */
+  default boolean interruptsAll() throws KernelCallException {
+    return false;
+  }
+
+  /**
+   * The error that the guest was told of last, if it has not looked at it yet and telling it of
+   * another one would wipe it out.
+   */
+  default Optional<MemoryError> unread() throws KernelCallException {
+    return Optional.empty();
+  }
 }

@@ -58,7 +58,7 @@ final class X86 implements Architecture {
   @Override
   public Processor setUp(Kvm kvm, KvmVcpu vcpu) throws IOException {
     KvmCpuid cpuid = kvm.guestCpuid();
-    X86Processor processor = new X86Processor(vcpu, CpuVendor.of(cpuid.vendor()));
+    X86Processor processor = new X86Processor(vcpu);
     processor.setCpuid(cpuid);
     processor.setUpMachineChecks(kvm.supportedMachineCheckCapabilities() | MachineChecks.BANKS);
     return processor;
