@@ -47,6 +47,9 @@ interface Architecture {
   /** Gives a VM that has no vCPU yet what its vCPUs need around them. */
   Machine setUp(Kvm kvm, KvmVm vm) throws IOException;
 
+  /** Gives a guest a serial port, where one of this architecture looks for it first. */
+  SerialPort attachSerialPort(KvmVm vm, DeviceBus devices, Console console);
+
   /**
    * Makes a vCPU as a guest finds it after power-on, of the kind that a state was taken of; the
    * state itself is restored afterwards.

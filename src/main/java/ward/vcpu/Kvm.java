@@ -17,6 +17,7 @@ public final class Kvm implements AutoCloseable {
 
   private static final int CAP_USER_MEMORY = 3;
   private static final int CAP_SYNC_MMU = 16;
+  private static final int CAP_TSC_DEADLINE_TIMER = 72;
   private static final int CAP_IMMEDIATE_EXIT = 136;
 
   /** Linux 6.18 lists fewer than 350. */
@@ -109,7 +110,21 @@ public final class Kvm implements AutoCloseable {
         .toList();
   }
 
-  KvmCpuid supportedCpuid() throws KernelCallException {
+  /** What CPUID answers in a guest of whom nothing else is said: this host's processor. */
+  KvmCpuid guestCpuid() throws KernelCallException {
+    KvmCpuid cpuid = supportedCpuid();
+    cpuid.hideAsyncPageFaults();
+    cpuid.showHypervisor();
+    if (checkExtension(CAP_TSC_DEADLINE_TIMER) > 0) {
+      cpuid.showDeadlineTimer();
+    }
+    if (CpuVendor.of(cpuid.vendor()) == CpuVendor.AMD) {
+      cpuid.showMachineCheckRecovery();
+    }
+    return cpuid;
+  }
+
+  private KvmCpuid supportedCpuid() throws KernelCallException {
     KvmCpuid cpuid = KvmCpuid.room();
     call(KvmRequest.GET_SUPPORTED_CPUID, cpuid.memory());
     return cpuid;

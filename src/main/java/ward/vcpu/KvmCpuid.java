@@ -4,7 +4,9 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Set;
+import java.util.function.IntUnaryOperator;
 import ward.kernel.NativeMemory;
 
 /**
@@ -25,6 +27,7 @@ import ward.kernel.NativeMemory;
  */
 final class KvmCpuid {
 
+  /** Its name in a {@link VcpuState}. */
   static final String SECTION = "kvm_cpuid2";
 
   static final int HEADER_BYTES = 8;
@@ -37,7 +40,7 @@ final class KvmCpuid {
   static final int EDX = 24;
 
   private static final int VENDOR_LEAF = 0;
-  private static final int FEATURES_LEAF = 1;
+  static final int FEATURES_LEAF = 1;
   private static final Set<Integer> TOPOLOGY_LEAVES = Set.of(0x0b, 0x1f);
   private static final int EXTENDED_FEATURES_LEAF = 7;
   private static final int AMD_FEATURES_LEAF = 0x80000001;
@@ -47,6 +50,21 @@ final class KvmCpuid {
   /** KVM_FEATURE_ASYNC_PF, _ASYNC_PF_VMEXIT and _ASYNC_PF_INT of asm/kvm_para.h. */
   static final int ASYNC_PAGE_FAULTS = 1 << 4 | 1 << 10 | 1 << 14;
 
+  /** "Processor Power Management and RAS Capabilities" of AMD's manual, volume 3, E.4.6. */
+  static final int ADVANCED_RAS_LEAF = 0x80000007;
+
+  static final int OVERFLOW_RECOVERY = 1;
+  static final int SUCCOR = 1 << 1;
+
+  static final int FMA = 1 << 12;
+  static final int DEADLINE_TIMER = 1 << 24;
+  static final int XSAVE = 1 << 26;
+  static final int AVX = 1 << 28;
+  static final int F16C = 1 << 29;
+  static final int HYPERVISOR = 1 << 31;
+  static final int STRUCTURED_FEATURES_LEAF = 7;
+  static final int AVX2 = 1 << 5;
+  static final int EXTENDED_STATE_LEAF = 0xd;
   private static final int VMX = 1 << 5;
   private static final int SVM = 1 << 2;
   private static final int SHADOW_STACKS = 1 << 7;
@@ -129,6 +147,24 @@ final class KvmCpuid {
     return 0;
   }
 
+  /** Sets bits in each entry of a leaf that is there. */
+  private void set(int function, int register, int bits) {
+    change(function, register, value -> value | bits);
+  }
+
+  private void clear(int function, int register, int bits) {
+    change(function, register, value -> value & ~bits);
+  }
+
+  private void change(int function, int register, IntUnaryOperator operator) {
+    for (int i = 0; i < entryCount(); i++) {
+      int entry = entry(i);
+      if (memory.getInt(entry + FUNCTION) == function) {
+        memory.putInt(entry + register, operator.applyAsInt(memory.getInt(entry + register)));
+      }
+    }
+  }
+
   /** The twelve characters of leaf 0, such as {@code AuthenticAMD}. */
   String vendor() {
     ByteBuffer letters = ByteBuffer.allocate(12).order(ByteOrder.LITTLE_ENDIAN);
@@ -136,6 +172,11 @@ final class KvmCpuid {
     letters.putInt(register(VENDOR_LEAF, EDX));
     letters.putInt(register(VENDOR_LEAF, ECX));
     return new String(letters.array(), StandardCharsets.US_ASCII);
+  }
+
+  /** Which processor the guest takes its own for. */
+  CpuSignature signature() {
+    return CpuSignature.of(CpuVendor.of(vendor()), register(FEATURES_LEAF, EAX));
   }
 
   /** Writes a vCPU's APIC id into the leaves that report it. */
@@ -163,21 +204,41 @@ final class KvmCpuid {
     clear(EXTENDED_FEATURES_LEAF, ECX, SHADOW_STACKS);
   }
 
-  private void clear(int function, int register, int bits) {
-    for (int i = 0; i < entryCount(); i++) {
-      boolean meant =
-          memory.getInt(entry(i) + FUNCTION) == function && memory.getInt(entry(i) + INDEX) == 0;
-      if (meant) {
-        memory.putInt(entry(i) + register, memory.getInt(entry(i) + register) & ~bits);
-      }
-    }
-  }
-
   /**
    * Hides KVM's asynchronous page faults: with them a kernel worker waits for a missing page in the
    * vCPU's place, and neither that wait nor an error in it can be told to the vCPU's thread.
    */
   void hideAsyncPageFaults() {
     clear(KVM_FEATURES_LEAF, EAX, ASYNC_PAGE_FAULTS);
+  }
+
+  /** Says that a hypervisor is at work, which lets a guest look for its leaves. */
+  void showHypervisor() {
+    set(FEATURES_LEAF, ECX, HYPERVISOR);
+  }
+
+  /** KVM emulates it together with the local APIC, and leaves it out of what it supports. */
+  void showDeadlineTimer() {
+    set(FEATURES_LEAF, ECX, DEADLINE_TIMER);
+  }
+
+  /**
+   * Lets a guest on AMD's processors recover from a machine check: Linux panics at an uncorrected
+   * error where SUCCOR is clear ({@code mce_severity_amd} in arch/x86/kernel/cpu/mce/severity.c).
+   */
+  void showMachineCheckRecovery() {
+    set(ADVANCED_RAS_LEAF, EBX, OVERFLOW_RECOVERY | SUCCOR);
+  }
+
+  /**
+   * Takes away the extended state, and the features whose registers are in it: for hosts whose leaf
+   * 0xd contradicts itself, where a Linux guest stops with "XSAVE consistency problem".
+   */
+  void hideExtendedState() {
+    clear(FEATURES_LEAF, ECX, XSAVE | AVX | FMA | F16C);
+    clear(STRUCTURED_FEATURES_LEAF, EBX, AVX2);
+    for (int register : List.of(EAX, EBX, ECX, EDX)) {
+      clear(EXTENDED_STATE_LEAF, register, -1);
+    }
   }
 }

@@ -20,11 +20,21 @@ public final class KvmGuestFactory implements GuestFactory {
   private final Kernel kernel;
   private final MemoryErrors errors;
   private final ReportListener reports;
+  private final Console console;
 
   public KvmGuestFactory(Kernel kernel, MemoryErrors errors, ReportListener reports) {
+    this(kernel, errors, reports, Console.unheard());
+  }
+
+  /**
+   * @param console of guests that have a serial port
+   */
+  public KvmGuestFactory(
+      Kernel kernel, MemoryErrors errors, ReportListener reports, Console console) {
     this.kernel = kernel;
     this.errors = errors;
     this.reports = reports;
+    this.console = console;
   }
 
   /**
@@ -89,13 +99,28 @@ public final class KvmGuestFactory implements GuestFactory {
         processors.get(state.index()).restore(state);
       }
       machine.restore(states.machine());
-      KvmGuest guest = new KvmGuest(mapped, vm, architecture, machine, vcpus);
-      guest.start(kernel, processors, states, errors, reports);
+      DeviceBus devices = devices(architecture, vm, states);
+      KvmGuest guest = new KvmGuest(mapped, vm, architecture, machine, devices, vcpus);
+      guest.start(kernel, processors, states, errors);
       return guest;
     } catch (IOException | RuntimeException e) {
       release(mapped, vm, machine, vcpus);
       throw e;
     }
+  }
+
+  /** A guest has the devices whose state it brings. */
+  private DeviceBus devices(Architecture architecture, KvmVm vm, VcpuStates states)
+      throws IOException {
+    DeviceBus devices = new DeviceBus(reports);
+    byte[] serialPort = states.machine().get(SerialPort.SECTION);
+    if (serialPort != null) {
+      SerialPort port = architecture.attachSerialPort(vm, devices, console);
+      port.restore(serialPort);
+      devices.travelsWith(SerialPort.SECTION, port::state);
+      console.attach(port);
+    }
+    return devices;
   }
 
   private static void release(MappedMemory mapped, KvmVm vm, Machine machine, List<KvmVcpu> vcpus) {

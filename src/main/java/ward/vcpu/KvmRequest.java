@@ -20,6 +20,7 @@ final class KvmRequest {
       Ioctl.write("KVM_SET_USER_MEMORY_REGION", KVMIO, 0x46, KvmMemoryRegion.SIZE_BYTES);
   static final Ioctl SET_TSS_ADDR = Ioctl.plain("KVM_SET_TSS_ADDR", KVMIO, 0x47);
   static final Ioctl CREATE_IRQCHIP = Ioctl.plain("KVM_CREATE_IRQCHIP", KVMIO, 0x60);
+  static final Ioctl IRQ_LINE = Ioctl.write("KVM_IRQ_LINE", KVMIO, 0x61, KvmIrqLevel.SIZE_BYTES);
   static final Ioctl GET_IRQCHIP =
       Ioctl.readWrite("KVM_GET_IRQCHIP", KVMIO, 0x62, X86Machine.IRQCHIP_BYTES);
 

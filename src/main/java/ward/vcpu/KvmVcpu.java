@@ -39,6 +39,7 @@ final class KvmVcpu implements AutoCloseable {
 
   /** Runs the guest: 0 for an exit, or {@code -errno}; {@code -EINTR} after a signal. */
   int run() {
+    run.forgetExit();
     return kernel.ioctl(fd, KvmRequest.RUN, 0);
   }
 

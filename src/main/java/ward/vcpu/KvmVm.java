@@ -57,6 +57,13 @@ final class KvmVm implements AutoCloseable {
     }
   }
 
+  /**
+   * @param number as {@link KvmIrqLevel} has it
+   */
+  InterruptLine interruptLine(int number) {
+    return asserted -> call(KvmRequest.IRQ_LINE, new KvmIrqLevel(number, asserted).memory());
+  }
+
   KvmVcpu createVcpu(int index) throws KernelCallException {
     int number = call(KvmRequest.CREATE_VCPU, index);
     Fd vcpu = kernel.adopt(number, "kvm-vcpu-" + index);

@@ -36,6 +36,19 @@ interface Processor {
    */
   void undoPendingAccess() throws KernelCallException;
 
+  /** Where the guest's next instruction reaches; by default that is not known. */
+  default AddressFinder addressFinder() {
+    return AddressFinder.NONE;
+  }
+
+  /**
+   * Ends the guest's access, which reached nothing, by an abort as a bus gives it. Only on
+   * architectures that have such aborts.
+   */
+  default void refuseAccess() throws KernelCallException {
+    throw new IllegalStateException("this processor knows no bus abort");
+  }
+
   /** Why the guest cannot hear of this error now; empty if it can. */
   Optional<String> obstacle(MemoryError error) throws KernelCallException;
 
@@ -44,4 +57,20 @@ interface Processor {
    * #obstacle(MemoryError)}: the kernel does not refuse, it shuts the guest down.
    */
   Injection inject(MemoryError error) throws KernelCallException;
+
+  /**
+   * Whether the guest's other vCPUs are interrupted too when this one is told of an error, each by
+   * an error of {@link MemoryError.Input#BROADCAST}.
+   */
+  default boolean interruptsAll() throws KernelCallException {
+    return false;
+  }
+
+  /**
+   * The error that the guest was told of last, if it has not looked at it yet and telling it of
+   * another one would wipe it out.
+   */
+  default Optional<MemoryError> unread() throws KernelCallException {
+    return Optional.empty();
+  }
 }

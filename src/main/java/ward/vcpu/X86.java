@@ -4,8 +4,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Optional;
-import ward.kernel.KernelCallException;
-import ward.kernel.NativeMemory;
 
 /** x86-64: local APICs, CPUID, machine checks. */
 final class X86 implements Architecture {
@@ -14,6 +12,11 @@ final class X86 implements Architecture {
 
   /** Without it a pending exception is told as one that was taken. */
   static final int CAP_EXCEPTION_PAYLOAD = 164;
+
+  /** A PC's first serial port. */
+  private static final int SERIAL_PORT = 0x3f8;
+
+  private static final int SERIAL_INTERRUPT = 4;
 
   @Override
   public String name() {
@@ -44,33 +47,38 @@ final class X86 implements Architecture {
   }
 
   @Override
+  public SerialPort attachSerialPort(KvmVm vm, DeviceBus devices, Console console) {
+    SerialPort port = new SerialPort(vm.interruptLine(SERIAL_INTERRUPT), console);
+    devices.attachPorts(SERIAL_PORT, port);
+    return port;
+  }
+
+  @Override
   public Processor setUp(Kvm kvm, KvmVcpu vcpu, VcpuState state) throws IOException {
-    KvmCpuid cpuid = cpuid(kvm, vcpu.index(), state);
-    vcpu.call(KvmRequest.SET_CPUID2, cpuid.memory());
+    KvmCpuid cpuid = cpuid(kvm, state);
+    cpuid.setApicId(vcpu.index());
     long mcgCap = machineCheckCapabilities(kvm, state);
-    setUpMachineChecks(vcpu, mcgCap);
-    return new X86Processor(
-        vcpu,
-        CpuVendor.of(cpuid.vendor()),
-        new X86State(vcpu, X86Abilities.of(kvm), cpuid, mcgCap));
+    X86State registers = new X86State(vcpu, X86Abilities.of(kvm), cpuid, mcgCap);
+    X86Processor processor = new X86Processor(vcpu, registers);
+    processor.setCpuid(cpuid);
+    processor.setUpMachineChecks(mcgCap);
+    return processor;
   }
 
   /** What the guest has seen before, or for one that has seen nothing all that there is. */
-  private static KvmCpuid cpuid(Kvm kvm, int index, VcpuState state) throws IOException {
-    KvmCpuid offered = kvm.supportedCpuid();
+  private static KvmCpuid cpuid(Kvm kvm, VcpuState state) throws IOException {
+    KvmCpuid offered = kvm.guestCpuid();
     byte[] seen = state.sections().get(KvmCpuid.SECTION);
-    if (seen != null) {
-      KvmCpuid guest = KvmCpuid.of(seen);
-      Optional<String> objection = CpuidCheck.objection(guest, offered);
-      if (objection.isPresent()) {
-        throw new UnsupportedKvmException("vCPU %d: %s".formatted(index, objection.get()));
-      }
-      return guest;
+    if (seen == null) {
+      offered.hideWhatDoesNotTravel();
+      return offered;
     }
-    offered.setApicId(index);
-    offered.hideAsyncPageFaults();
-    offered.hideWhatDoesNotTravel();
-    return offered;
+    KvmCpuid guest = KvmCpuid.of(seen);
+    Optional<String> objection = CpuidCheck.objection(guest, offered);
+    if (objection.isPresent()) {
+      throw new UnsupportedKvmException("vCPU %d: %s".formatted(state.index(), objection.get()));
+    }
+    return guest;
   }
 
   private static long machineCheckCapabilities(Kvm kvm, VcpuState state) throws IOException {
@@ -86,12 +94,5 @@ final class X86 implements Architecture {
               .formatted(wanted, supported));
     }
     return wanted;
-  }
-
-  private static void setUpMachineChecks(KvmVcpu vcpu, long capabilities)
-      throws KernelCallException {
-    NativeMemory argument = NativeMemory.allocate(Long.BYTES);
-    argument.putLong(0, capabilities);
-    vcpu.call(KvmRequest.X86_SETUP_MCE, argument);
   }
 }

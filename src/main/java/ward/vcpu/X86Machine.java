@@ -43,7 +43,8 @@ final class X86Machine implements Machine {
               Part.optional(Chip.PIC_SLAVE.section(), IRQCHIP_BYTES),
               Part.optional(Chip.IOAPIC.section(), IRQCHIP_BYTES),
               Part.optional(PIT, PIT_BYTES),
-              Part.optional(CLOCK, CLOCK_BYTES)));
+              Part.optional(CLOCK, CLOCK_BYTES),
+              Part.optional(SerialPort.SECTION, SerialPort.STATE_BYTES)));
 
   private final KvmVm vm;
 

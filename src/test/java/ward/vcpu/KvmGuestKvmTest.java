@@ -116,9 +116,9 @@ class KvmGuestKvmTest {
           .hasSize(4)
           .satisfiesExactly(
               first -> assertThat(first).isInstanceOf(MemoryError.class),
-              then -> assertThat(then).isInstanceOf(RecordedErrors.Told.class),
+              then -> assertThat(then).isInstanceOf(MemoryErrorEvent.class),
               again -> assertThat(again).isInstanceOf(MemoryError.class),
-              last -> assertThat(last).isInstanceOf(RecordedErrors.Told.class));
+              last -> assertThat(last).isInstanceOf(MemoryErrorEvent.class));
     }
   }
 
@@ -274,7 +274,7 @@ class KvmGuestKvmTest {
 
   private CpuVendor vendor() {
     try (Kvm kvm = Kvm.open(kernel)) {
-      return CpuVendor.of(kvm.supportedCpuid().vendor());
+      return CpuVendor.of(kvm.guestCpuid().vendor());
     } catch (IOException e) {
       throw new IllegalStateException(e);
     }

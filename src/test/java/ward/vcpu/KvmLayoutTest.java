@@ -38,6 +38,7 @@ class KvmLayoutTest {
         Arguments.of("sizeof kvm_msrs", KvmMsr.HEADER_BYTES),
         Arguments.of("sizeof kvm_msr_entry", KvmMsr.ENTRY_BYTES),
         Arguments.of("sizeof kvm_signal_mask", KvmSignalMask.HEADER_BYTES),
+        Arguments.of("sizeof kvm_irq_level", KvmIrqLevel.SIZE_BYTES),
         Arguments.of("sizeof kvm_mp_state", Integer.BYTES),
         Arguments.of("sizeof kvm_enable_cap", KvmVm.ENABLE_CAP_BYTES),
         Arguments.of("sizeof kvm_irqchip", X86Machine.IRQCHIP_BYTES),
@@ -74,7 +75,18 @@ class KvmLayoutTest {
         Arguments.of("kvm_run.io.data_offset", KvmRun.IO_DATA_OFFSET),
         Arguments.of("kvm_run.mmio.phys_addr", KvmRun.MMIO_PHYS_ADDR),
         Arguments.of("kvm_run.mmio.data", KvmRun.MMIO_DATA),
+        Arguments.of("kvm_run.mmio.len", KvmRun.MMIO_LEN),
         Arguments.of("kvm_run.mmio.is_write", KvmRun.MMIO_IS_WRITE),
+        Arguments.of("kvm_run.system_event.type", KvmRun.SYSTEM_EVENT_TYPE),
+        Arguments.of("kvm_run.arm_nisv.esr_iss", KvmRun.ARM_NISV_SYNDROME),
+        Arguments.of("kvm_run.arm_nisv.fault_ipa", KvmRun.ARM_NISV_IPA),
+        Arguments.of("kvm_run.memory_fault.flags", KvmRun.MEMORY_FAULT_FLAGS),
+        Arguments.of("kvm_run.memory_fault.gpa", KvmRun.MEMORY_FAULT_GPA),
+        Arguments.of("kvm_run.memory_fault.size", KvmRun.MEMORY_FAULT_SIZE),
+        Arguments.of("kvm_run.arm_sea.flags", KvmRun.ARM_SEA_FLAGS),
+        Arguments.of("kvm_run.arm_sea.esr", KvmRun.ARM_SEA_ESR),
+        Arguments.of("kvm_run.arm_sea.gva", KvmRun.ARM_SEA_GVA),
+        Arguments.of("kvm_run.arm_sea.gpa", KvmRun.ARM_SEA_GPA),
         Arguments.of("kvm_run.internal.suberror", KvmRun.UNION),
         Arguments.of("kvm_run.fail_entry.hardware_entry_failure_reason", KvmRun.UNION));
   }
@@ -140,6 +152,8 @@ class KvmLayoutTest {
         Arguments.of("kvm_msr_entry.index", KvmMsr.ENTRY_INDEX),
         Arguments.of("kvm_msr_entry.data", KvmMsr.ENTRY_DATA),
         Arguments.of("kvm_signal_mask.sigset", KvmSignalMask.HEADER_BYTES),
+        Arguments.of("kvm_irq_level.irq", KvmIrqLevel.IRQ),
+        Arguments.of("kvm_irq_level.level", KvmIrqLevel.LEVEL),
         Arguments.of("kvm_mp_state.mp_state", 0),
         Arguments.of("kvm_enable_cap.args", KvmVm.ENABLE_CAP_ARGUMENT),
         Arguments.of("kvm_irqchip.chip_id", 0),
@@ -158,7 +172,16 @@ class KvmLayoutTest {
         Arguments.of("KVM_EXIT_MMIO", KvmRun.EXIT_MMIO),
         Arguments.of("KVM_EXIT_SHUTDOWN", KvmRun.EXIT_SHUTDOWN),
         Arguments.of("KVM_EXIT_FAIL_ENTRY", KvmRun.EXIT_FAIL_ENTRY),
-        Arguments.of("KVM_EXIT_INTERNAL_ERROR", KvmRun.EXIT_INTERNAL_ERROR));
+        Arguments.of("KVM_EXIT_INTERNAL_ERROR", KvmRun.EXIT_INTERNAL_ERROR),
+        Arguments.of("KVM_EXIT_SYSTEM_EVENT", KvmRun.EXIT_SYSTEM_EVENT),
+        Arguments.of("KVM_EXIT_ARM_NISV", KvmRun.EXIT_ARM_NISV),
+        Arguments.of("KVM_EXIT_MEMORY_FAULT", KvmRun.EXIT_MEMORY_FAULT),
+        Arguments.of("KVM_EXIT_ARM_SEA", KvmRun.EXIT_ARM_SEA),
+        Arguments.of("KVM_SYSTEM_EVENT_SHUTDOWN", KvmRun.SYSTEM_EVENT_SHUTDOWN),
+        Arguments.of("KVM_SYSTEM_EVENT_RESET", KvmRun.SYSTEM_EVENT_RESET),
+        Arguments.of("KVM_SYSTEM_EVENT_CRASH", KvmRun.SYSTEM_EVENT_CRASH),
+        Arguments.of(
+            "KVM_EXIT_ARM_SEA_FLAG_GPA_VALID", (int) MemoryEvent.ArmSea.PHYSICAL_ADDRESS_VALID));
   }
 
   @ParameterizedTest

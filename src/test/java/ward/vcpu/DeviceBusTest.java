@@ -6,8 +6,9 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import ward.kernel.NativeMemory;
+import ward.vcpu.DeviceBus.Outcome;
 
-class GuestPortsTest {
+class DeviceBusTest {
 
   private static final int VCPU = 1;
   private static final byte IN = 0;
@@ -17,8 +18,8 @@ class GuestPortsTest {
   private final NativeMemory page = NativeMemory.allocate(0x2000);
   private final KvmRun run = new KvmRun(page);
   private final List<String> words = new ArrayList<>();
-  private final GuestPorts ports =
-      new GuestPorts(VCPU, (vcpu, value) -> words.add("%d: 0x%x".formatted(vcpu, value)));
+  private final DeviceBus bus =
+      new DeviceBus((vcpu, value) -> words.add("%d: 0x%x".formatted(vcpu, value)));
 
   private void io(byte direction, int port, int sizeBytes, int... values) {
     page.putByte(KvmRun.IO_DIRECTION, direction);
@@ -32,89 +33,89 @@ class GuestPortsTest {
   }
 
   @Test
-  void aWordAtTheReportPortIsHeard() {
-    io(OUT, GuestPorts.REPORT, 4, 0xdeadbeef);
+  void aWordAtTheReportPortIsHeard() throws Exception {
+    io(OUT, DeviceBus.REPORT, 4, 0xdeadbeef);
 
-    boolean goesOn = ports.onIo(run);
+    Outcome outcome = bus.onIo(VCPU, run);
 
-    assertThat(goesOn).isTrue();
+    assertThat(outcome).isEqualTo(Outcome.RUNS_ON);
     assertThat(words).containsExactly("1: 0xdeadbeef");
   }
 
   @Test
-  void aStringInstructionReportsEveryWordInOrder() {
-    io(OUT, GuestPorts.REPORT, 4, 1, 2, 3);
+  void aStringInstructionReportsEveryWordInOrder() throws Exception {
+    io(OUT, DeviceBus.REPORT, 4, 1, 2, 3);
 
-    ports.onIo(run);
+    bus.onIo(VCPU, run);
 
     assertThat(words).containsExactly("1: 0x1", "1: 0x2", "1: 0x3");
   }
 
   @Test
-  void aNarrowWriteToTheReportPortIsNoWord() {
-    io(OUT, GuestPorts.REPORT, 2, 0x1234);
+  void aNarrowWriteToTheReportPortIsNoWord() throws Exception {
+    io(OUT, DeviceBus.REPORT, 2, 0x1234);
 
-    boolean goesOn = ports.onIo(run);
+    Outcome outcome = bus.onIo(VCPU, run);
 
-    assertThat(goesOn).isTrue();
+    assertThat(outcome).isEqualTo(Outcome.RUNS_ON);
     assertThat(words).isEmpty();
   }
 
   @Test
-  void aWriteToThePowerPortEndsTheVcpuWhateverItsWidth() {
-    io(OUT, GuestPorts.POWER_OFF, 1, 0);
-    assertThat(ports.onIo(run)).isFalse();
+  void aWriteToThePowerPortEndsTheVcpuWhateverItsWidth() throws Exception {
+    io(OUT, DeviceBus.POWER_OFF, 1, 0);
+    assertThat(bus.onIo(VCPU, run)).isEqualTo(Outcome.VCPU_IS_OFF);
 
-    io(OUT, GuestPorts.POWER_OFF, 4, 0);
-    assertThat(ports.onIo(run)).isFalse();
+    io(OUT, DeviceBus.POWER_OFF, 4, 0);
+    assertThat(bus.onIo(VCPU, run)).isEqualTo(Outcome.VCPU_IS_OFF);
   }
 
   @Test
-  void aReadFromThePowerPortDoesNotEndTheVcpu() {
-    io(IN, GuestPorts.POWER_OFF, 1, 0);
+  void aReadFromThePowerPortDoesNotEndTheVcpu() throws Exception {
+    io(IN, DeviceBus.POWER_OFF, 1, 0);
 
-    assertThat(ports.onIo(run)).isTrue();
+    assertThat(bus.onIo(VCPU, run)).isEqualTo(Outcome.RUNS_ON);
   }
 
   @Test
-  void aReadWhereNothingIsAttachedAnswersOnesAndNotOneByteMore() {
+  void aReadWhereNothingIsAttachedAnswersOnesAndNotOneByteMore() throws Exception {
     io(IN, 0xffff, 2, 0, 0);
 
-    boolean goesOn = ports.onIo(run);
+    Outcome outcome = bus.onIo(VCPU, run);
 
-    assertThat(goesOn).isTrue();
+    assertThat(outcome).isEqualTo(Outcome.RUNS_ON);
     assertThat(page.getInt(DATA)).isEqualTo(-1);
     assertThat(page.getInt(DATA + 4)).isZero();
   }
 
   @Test
-  void aWriteWhereNothingIsAttachedChangesNothing() {
+  void aWriteWhereNothingIsAttachedChangesNothing() throws Exception {
     io(OUT, 0x80, 1, 0x42);
 
-    boolean goesOn = ports.onIo(run);
+    Outcome outcome = bus.onIo(VCPU, run);
 
-    assertThat(goesOn).isTrue();
+    assertThat(outcome).isEqualTo(Outcome.RUNS_ON);
     assertThat(page.getInt(DATA)).isEqualTo(0x42);
     assertThat(words).isEmpty();
   }
 
   @Test
-  void aReadOfMemoryThatIsNotThereAnswersOnes() {
+  void aReadOfMemoryThatIsNotThereAnswersOnes() throws Exception {
     page.putLong(KvmRun.MMIO_PHYS_ADDR, 0xfed00000L);
     page.putByte(KvmRun.MMIO_IS_WRITE, (byte) 0);
 
-    ports.onMmio(run);
+    bus.onMmio(VCPU, run);
 
     assertThat(page.getLong(KvmRun.MMIO_DATA)).isEqualTo(-1);
   }
 
   @Test
-  void aWriteToMemoryThatIsNotThereIsDropped() {
+  void aWriteToMemoryThatIsNotThereIsDropped() throws Exception {
     page.putLong(KvmRun.MMIO_PHYS_ADDR, 0xfed00000L);
     page.putLong(KvmRun.MMIO_DATA, 0x42);
     page.putByte(KvmRun.MMIO_IS_WRITE, (byte) 1);
 
-    ports.onMmio(run);
+    bus.onMmio(VCPU, run);
 
     assertThat(page.getLong(KvmRun.MMIO_DATA)).isEqualTo(0x42);
   }
