@@ -19,6 +19,8 @@ final class KvmRequest {
   static final Ioctl SET_TSS_ADDR = Ioctl.plain("KVM_SET_TSS_ADDR", KVMIO, 0x47);
   static final Ioctl CREATE_IRQCHIP = Ioctl.plain("KVM_CREATE_IRQCHIP", KVMIO, 0x60);
   static final Ioctl IRQ_LINE = Ioctl.write("KVM_IRQ_LINE", KVMIO, 0x61, KvmIrqLevel.SIZE_BYTES);
+  static final Ioctl CREATE_PIT2 =
+      Ioctl.write("KVM_CREATE_PIT2", KVMIO, 0x77, KvmVm.PIT_CONFIG_BYTES);
   static final Ioctl RUN = Ioctl.plain("KVM_RUN", KVMIO, 0x80);
   static final Ioctl GET_REGS = Ioctl.read("KVM_GET_REGS", KVMIO, 0x81, KvmRegs.SIZE_BYTES);
   static final Ioctl SET_REGS = Ioctl.write("KVM_SET_REGS", KVMIO, 0x82, KvmRegs.SIZE_BYTES);

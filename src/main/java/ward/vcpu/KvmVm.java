@@ -15,6 +15,9 @@ final class KvmVm implements AutoCloseable {
   /** Three pages below 4 GiB which KVM wants on some Intel processors; above every guest's RAM. */
   private static final long TSS_ADDRESS = 0xfffbd000L;
 
+  /** {@code sizeof(struct kvm_pit_config)}. */
+  static final int PIT_CONFIG_BYTES = 64;
+
   private final Kernel kernel;
   private final Fd fd;
   private final int runBytes;
@@ -28,6 +31,7 @@ final class KvmVm implements AutoCloseable {
   void createInterruptControllers() throws KernelCallException {
     call(KvmRequest.SET_TSS_ADDR, TSS_ADDRESS);
     call(KvmRequest.CREATE_IRQCHIP, 0);
+    call(KvmRequest.CREATE_PIT2, NativeMemory.allocate(PIT_CONFIG_BYTES));
   }
 
   void setMemory(GuestMemory memory) throws KernelCallException {
