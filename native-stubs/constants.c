@@ -1,4 +1,5 @@
 /* The kernel's numbers and layouts as this compiler sees them; Ward's tests hold the Java copies to these. */
+#define _GNU_SOURCE
 #include "ward.h"
 
 #include <errno.h>
@@ -31,19 +32,42 @@ struct uffdio_poison {
 #ifndef UFFD_FEATURE_MOVE /* Linux 6.8 */
 #define UFFD_FEATURE_MOVE (1 << 16)
 #endif
+#ifndef KVM_EXIT_MEMORY_FAULT /* Linux 6.8 */
+#define KVM_EXIT_MEMORY_FAULT 39
+struct ward_memory_fault {
+	__u64 flags, gpa, size;
+};
+#define MEMORY_FAULT(member) UNION_OFFSET("memory_fault", struct ward_memory_fault, member)
+#else
+#define MEMORY_FAULT(member) OFFSET(kvm_run, memory_fault.member)
+#endif
+#ifndef KVM_EXIT_ARM_SEA /* Linux 6.19 */
+#define KVM_EXIT_ARM_SEA 41
+#define KVM_EXIT_ARM_SEA_FLAG_GPA_VALID (1ULL << 0)
+struct ward_arm_sea {
+	__u64 flags, esr, gva, gpa;
+};
+#define ARM_SEA(member) UNION_OFFSET("arm_sea", struct ward_arm_sea, member)
+#else
+#define ARM_SEA(member) OFFSET(kvm_run, arm_sea.member)
+#endif
 
 _Static_assert(sizeof(struct uffd_msg) == 32, "userfaultfd events are read in whole records");
 
 #define VALUE(name) { #name, (int64_t)(name) }
 #define SIZE(type) { "sizeof " #type, (int64_t)sizeof(struct type) }
 #define OFFSET(type, member) { #type "." #member, (int64_t)offsetof(struct type, member) }
+/* Where a member of kvm_run's union is that the header does not know; every member begins where the union does. */
+#define UNION_OFFSET(name, type, member) \
+	{ "kvm_run." name "." #member, (int64_t)(offsetof(struct kvm_run, padding) + offsetof(type, member)) }
 
 static const struct {
 	const char *name;
 	int64_t value;
 } constants[] = {
 	VALUE(O_RDONLY), VALUE(O_RDWR), VALUE(O_NONBLOCK), VALUE(O_CLOEXEC), VALUE(PROT_READ), VALUE(PROT_WRITE),
-	VALUE(MADV_DONTNEED), VALUE(MADV_POPULATE_READ), VALUE(SIGBUS), VALUE(BUS_ADRERR), VALUE(BUS_OBJERR),
+	VALUE(MADV_DONTNEED), VALUE(MADV_POPULATE_READ), VALUE(MADV_POPULATE_WRITE), VALUE(MADV_HWPOISON),
+	VALUE(F_SEAL_SEAL), VALUE(F_SEAL_SHRINK), VALUE(F_SEAL_GROW), VALUE(F_SEAL_FUTURE_WRITE), VALUE(SIGBUS), VALUE(BUS_ADRERR), VALUE(BUS_OBJERR),
 	VALUE(BUS_MCEERR_AR), VALUE(BUS_MCEERR_AO),
 	SIZE(ward_signal), OFFSET(ward_signal, code), OFFSET(ward_signal, address), OFFSET(ward_signal, address_lsb),
 
@@ -79,7 +103,7 @@ static const struct {
 	VALUE(KVM_CREATE_VCPU), VALUE(KVM_SET_USER_MEMORY_REGION), VALUE(KVM_RUN), VALUE(KVM_SET_SIGNAL_MASK),
 	VALUE(KVM_EXIT_IO), VALUE(KVM_EXIT_HLT), VALUE(KVM_EXIT_MMIO), VALUE(KVM_EXIT_SHUTDOWN), VALUE(KVM_EXIT_FAIL_ENTRY),
 	VALUE(KVM_EXIT_INTR), VALUE(KVM_EXIT_INTERNAL_ERROR), VALUE(KVM_EXIT_IO_OUT),
-	VALUE(KVM_CAP_MCE), VALUE(KVM_CAP_SYNC_MMU), VALUE(KVM_CAP_USER_MEMORY), VALUE(KVM_CAP_IMMEDIATE_EXIT),
+	VALUE(KVM_CAP_SYNC_MMU), VALUE(KVM_CAP_USER_MEMORY), VALUE(KVM_CAP_IMMEDIATE_EXIT),
 	SIZE(kvm_userspace_memory_region), OFFSET(kvm_userspace_memory_region, slot),
 	OFFSET(kvm_userspace_memory_region, flags), OFFSET(kvm_userspace_memory_region, guest_phys_addr),
 	OFFSET(kvm_userspace_memory_region, memory_size), OFFSET(kvm_userspace_memory_region, userspace_addr),
@@ -88,12 +112,29 @@ static const struct {
 	OFFSET(kvm_run, mmio.phys_addr), OFFSET(kvm_run, mmio.data), OFFSET(kvm_run, mmio.len),
 	OFFSET(kvm_run, mmio.is_write), OFFSET(kvm_run, internal.suberror),
 	OFFSET(kvm_run, fail_entry.hardware_entry_failure_reason),
+	VALUE(KVM_EXIT_SYSTEM_EVENT), VALUE(KVM_EXIT_ARM_NISV), VALUE(KVM_EXIT_MEMORY_FAULT), VALUE(KVM_EXIT_ARM_SEA),
+	VALUE(KVM_EXIT_ARM_SEA_FLAG_GPA_VALID), VALUE(KVM_SYSTEM_EVENT_SHUTDOWN), VALUE(KVM_SYSTEM_EVENT_RESET),
+	VALUE(KVM_SYSTEM_EVENT_CRASH), OFFSET(kvm_run, system_event.type), OFFSET(kvm_run, arm_nisv.esr_iss),
+	OFFSET(kvm_run, arm_nisv.fault_ipa), MEMORY_FAULT(flags), MEMORY_FAULT(gpa), MEMORY_FAULT(size),
+	ARM_SEA(flags), ARM_SEA(esr), ARM_SEA(gva), ARM_SEA(gpa),
 	SIZE(kvm_signal_mask), SIZE(kvm_regs), SIZE(kvm_sregs), SIZE(kvm_mp_state), VALUE(KVM_SET_MP_STATE),
 	OFFSET(kvm_signal_mask, sigset), OFFSET(kvm_mp_state, mp_state), VALUE(KVM_MP_STATE_RUNNABLE),
 	VALUE(KVM_GET_MP_STATE), VALUE(KVM_GET_REGS), VALUE(KVM_SET_REGS), VALUE(KVM_GET_SREGS), VALUE(KVM_SET_SREGS),
 	VALUE(KVM_IRQ_LINE), SIZE(kvm_irq_level), OFFSET(kvm_irq_level, irq), OFFSET(kvm_irq_level, level),
+	VALUE(KVM_ENABLE_CAP), SIZE(kvm_enable_cap), OFFSET(kvm_enable_cap, args),
 #ifdef __x86_64__
-	VALUE(KVM_CREATE_IRQCHIP), VALUE(KVM_SET_TSS_ADDR), VALUE(KVM_GET_SUPPORTED_CPUID), VALUE(KVM_SET_CPUID2),
+	VALUE(KVM_GET_MSR_INDEX_LIST), VALUE(KVM_GET_IRQCHIP), VALUE(KVM_SET_IRQCHIP), VALUE(KVM_CREATE_PIT2),
+	VALUE(KVM_GET_PIT2), VALUE(KVM_SET_PIT2), VALUE(KVM_GET_CLOCK), VALUE(KVM_SET_CLOCK), VALUE(KVM_GET_LAPIC),
+	VALUE(KVM_SET_LAPIC), VALUE(KVM_GET_VCPU_EVENTS), VALUE(KVM_SET_VCPU_EVENTS), VALUE(KVM_GET_DEBUGREGS),
+	VALUE(KVM_SET_DEBUGREGS), VALUE(KVM_GET_TSC_KHZ), VALUE(KVM_SET_TSC_KHZ), VALUE(KVM_GET_XSAVE), VALUE(KVM_SET_XSAVE),
+	VALUE(KVM_GET_XSAVE2), VALUE(KVM_GET_XCRS), VALUE(KVM_SET_XCRS), VALUE(KVM_KVMCLOCK_CTRL), VALUE(KVM_GET_SREGS2),
+	VALUE(KVM_SET_SREGS2), VALUE(KVM_CAP_XCRS), VALUE(KVM_CAP_SREGS2), VALUE(KVM_CAP_XSAVE2),
+	VALUE(KVM_CAP_EXCEPTION_PAYLOAD), VALUE(KVM_PIT_SPEAKER_DUMMY), VALUE(KVM_IRQCHIP_PIC_MASTER),
+	VALUE(KVM_IRQCHIP_PIC_SLAVE), VALUE(KVM_IRQCHIP_IOAPIC),
+	SIZE(kvm_irqchip), OFFSET(kvm_irqchip, chip_id), SIZE(kvm_pit_config), SIZE(kvm_pit_state2), SIZE(kvm_clock_data),
+	OFFSET(kvm_clock_data, flags), SIZE(kvm_lapic_state), SIZE(kvm_vcpu_events), SIZE(kvm_debugregs), SIZE(kvm_xsave),
+	SIZE(kvm_xcrs), SIZE(kvm_sregs2), SIZE(kvm_msr_list),
+	VALUE(KVM_CAP_MCE), VALUE(KVM_CREATE_IRQCHIP), VALUE(KVM_SET_TSS_ADDR), VALUE(KVM_GET_SUPPORTED_CPUID), VALUE(KVM_SET_CPUID2),
 	VALUE(KVM_GET_MSRS), VALUE(KVM_SET_MSRS), VALUE(KVM_X86_SETUP_MCE), VALUE(KVM_X86_GET_MCE_CAP_SUPPORTED),
 	VALUE(KVM_X86_SET_MCE),
 	OFFSET(kvm_regs, rip), OFFSET(kvm_regs, rflags), OFFSET(kvm_regs, rsp), OFFSET(kvm_regs, rdi),

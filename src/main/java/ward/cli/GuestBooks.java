@@ -4,14 +4,15 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.LongAdder;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
-import ward.vcpu.Injection;
 import ward.vcpu.MemoryError;
+import ward.vcpu.MemoryErrorEvent;
 import ward.vcpu.MemoryErrors;
 
 /** Keeps a guest's ledger and the vCPUs' losses together, once the guest is known. */
@@ -40,6 +41,11 @@ final class GuestBooks implements MemoryErrors {
     return journal.ledger().contains(guestPhysicalAddress);
   }
 
+  @Override
+  public OptionalInt lostExtentAt(long guestPhysicalAddress) {
+    return journal.ledger().extentAt(guestPhysicalAddress);
+  }
+
   /** A loss that no ledger knew is this host's own. */
   @Override
   public void consumed(MemoryError error) throws IOException {
@@ -58,7 +64,7 @@ final class GuestBooks implements MemoryErrors {
   }
 
   @Override
-  public void injected(MemoryError error, Injection injection) {
+  public void injected(MemoryErrorEvent event) {
     injected.increment();
   }
 

@@ -76,6 +76,22 @@ public interface Kernel {
   long mapShared(Fd fd, long offsetBytes, long lengthBytes, int protection)
       throws KernelCallException;
 
+  /**
+   * Puts a private mapping of a file in the place of whatever a range holds, in one step: no thread
+   * ever finds the range empty in between. Children do not inherit it.
+   *
+   * @param offsetBytes may lie behind the end of the file: a touch there raises SIGBUS
+   * @return 0 or {@code -errno}
+   */
+  int mapOver(Fd fd, long offsetBytes, long address, long lengthBytes);
+
+  /**
+   * Forbids some changes of a memfd for good; 0 or {@code -errno}.
+   *
+   * @param seals {@code F_SEAL_*} of {@link Linux}
+   */
+  int seal(Fd memfd, int seals);
+
   /** Ends a mapping; 0 or {@code -errno}. */
   int unmap(long address, long lengthBytes);
 
@@ -89,10 +105,11 @@ public interface Kernel {
 
   /**
    * Copies inside this process by way of the kernel (process_vm_readv(2)), so that a page that
-   * cannot be read ends the copy instead of the process.
+   * cannot be read or written ends the copy instead of the process. Either side may be guest
+   * memory: a page that is missing makes the thread wait in native code.
    *
-   * @return leading bytes copied, fewer than asked if a later page cannot be read; {@code -EFAULT}
-   *     if the first one cannot
+   * @return leading bytes copied, fewer than asked if a later page cannot be read or written;
+   *     {@code -EFAULT} if the first one cannot
    */
   long copy(long toAddress, long fromAddress, long lengthBytes);
 

@@ -33,4 +33,9 @@ public record PoisonEntry(
               .formatted(guestPhysicalAddress, 1L << pageShift));
     }
   }
+
+  /** Whether the byte at this guest-physical address is one of those that were lost. */
+  public boolean covers(long address) {
+    return address >>> pageShift == guestPhysicalAddress >>> pageShift;
+  }
 }

@@ -3,6 +3,7 @@ package ward.poison;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import ward.memory.PageRun;
@@ -100,6 +101,17 @@ public final class PoisonLedger {
   /** Whether the byte at this guest-physical address is lost for the guest. */
   public synchronized boolean contains(long guestPhysicalAddress) {
     return lost.contains(guestPhysicalAddress >>> Pages.SHIFT);
+  }
+
+  /**
+   * log2 of the size in bytes of the largest lost extent that this byte belongs to; empty if it is
+   * not lost for the guest. An extent of which a part is held counts page by page.
+   */
+  public synchronized OptionalInt extentAt(long guestPhysicalAddress) {
+    return effectiveEntries().stream()
+        .filter(entry -> entry.covers(guestPhysicalAddress))
+        .mapToInt(PoisonEntry::pageShift)
+        .max();
   }
 
   /** The frames that are lost for the guest; a copy. */

@@ -2,6 +2,7 @@ package ward.vcpu;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Optional;
 import ward.kernel.NativeMemory;
 
 /**
@@ -19,6 +20,10 @@ import ward.kernel.NativeMemory;
  *         struct { __u8 direction, size; __u16 port; __u32 count; __u64 data_offset; } io;
  *         struct { __u64 phys_addr; __u8 data[8]; __u32 len; __u8 is_write; } mmio;
  *         struct { __u32 suberror, ndata; __u64 data[16]; } internal;
+ *         struct { __u32 type, ndata; __u64 data[16]; } system_event;
+ *         struct { __u64 esr_iss, fault_ipa; } arm_nisv;
+ *         struct { __u64 flags, gpa, size; } memory_fault;      // Linux 6.8
+ *         struct { __u64 flags, esr, gva, gpa; } arm_sea;       // Linux 6.19
  *     };
  * };
  * }</pre>
@@ -30,6 +35,14 @@ final class KvmRun {
   static final int EXIT_SHUTDOWN = 8;
   static final int EXIT_FAIL_ENTRY = 9;
   static final int EXIT_INTERNAL_ERROR = 17;
+  static final int EXIT_SYSTEM_EVENT = 24;
+  static final int EXIT_ARM_NISV = 28;
+  static final int EXIT_MEMORY_FAULT = 39;
+  static final int EXIT_ARM_SEA = 41;
+
+  static final int SYSTEM_EVENT_SHUTDOWN = 1;
+  static final int SYSTEM_EVENT_RESET = 2;
+  static final int SYSTEM_EVENT_CRASH = 3;
 
   static final int IMMEDIATE_EXIT = 1;
   static final int EXIT_REASON = 8;
@@ -43,6 +56,18 @@ final class KvmRun {
   static final int MMIO_DATA = 40;
   static final int MMIO_LEN = 48;
   static final int MMIO_IS_WRITE = 52;
+  static final int SYSTEM_EVENT_TYPE = 32;
+  static final int ARM_NISV_SYNDROME = 32;
+  static final int ARM_NISV_IPA = 40;
+  static final int MEMORY_FAULT_FLAGS = 32;
+  static final int MEMORY_FAULT_GPA = 40;
+  static final int MEMORY_FAULT_SIZE = 48;
+  static final int ARM_SEA_FLAGS = 32;
+  static final int ARM_SEA_ESR = 40;
+  static final int ARM_SEA_GVA = 48;
+  static final int ARM_SEA_GPA = 56;
+
+  private static final int EXIT_UNKNOWN = 0;
 
   private static final byte ALL_ONES = (byte) 0xff;
 
@@ -54,6 +79,17 @@ final class KvmRun {
 
   void immediateExit(boolean wanted) {
     memory.putByte(IMMEDIATE_EXIT, (byte) (wanted ? 1 : 0));
+  }
+
+  /**
+   * Forgets the last exit, so that its reason cannot be taken for that of a KVM_RUN which fails:
+   * KVM promises to write one only where it returns 0 or says KVM_EXIT_MEMORY_FAULT. One reason
+   * stays: arm64 KVM reads KVM_EXIT_MMIO back to finish the load.
+   */
+  void forgetExit() {
+    if (exitReason() != EXIT_MMIO) {
+      memory.putInt(EXIT_REASON, EXIT_UNKNOWN);
+    }
   }
 
   int exitReason() {
@@ -112,6 +148,44 @@ final class KvmRun {
 
   long mmioAddress() {
     return memory.getLong(MMIO_PHYS_ADDR);
+  }
+
+  MemoryEvent.Mmio mmio() {
+    return new MemoryEvent.Mmio(mmioAddress(), mmioIsWrite());
+  }
+
+  /**
+   * Where KVM could not reach memory. Only of use after a KVM_RUN that failed: KVM writes this
+   * union, and the reason, where it answers {@code -EFAULT} or {@code -EHWPOISON} (api.rst of the
+   * kernel, KVM_EXIT_MEMORY_FAULT).
+   */
+  Optional<MemoryEvent.MemoryFault> memoryFault() {
+    return exitReason() == EXIT_MEMORY_FAULT
+        ? Optional.of(
+            new MemoryEvent.MemoryFault(
+                memory.getLong(MEMORY_FAULT_FLAGS),
+                memory.getLong(MEMORY_FAULT_GPA),
+                memory.getLong(MEMORY_FAULT_SIZE)))
+        : Optional.empty();
+  }
+
+  /** What KVM_EXIT_ARM_SEA says. */
+  MemoryEvent.ArmSea armSea() {
+    return new MemoryEvent.ArmSea(
+        memory.getLong(ARM_SEA_FLAGS),
+        memory.getLong(ARM_SEA_ESR),
+        memory.getLong(ARM_SEA_GVA),
+        memory.getLong(ARM_SEA_GPA));
+  }
+
+  /** What KVM_EXIT_ARM_NISV says. */
+  MemoryEvent.ArmNisv armNisv() {
+    return new MemoryEvent.ArmNisv(memory.getLong(ARM_NISV_SYNDROME), memory.getLong(ARM_NISV_IPA));
+  }
+
+  /** {@code type} of KVM_EXIT_SYSTEM_EVENT. */
+  int systemEventType() {
+    return memory.getInt(SYSTEM_EVENT_TYPE);
   }
 
   /** 1 to 8. */

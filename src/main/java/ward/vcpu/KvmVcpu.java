@@ -39,6 +39,7 @@ final class KvmVcpu implements AutoCloseable {
 
   /** Runs the guest: 0 for an exit, or {@code -errno}; {@code -EINTR} after a signal. */
   int run() {
+    run.forgetExit();
     return kernel.ioctl(fd, KvmRequest.RUN, 0);
   }
 
@@ -55,6 +56,23 @@ final class KvmVcpu implements AutoCloseable {
     run.immediateExit(true);
     try {
       finishFragments();
+    } finally {
+      run.immediateExit(false);
+    }
+  }
+
+  /**
+   * Completes the access for which KVM_RUN returned, without running another instruction: until
+   * then its result is in none of the registers ({@code KVM_GET_REGS} in
+   * Documentation/virt/kvm/api.rst, under KVM_EXIT_IO and KVM_EXIT_MMIO).
+   *
+   * @return 0 if the same instruction made another access, which {@link #exit()} describes; {@code
+   *     -EINTR} once there is none
+   */
+  int completeAccess() {
+    run.immediateExit(true);
+    try {
+      return run();
     } finally {
       run.immediateExit(false);
     }

@@ -7,11 +7,17 @@ import ward.poison.Severity;
  * A loss of guest memory that one vCPU ran into or was told of.
  *
  * @param guestPhysicalAddress of the lost page's first byte; empty where the host does not know it
- * @param lsb log2 of the lost extent in bytes, as the host said it; at least 12
+ * @param lsb log2 of the lost extent in bytes, as the host or the ledger says it, whichever is
+ *     larger; at least 12
  * @param vcpu index, from 0
  */
 public record MemoryError(
-    OptionalLong guestPhysicalAddress, Severity severity, int lsb, Input input, int vcpu) {
+    OptionalLong guestPhysicalAddress,
+    Severity severity,
+    int lsb,
+    Input input,
+    int vcpu,
+    GuestAccess access) {
 
   /** How the host said it. */
   public enum Input {
@@ -23,10 +29,28 @@ public record MemoryError(
     SIGBUS_ADDRESS_ERROR,
     /** {@code BUS_MCEERR_AO}: the host found the loss before anyone consumed it. */
     SIGBUS_ACTION_OPTIONAL,
+    /** {@code BUS_OBJERR}: an arm64 host took an external abort that firmware did not claim. */
+    SIGBUS_OBJECT_ERROR,
     /**
      * {@code KVM_EXIT_MMIO} inside RAM: KVM's instruction emulator ran into it; no signal comes.
      */
-    MMIO_IN_RAM
+    MMIO_IN_RAM,
+    /** {@code KVM_EXIT_MEMORY_FAULT}: KVM could not map a page, and says which. */
+    MEMORY_FAULT_EXIT,
+    /** KVM_RUN failed with {@code EFAULT} or {@code EHWPOISON} and said nothing else. */
+    RUN_FAILED,
+    /** {@code KVM_EXIT_ARM_SEA}: the guest took a synchronous external abort. */
+    ARM_SEA,
+    /** {@code KVM_EXIT_ARM_NISV}: an abort of which the processor does not say what it did. */
+    ARM_NISV,
+    /** Another vCPU was told of an error, on a processor that then interrupts all of them. */
+    BROADCAST
+  }
+
+  /** An error of which the host does not say what the guest was doing. */
+  public MemoryError(
+      OptionalLong guestPhysicalAddress, Severity severity, int lsb, Input input, int vcpu) {
+    this(guestPhysicalAddress, severity, lsb, input, vcpu, GuestAccess.UNKNOWN);
   }
 
   /** For messages: {@code GPA 0x5000}, or that it is unknown. */

@@ -1,6 +1,8 @@
 package ward.vcpu;
 
 import java.io.IOException;
+import java.util.OptionalInt;
+import ward.memory.Pages;
 
 /**
  * Who keeps the books of a guest's losses. Called on vCPU threads, by several at once.
@@ -15,6 +17,14 @@ public interface MemoryErrors {
   boolean isKnown(long guestPhysicalAddress);
 
   /**
+   * log2 of the size in bytes of the lost extent that the page at this address belongs to, the
+   * largest that is known: 21 in a lost 2 MiB page. Empty if it is not known to be lost.
+   */
+  default OptionalInt lostExtentAt(long guestPhysicalAddress) {
+    return isKnown(guestPhysicalAddress) ? OptionalInt.of(Pages.SHIFT) : OptionalInt.empty();
+  }
+
+  /**
    * A vCPU met a loss. The guest hears of it only after this has returned, so a loss that is new is
    * on disk before anyone acts on it.
    *
@@ -23,5 +33,5 @@ public interface MemoryErrors {
   void consumed(MemoryError error) throws IOException;
 
   /** The guest's vCPU has been told; it takes it as soon as it runs. */
-  void injected(MemoryError error, Injection injection);
+  void injected(MemoryErrorEvent event);
 }

@@ -1,5 +1,7 @@
 package ward.vcpu;
 
+import java.io.IOException;
+import java.util.Map;
 import java.util.Optional;
 import ward.kernel.KernelCallException;
 
@@ -9,14 +11,43 @@ import ward.kernel.KernelCallException;
  */
 interface Processor {
 
-  /** Puts a state in, whole. */
-  void restore(VcpuState state) throws KernelCallException;
+  /**
+   * What the vCPU holds, as sections of {@link Architecture#vcpuFormat()}. It stands outside
+   * KVM_RUN, with no access half done.
+   */
+  Map<String, byte[]> save() throws IOException;
+
+  /**
+   * Puts a state in, all of it that does without the guest's memory, which has no pages yet.
+   *
+   * @throws IOException if KVM refuses a part of it
+   */
+  void restore(VcpuState state) throws IOException;
+
+  /**
+   * Puts in what KVM reads from the guest's memory or writes there at once. Called on the vCPU's
+   * own thread before its first KVM_RUN, when whoever brings missing pages is at work.
+   */
+  default void restoreIntoMemory() throws IOException {}
 
   /**
    * Ends the memory access for which KVM_RUN returned KVM_EXIT_MMIO so that the guest stands before
    * the instruction and has loaded nothing.
    */
   void undoPendingAccess() throws KernelCallException;
+
+  /** Where the guest's next instruction reaches; by default that is not known. */
+  default AddressFinder addressFinder() {
+    return AddressFinder.NONE;
+  }
+
+  /**
+   * Ends the guest's access, which reached nothing, by an abort as a bus gives it. Only on
+   * architectures that have such aborts.
+   */
+  default void refuseAccess() throws KernelCallException {
+    throw new IllegalStateException("this processor knows no bus abort");
+  }
 
   /** Why the guest cannot hear of this error now; empty if it can. */
   Optional<String> obstacle(MemoryError error) throws KernelCallException;
@@ -26,4 +57,20 @@ interface Processor {
    * #obstacle(MemoryError)}: the kernel does not refuse, it shuts the guest down.
    */
   Injection inject(MemoryError error) throws KernelCallException;
+
+  /**
+   * Whether the guest's other vCPUs are interrupted too when this one is told of an error, each by
+   * an error of {@link MemoryError.Input#BROADCAST}.
+   */
+  default boolean interruptsAll() throws KernelCallException {
+    return false;
+  }
+
+  /**
+   * The error that the guest was told of last, if it has not looked at it yet and telling it of
+   * another one would wipe it out.
+   */
+  default Optional<MemoryError> unread() throws KernelCallException {
+    return Optional.empty();
+  }
 }

@@ -63,6 +63,26 @@ class PoisonLedgerTest {
   }
 
   @Test
+  void aLostByteBelongsToTheLargestExtentThatIsKnown() {
+    ledger.record(page(0x201000));
+    ledger.record(extent(0x200000, 21));
+    ledger.record(page(0x5000));
+
+    assertThat(ledger.extentAt(0x201fff)).hasValue(21);
+    assertThat(ledger.extentAt(0x5001)).hasValue(12);
+    assertThat(ledger.extentAt(0x6000)).isEmpty();
+  }
+
+  @Test
+  void anExtentOfWhichAPageIsHeldIsLostPageByPage() {
+    ledger.record(extent(0x200000, 21));
+    ledger.markHeld(frames(0x201));
+
+    assertThat(ledger.extentAt(0x200000)).hasValue(12);
+    assertThat(ledger.extentAt(0x201000)).isEmpty();
+  }
+
+  @Test
   void aHeldPageIsIntactForTheGuestButItsEntryStays() {
     ledger.record(extent(0x200000, 21));
 

@@ -39,7 +39,19 @@ class KvmLayoutTest {
         Arguments.of("sizeof kvm_msr_entry", KvmMsr.ENTRY_BYTES),
         Arguments.of("sizeof kvm_signal_mask", KvmSignalMask.HEADER_BYTES),
         Arguments.of("sizeof kvm_irq_level", KvmIrqLevel.SIZE_BYTES),
-        Arguments.of("sizeof kvm_mp_state", Integer.BYTES));
+        Arguments.of("sizeof kvm_mp_state", Integer.BYTES),
+        Arguments.of("sizeof kvm_enable_cap", KvmVm.ENABLE_CAP_BYTES),
+        Arguments.of("sizeof kvm_irqchip", X86Machine.IRQCHIP_BYTES),
+        Arguments.of("sizeof kvm_pit_config", X86Machine.PIT_CONFIG_BYTES),
+        Arguments.of("sizeof kvm_pit_state2", X86Machine.PIT_BYTES),
+        Arguments.of("sizeof kvm_clock_data", X86Machine.CLOCK_BYTES),
+        Arguments.of("sizeof kvm_lapic_state", X86State.LAPIC_BYTES),
+        Arguments.of("sizeof kvm_vcpu_events", X86State.EVENTS_BYTES),
+        Arguments.of("sizeof kvm_debugregs", X86State.DEBUGREGS_BYTES),
+        Arguments.of("sizeof kvm_xsave", X86State.XSAVE_BYTES_LEAST),
+        Arguments.of("sizeof kvm_xcrs", X86State.XCRS_BYTES),
+        Arguments.of("sizeof kvm_sregs2", X86State.SREGS2_BYTES),
+        Arguments.of("sizeof kvm_msr_list", Integer.BYTES));
   }
 
   @ParameterizedTest
@@ -65,6 +77,16 @@ class KvmLayoutTest {
         Arguments.of("kvm_run.mmio.data", KvmRun.MMIO_DATA),
         Arguments.of("kvm_run.mmio.len", KvmRun.MMIO_LEN),
         Arguments.of("kvm_run.mmio.is_write", KvmRun.MMIO_IS_WRITE),
+        Arguments.of("kvm_run.system_event.type", KvmRun.SYSTEM_EVENT_TYPE),
+        Arguments.of("kvm_run.arm_nisv.esr_iss", KvmRun.ARM_NISV_SYNDROME),
+        Arguments.of("kvm_run.arm_nisv.fault_ipa", KvmRun.ARM_NISV_IPA),
+        Arguments.of("kvm_run.memory_fault.flags", KvmRun.MEMORY_FAULT_FLAGS),
+        Arguments.of("kvm_run.memory_fault.gpa", KvmRun.MEMORY_FAULT_GPA),
+        Arguments.of("kvm_run.memory_fault.size", KvmRun.MEMORY_FAULT_SIZE),
+        Arguments.of("kvm_run.arm_sea.flags", KvmRun.ARM_SEA_FLAGS),
+        Arguments.of("kvm_run.arm_sea.esr", KvmRun.ARM_SEA_ESR),
+        Arguments.of("kvm_run.arm_sea.gva", KvmRun.ARM_SEA_GVA),
+        Arguments.of("kvm_run.arm_sea.gpa", KvmRun.ARM_SEA_GPA),
         Arguments.of("kvm_run.internal.suberror", KvmRun.UNION),
         Arguments.of("kvm_run.fail_entry.hardware_entry_failure_reason", KvmRun.UNION));
   }
@@ -132,7 +154,10 @@ class KvmLayoutTest {
         Arguments.of("kvm_signal_mask.sigset", KvmSignalMask.HEADER_BYTES),
         Arguments.of("kvm_irq_level.irq", KvmIrqLevel.IRQ),
         Arguments.of("kvm_irq_level.level", KvmIrqLevel.LEVEL),
-        Arguments.of("kvm_mp_state.mp_state", 0));
+        Arguments.of("kvm_mp_state.mp_state", 0),
+        Arguments.of("kvm_enable_cap.args", KvmVm.ENABLE_CAP_ARGUMENT),
+        Arguments.of("kvm_irqchip.chip_id", 0),
+        Arguments.of("kvm_clock_data.flags", X86Machine.CLOCK_FLAGS));
   }
 
   @ParameterizedTest
@@ -147,7 +172,35 @@ class KvmLayoutTest {
         Arguments.of("KVM_EXIT_MMIO", KvmRun.EXIT_MMIO),
         Arguments.of("KVM_EXIT_SHUTDOWN", KvmRun.EXIT_SHUTDOWN),
         Arguments.of("KVM_EXIT_FAIL_ENTRY", KvmRun.EXIT_FAIL_ENTRY),
-        Arguments.of("KVM_EXIT_INTERNAL_ERROR", KvmRun.EXIT_INTERNAL_ERROR));
+        Arguments.of("KVM_EXIT_INTERNAL_ERROR", KvmRun.EXIT_INTERNAL_ERROR),
+        Arguments.of("KVM_EXIT_SYSTEM_EVENT", KvmRun.EXIT_SYSTEM_EVENT),
+        Arguments.of("KVM_EXIT_ARM_NISV", KvmRun.EXIT_ARM_NISV),
+        Arguments.of("KVM_EXIT_MEMORY_FAULT", KvmRun.EXIT_MEMORY_FAULT),
+        Arguments.of("KVM_EXIT_ARM_SEA", KvmRun.EXIT_ARM_SEA),
+        Arguments.of("KVM_SYSTEM_EVENT_SHUTDOWN", KvmRun.SYSTEM_EVENT_SHUTDOWN),
+        Arguments.of("KVM_SYSTEM_EVENT_RESET", KvmRun.SYSTEM_EVENT_RESET),
+        Arguments.of("KVM_SYSTEM_EVENT_CRASH", KvmRun.SYSTEM_EVENT_CRASH),
+        Arguments.of(
+            "KVM_EXIT_ARM_SEA_FLAG_GPA_VALID", (int) MemoryEvent.ArmSea.PHYSICAL_ADDRESS_VALID));
+  }
+
+  @ParameterizedTest
+  @MethodSource("numbers")
+  void everyOtherNumberIsTheHeaders(String name, int number) {
+    assertThat(number).isEqualTo((int) NativeKernel.constant(name));
+  }
+
+  static Stream<Arguments> numbers() {
+    return Stream.of(
+        Arguments.of("KVM_CAP_XCRS", X86Abilities.CAP_XCRS),
+        Arguments.of("KVM_CAP_SREGS2", X86Abilities.CAP_SREGS2),
+        Arguments.of("KVM_CAP_XSAVE2", X86Abilities.CAP_XSAVE2),
+        Arguments.of("KVM_CAP_EXCEPTION_PAYLOAD", X86.CAP_EXCEPTION_PAYLOAD),
+        Arguments.of("KVM_PIT_SPEAKER_DUMMY", X86Machine.SPEAKER_DUMMY),
+        Arguments.of("KVM_IRQCHIP_PIC_MASTER", X86Machine.Chip.PIC_MASTER.ordinal()),
+        Arguments.of("KVM_IRQCHIP_PIC_SLAVE", X86Machine.Chip.PIC_SLAVE.ordinal()),
+        Arguments.of("KVM_IRQCHIP_IOAPIC", X86Machine.Chip.IOAPIC.ordinal()),
+        Arguments.of("KVM_MP_STATE_RUNNABLE", X86State.MP_STATE_RUNNABLE));
   }
 
   @ParameterizedTest

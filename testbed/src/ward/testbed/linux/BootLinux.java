@@ -21,9 +21,9 @@ import ward.memory.GuestRegion;
 import ward.memory.Pages;
 import ward.uffd.Userfaultfd;
 import ward.vcpu.Console;
-import ward.vcpu.Injection;
 import ward.vcpu.KvmGuestFactory;
 import ward.vcpu.MemoryError;
+import ward.vcpu.MemoryErrorEvent;
 import ward.vcpu.MemoryErrors;
 import ward.vcpu.X86CpuModel;
 
@@ -126,8 +126,8 @@ public final class BootLinux {
     }
 
     @Override
-    public void injected(MemoryError error, Injection injection) {
-      System.out.println("injected " + injection);
+    public void injected(MemoryErrorEvent event) {
+      System.out.println("injected " + event);
     }
   }
 }

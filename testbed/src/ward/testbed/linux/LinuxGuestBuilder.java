@@ -12,6 +12,9 @@ import java.util.Map;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.Pages;
+import ward.testbed.acpi.AcpiTables;
+import ward.testbed.acpi.X86Machine;
+import ward.vcpu.GhesLayout;
 import ward.vcpu.KvmRegs;
 import ward.vcpu.KvmSegment;
 import ward.vcpu.KvmSegment.Flag;
@@ -32,7 +35,7 @@ import ward.vcpu.X86CpuModel;
  * 0x0_7000   boot parameters
  * 0x0_9000   page tables: the first 4 GiB, each address to itself
  * 0x2_0000   command line
- * 0x9_fc00   MP table (where the extended BIOS data area would be)
+ * 0xe_0000   ACPI tables
  * 0x100_0000 the kernel, where it prefers to be
  *            the initramfs, at the end
  * </pre>
@@ -44,14 +47,14 @@ public final class LinuxGuestBuilder {
 
   /**
    * What each word is for: the console; few lines on it, since each byte costs an exit; the program
-   * to run; no waiting after a panic, and a way to reboot that needs no device; nothing random in
-   * where the kernel stands; no mitigations, which are slow where everything is emulated; nothing
-   * that is not there.
+   * to run; no waiting after a panic, and a way to reboot that needs no device; no mitigations,
+   * which are slow where everything is emulated; no looking for what is not there.
    */
   private static final String COMMAND_LINE =
-      "console=ttyS0 quiet rdinit=/init panic=-1 reboot=t nokaslr mitigations=off acpi=off pci=off"
-          + " no_timer_check 8250.nr_uarts=1";
+      "console=ttyS0 quiet rdinit=/init panic=-1 reboot=t mitigations=off pci=off"
+          + " 8250.nr_uarts=1";
 
+  private static final GhesLayout NO_ERROR_SOURCES = new GhesLayout(List.of());
   private static final long MIB = 1 << 20;
   private static final long LOW_BYTES = 640 << 10;
   private static final int GDT = 0x6000;
@@ -60,7 +63,7 @@ public final class LinuxGuestBuilder {
   private static final int PDPT = 0xa000;
   private static final int PAGE_DIRECTORIES = 0xb000;
   private static final int COMMAND_LINE_ADDRESS = 0x20000;
-  private static final int MP_TABLE = 0x9fc00;
+  private static final int ACPI = 0xe0000;
 
   private static final int GIBIBYTES_MAPPED = 4;
   private static final int TABLE_ENTRIES = 512;
@@ -151,7 +154,7 @@ public final class LinuxGuestBuilder {
     write(memoryFile, PML4, pageTables());
     write(
         memoryFile, COMMAND_LINE_ADDRESS, (commandLine + "\0").getBytes(StandardCharsets.US_ASCII));
-    write(memoryFile, MP_TABLE, MpTable.at(MP_TABLE, 1));
+    write(memoryFile, ACPI, AcpiTables.ofX86(new X86Machine(1), NO_ERROR_SOURCES, ACPI).toBytes());
     write(memoryFile, kernel.preferredAddress(), kernel.compressedKernel());
     write(memoryFile, initramfsAddress(), initramfs);
     return new LinuxGuest(layout(), states().toBytes());
@@ -172,8 +175,8 @@ public final class LinuxGuestBuilder {
     BootParameters parameters = new BootParameters(kernel);
     parameters.commandLine(COMMAND_LINE_ADDRESS);
     parameters.ramDisk(initramfsAddress(), initramfs.length);
-    parameters.ram(0, MP_TABLE);
-    parameters.reserved(MP_TABLE, LOW_BYTES);
+    parameters.ram(0, LOW_BYTES);
+    parameters.reserved(ACPI, MIB);
     parameters.ram(MIB, memoryBytes);
     return parameters.bytes();
   }

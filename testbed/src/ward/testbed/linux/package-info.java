@@ -1,6 +1,8 @@
 /**
- * A Linux guest of Ward's own: a Debian kernel, a first program, and what it says on its console.
+ * Linux guests that are started without firmware: what a boot loader leaves in memory, a first
+ * program, and what it says on its console.
  *
- * <p>Start with {@link ward.testbed.linux.LinuxGuestBuilder}.
+ * <p>Start with {@link ward.testbed.linux.LinuxGuestBuilder} for x86-64, and {@link
+ * ward.testbed.linux.Arm64LinuxBoot} for arm64.
  */
 package ward.testbed.linux;

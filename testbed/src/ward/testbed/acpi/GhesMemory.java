@@ -1,0 +1,67 @@
+package ward.testbed.acpi;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+import ward.memory.Pages;
+import ward.vcpu.GhesLayout;
+import ward.vcpu.GhesSource;
+
+/**
+ * One page of guest memory with two error sources, one for aborts and one that is polled, as
+ * firmware leaves them: nothing to read, everything acknowledged.
+ *
+ * <pre>
+ * +0x000  error status address registers    +0x400  block of the source for aborts
+ * +0x010  read-ack registers                +0x600  block of the polled one, for 16 errors
+ * </pre>
+ *
+ * <p>An operating system must not use the page for anything else: in a map of memory it is ACPI
+ * NVS.
+ */
+public final class GhesMemory {
+
+  private static final int READ_ACKS = 0x10;
+  private static final int ABORT_BLOCK = 0x400;
+  private static final int POLLED_BLOCK = 0x600;
+
+  private final GhesLayout layout;
+  private final byte[] bytes;
+
+  /**
+   * @param pageAddress guest-physical; a multiple of 4 KiB
+   */
+  public GhesMemory(long pageAddress) {
+    layout =
+        new GhesLayout(
+            List.of(
+                new GhesSource(
+                    GhesSource.Notification.SYNCHRONOUS_EXTERNAL_ABORT,
+                    pageAddress,
+                    pageAddress + READ_ACKS,
+                    pageAddress + ABORT_BLOCK,
+                    POLLED_BLOCK - ABORT_BLOCK),
+                new GhesSource(
+                    GhesSource.Notification.POLLED,
+                    pageAddress + GhesSource.REGISTER_BYTES,
+                    pageAddress + READ_ACKS + GhesSource.REGISTER_BYTES,
+                    pageAddress + POLLED_BLOCK,
+                    Pages.SIZE_BYTES - POLLED_BLOCK)));
+    ByteBuffer page = ByteBuffer.allocate(Pages.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    for (GhesSource source : layout.sources()) {
+      page.putLong((int) (source.statusAddressRegister() - pageAddress), source.statusBlock());
+      page.putLong((int) (source.readAckRegister() - pageAddress), GhesSource.READ_ACK);
+    }
+    bytes = page.array();
+  }
+
+  /** Where the sources are. */
+  public GhesLayout layout() {
+    return layout;
+  }
+
+  /** What the page holds at first. */
+  public byte[] toBytes() {
+    return bytes.clone();
+  }
+}
