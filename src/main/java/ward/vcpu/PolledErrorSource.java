@@ -21,7 +21,7 @@ final class PolledErrorSource {
    * Linux takes pages out of use in a worker, and drops what does not fit in that one's queue of 16
    * on each processor ({@code MEMORY_FAILURE_FIFO_SIZE} in mm/memory-failure.c).
    */
-  static final int RECORD_ERRORS_MAX = 8;
+  static final int RECORD_ERRORS_MAX = 16;
 
   private static final Logger LOG = LoggerFactory.getLogger(PolledErrorSource.class);
 

@@ -13,7 +13,7 @@ import ward.vcpu.GhesSource;
  *
  * <pre>
  * +0x000  error status address registers    +0x400  block of the source for aborts
- * +0x010  read-ack registers                +0x800  block of the polled one
+ * +0x010  read-ack registers                +0x600  block of the polled one, for 16 errors
  * </pre>
  *
  * <p>An operating system must not use the page for anything else: in a map of memory it is ACPI
@@ -22,8 +22,8 @@ import ward.vcpu.GhesSource;
 public final class GhesMemory {
 
   private static final int READ_ACKS = 0x10;
-  private static final int BLOCKS = 0x400;
-  private static final int BLOCK_BYTES = 0x400;
+  private static final int ABORT_BLOCK = 0x400;
+  private static final int POLLED_BLOCK = 0x600;
 
   private final GhesLayout layout;
   private final byte[] bytes;
@@ -35,25 +35,24 @@ public final class GhesMemory {
     layout =
         new GhesLayout(
             List.of(
-                source(GhesSource.Notification.SYNCHRONOUS_EXTERNAL_ABORT, 0, pageAddress),
-                source(GhesSource.Notification.POLLED, 1, pageAddress)));
+                new GhesSource(
+                    GhesSource.Notification.SYNCHRONOUS_EXTERNAL_ABORT,
+                    pageAddress,
+                    pageAddress + READ_ACKS,
+                    pageAddress + ABORT_BLOCK,
+                    POLLED_BLOCK - ABORT_BLOCK),
+                new GhesSource(
+                    GhesSource.Notification.POLLED,
+                    pageAddress + GhesSource.REGISTER_BYTES,
+                    pageAddress + READ_ACKS + GhesSource.REGISTER_BYTES,
+                    pageAddress + POLLED_BLOCK,
+                    Pages.SIZE_BYTES - POLLED_BLOCK)));
     ByteBuffer page = ByteBuffer.allocate(Pages.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     for (GhesSource source : layout.sources()) {
       page.putLong((int) (source.statusAddressRegister() - pageAddress), source.statusBlock());
       page.putLong((int) (source.readAckRegister() - pageAddress), GhesSource.READ_ACK);
     }
     bytes = page.array();
-  }
-
-  private static GhesSource source(
-      GhesSource.Notification notification, int index, long pageAddress) {
-    int register = index * GhesSource.REGISTER_BYTES;
-    return new GhesSource(
-        notification,
-        pageAddress + register,
-        pageAddress + READ_ACKS + register,
-        pageAddress + BLOCKS + (long) index * BLOCK_BYTES,
-        BLOCK_BYTES);
   }
 
   /** Where the sources are. */

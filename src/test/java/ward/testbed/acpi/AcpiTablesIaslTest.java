@@ -2,29 +2,25 @@ package ward.testbed.acpi;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import ward.testing.Tool;
 import ward.vcpu.GhesLayout;
 
-/**
- * What ACPICA's compiler and disassembler, {@code iasl}, thinks of every table. Skipped where it is
- * not installed, unless {@code WARD_EXPECT} names it.
- */
+/** What ACPICA's compiler and disassembler, {@code iasl}, thinks of every table. */
 class AcpiTablesIaslTest {
 
+  private static final Tool IASL = new Tool("iasl", "acpica-tools");
   private static final int CHECKSUM = 9;
   private static final int CREATOR = 28;
   private static final Pattern COMPLAINT =
@@ -35,14 +31,7 @@ class AcpiTablesIaslTest {
 
   @BeforeAll
   static void requireIasl() {
-    boolean installed =
-        Arrays.stream(System.getenv("PATH").split(":"))
-            .anyMatch(path -> Files.isExecutable(Path.of(path, "iasl")));
-    String expected = System.getenv().getOrDefault("WARD_EXPECT", "");
-    if (List.of(expected.split(",")).contains("iasl")) {
-      assertThat(installed).as("WARD_EXPECT names iasl, so it must be there").isTrue();
-    }
-    Assumptions.assumeTrue(installed, "no iasl here; Debian's package is acpica-tools");
+    IASL.require();
   }
 
   static Stream<Arguments> tables() {
@@ -79,7 +68,7 @@ class AcpiTablesIaslTest {
   /** What it prints and what it writes into its source: there it complains in comments. */
   private List<String> complaints(String signature, byte[] table) throws Exception {
     Path binary = Files.write(directory.resolve(signature + ".dat"), table);
-    String printed = iasl("-d", binary);
+    String printed = IASL.run("-d", binary);
     String source = Files.readString(directory.resolve(signature + ".dsl"));
     return Stream.concat(printed.lines(), source.lines())
         .filter(line -> COMPLAINT.matcher(line).find())
@@ -92,9 +81,9 @@ class AcpiTablesIaslTest {
   void iaslMakesTheSameTableOfItsOwnSource(String machine, String signature, byte[] table)
       throws Exception {
     Path binary = Files.write(directory.resolve(signature + ".dat"), table);
-    iasl("-d", binary);
+    IASL.run("-d", binary);
 
-    String said = iasl("-p", directory.resolve("again"), directory.resolve(signature + ".dsl"));
+    String said = IASL.run("-p", directory.resolve("again"), directory.resolve(signature + ".dsl"));
 
     assertThat(said).contains("0 Errors, 0 Warnings");
     assertThat(withoutCreator(Files.readAllBytes(directory.resolve("again.aml"))))
@@ -107,15 +96,5 @@ class AcpiTablesIaslTest {
     copy[CHECKSUM] = 0;
     Arrays.fill(copy, CREATOR, AcpiTable.HEADER_BYTES, (byte) 0);
     return copy;
-  }
-
-  private static String iasl(Object... arguments) throws IOException, InterruptedException {
-    List<String> command =
-        Stream.concat(Stream.of("iasl"), Arrays.stream(arguments).map(Object::toString)).toList();
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    String said = new String(process.getInputStream().readAllBytes());
-    assertThat(process.waitFor(20, TimeUnit.SECONDS)).as("iasl ends").isTrue();
-    assertThat(process.exitValue()).as(said).isZero();
-    return said;
   }
 }

@@ -1,0 +1,198 @@
+package ward.vcpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.function.Predicate;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import ward.guest.GuestMemory;
+import ward.kernel.Fd;
+import ward.kernel.Linux;
+import ward.kernel.NativeKernel;
+import ward.kernel.NativeMemory;
+import ward.memory.GuestLayout;
+import ward.memory.GuestRegion;
+import ward.memory.Pages;
+import ward.poison.Severity;
+import ward.testbed.acpi.Arm64Machine;
+import ward.testbed.linux.Arm64LinuxBoot;
+import ward.testbed.linux.EmulatedArm64;
+import ward.testbed.linux.InitialFiles;
+import ward.vcpu.GhesErrorSource.Delivery;
+import ward.vcpu.GhesSource.Notification;
+
+/**
+ * What an unmodified arm64 Linux kernel makes of the ACPI tables and of the error records. The
+ * machine is emulated and its RAM is a file which the records are written into, as into the memory
+ * of a guest of Ward.
+ *
+ * <p>Needs {@code qemu-system-aarch64}, {@code aarch64-linux-gnu-gcc} and, in {@code
+ * WARD_ARM64_KERNEL}, the path of an uncompressed kernel Image with CONFIG_ACPI_APEI_GHES.
+ */
+class GhesLinuxScenario {
+
+  private static final GuestRegion RAM = new GuestRegion(EmulatedArm64.RAM_ADDRESS, 512 << 20, 0);
+  private static final int CPUS = 2;
+  private static final int WARNED_PAGES = 40;
+  private static final Duration PATIENCE = Duration.ofSeconds(120);
+
+  @TempDir Path directory;
+
+  private final NativeKernel kernel = NativeKernel.load();
+
+  private static Path kernelImage() {
+    String path = System.getenv("WARD_ARM64_KERNEL");
+    Assumptions.assumeTrue(path != null, "WARD_ARM64_KERNEL names no arm64 kernel");
+    return Path.of(path);
+  }
+
+  private byte[] victims() throws Exception {
+    Path program = directory.resolve("victims");
+    Process compiler =
+        new ProcessBuilder(
+                "aarch64-linux-gnu-gcc",
+                "-std=gnu17",
+                "-O2",
+                "-Wall",
+                "-Wextra",
+                "-Wconversion",
+                "-Wshadow",
+                "-Werror",
+                "-static",
+                "-s",
+                "-o",
+                program.toString(),
+                "testbed/guest/victims.c")
+            .inheritIO()
+            .start();
+    assertThat(compiler.waitFor()).isZero();
+    return Files.readAllBytes(program);
+  }
+
+  private static MemoryError error(long gpa, Severity severity) {
+    return new MemoryError(
+        OptionalLong.of(gpa), severity, 12, MemoryError.Input.SIGBUS_ACTION_REQUIRED, 0);
+  }
+
+  @Test
+  @Timeout(600)
+  void linuxTakesPagesOutOfUseWhenWarnedAndKillsOnlyWhoConsumedOne() throws Exception {
+    byte[] files =
+        new InitialFiles().directory("proc").directory("dev").program("init", victims()).toBytes();
+    Arm64LinuxBoot boot =
+        new Arm64LinuxBoot(
+            Arm64Machine.ofQemu(CPUS),
+            RAM,
+            Files.readAllBytes(kernelImage()),
+            files,
+            "console=ttyAMA0 rdinit=/init panic=-1");
+    Path ramFile = directory.resolve("ram");
+    try (EmulatedArm64 machine = new EmulatedArm64(ramFile, RAM, CPUS, boot);
+        Fd file = kernel.open(ramFile.toString(), Linux.O_RDWR)) {
+      long ram = kernel.mapShared(file, 0, RAM.lengthBytes(), Linux.PROT_READ | Linux.PROT_WRITE);
+      try {
+        tellOfLosses(machine, boot.ghes().layout(), ram);
+      } finally {
+        kernel.unmap(ram, RAM.lengthBytes());
+      }
+    }
+  }
+
+  private void tellOfLosses(EmulatedArm64 machine, GhesLayout layout, long ram) throws Exception {
+    GuestMemory memory = new GuestMemory(new GuestLayout("linux", List.of(RAM)), new long[] {ram});
+    machine.await("GHES: APEI firmware first mode is enabled", PATIENCE);
+
+    List<Long> warned = pages(machine, "warned", WARNED_PAGES);
+    warn(warned, layout, memory);
+    machine.await("VICTIM warned", PATIENCE);
+    long mailbox = pages(machine, "mailbox", 1).get(0);
+    long consumed = pages(machine, "consumed", 1).get(0);
+    writeRecord(consumed, layout, memory);
+    putLong(ram, mailbox, 1);
+    machine.await("VICTIM consumed", PATIENCE);
+    machine.await("ALIVE", PATIENCE);
+
+    for (GhesSource source : layout.sources()) {
+      awaitAcknowledgement(source, ram);
+    }
+    assertConsole(machine.console(), warned, consumed);
+  }
+
+  /** As a vCPU's thread does it: again and again, whenever it is out of the guest. */
+  private void warn(List<Long> pages, GhesLayout layout, GuestMemory memory) throws Exception {
+    GhesSource place = layout.source(Notification.POLLED).orElseThrow();
+    List<MemoryError> announced = new ArrayList<>();
+    PolledErrorSource source =
+        new PolledErrorSource(new ErrorStatusBlock(kernel, memory, place), announced::add);
+    pages.forEach(page -> source.announce(error(page, Severity.ACTION_OPTIONAL)));
+    while (source.hasWaiting()) {
+      source.deliverWaiting();
+      Thread.sleep(1);
+    }
+    assertThat(announced).hasSameSizeAs(pages);
+  }
+
+  private void writeRecord(long page, GhesLayout layout, GuestMemory memory) {
+    GhesSource place = layout.source(Notification.SYNCHRONOUS_EXTERNAL_ABORT).orElseThrow();
+    GhesErrorSource source =
+        new GhesErrorSource(new ErrorStatusBlock(kernel, memory, place), System::nanoTime);
+    assertThat(source.deliver(error(page, Severity.ACTION_REQUIRED))).isEqualTo(Delivery.WRITTEN);
+    assertThat(source.deliver(error(page, Severity.ACTION_REQUIRED)))
+        .as("no abort has come, so nobody has read the first")
+        .isEqualTo(Delivery.WAITS);
+  }
+
+  private static void assertConsole(List<String> console, List<Long> warned, long consumed) {
+    console.forEach(System.out::println);
+    assertThat(console).noneMatch(line -> line.contains("[Firmware"));
+    for (long page : warned) {
+      assertThat(console).anyMatch(isRecoveryOf(page));
+    }
+    assertThat(console).anyMatch(isRecoveryOf(consumed));
+    assertThat(console)
+        .filteredOn(line -> line.matches("(SIGNAL|VICTIM|READ|CORRUPTED).*"))
+        .as("both were told by BUS_MCEERR_AR, only after they had touched what was lost")
+        .containsExactly(
+            "SIGNAL 7 code 4 lsb 12",
+            "VICTIM warned exit 42 signal 0",
+            "SIGNAL 7 code 4 lsb 12",
+            "VICTIM consumed exit 42 signal 0",
+            "CORRUPTED %d kB".formatted((WARNED_PAGES + 1) * 4));
+  }
+
+  private static Predicate<String> isRecoveryOf(long gpa) {
+    String start = "Memory failure: 0x%x: recovery action for".formatted(gpa >> Pages.SHIFT);
+    return line -> line.contains(start) && line.endsWith(": Recovered");
+  }
+
+  private static List<Long> pages(EmulatedArm64 machine, String name, int count) throws Exception {
+    return machine.await("PAGE " + name + " (0x[0-9a-f]+)", count, PATIENCE).stream()
+        .map(match -> Long.decode(match.group(1)))
+        .toList();
+  }
+
+  private void awaitAcknowledgement(GhesSource source, long ram) throws InterruptedException {
+    long register = source.readAckRegister() - RAM.guestPhysicalAddress() + ram;
+    NativeMemory value = NativeMemory.allocate(Long.BYTES);
+    while (value.getLong(0) == 0) {
+      assertThat(kernel.copy(value.address(), register, Long.BYTES)).isEqualTo(Long.BYTES);
+      Thread.sleep(1);
+    }
+    assertThat(value.getLong(0)).isEqualTo(GhesSource.READ_ACK);
+  }
+
+  private void putLong(long ram, long gpa, long value) {
+    NativeMemory number = NativeMemory.allocate(Long.BYTES);
+    number.putLong(0, value);
+    long address = gpa - RAM.guestPhysicalAddress() + ram;
+    assertThat(kernel.copy(address, number.address(), Long.BYTES)).isEqualTo(Long.BYTES);
+  }
+}
