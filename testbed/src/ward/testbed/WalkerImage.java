@@ -49,10 +49,10 @@ final class WalkerImage {
   private static final int TSS = 0x8000;
   private static final int TSS_STRIDE_BYTES = 512;
 
-  /** Ports 0 to 0x51f are allowed; the permission map is followed by a byte of ones. */
+  /** Ports 0 to 0x53f are allowed; the permission map is followed by a byte of ones. */
   private static final int PORT_MAP = 104;
 
-  private static final int PORT_MAP_BYTES = 0x520 / Byte.SIZE;
+  private static final int PORT_MAP_BYTES = 0x540 / Byte.SIZE;
   private static final int TSS_BYTES = PORT_MAP + PORT_MAP_BYTES + 1;
   private static final int STACKS = 0x10000;
 

@@ -1,6 +1,8 @@
 package ward.guest;
 
+import java.time.Duration;
 import java.util.concurrent.CompletionStage;
+import ward.memory.PageSet;
 
 /**
  * A guest on this host: memory, and vCPUs that run or do not.
@@ -21,6 +23,15 @@ public interface Guest extends AutoCloseable {
    * where it cannot be interrupted stays there, and stops when the page has come.
    */
   void pause();
+
+  /**
+   * Tells the guest of lost pages, one after the other, before it meets them: its kernel can then
+   * take them out of use. Returns at once. Where no processor runs, nobody is told.
+   *
+   * @param frames guest frame numbers: guest-physical address {@code >>> 12}
+   * @param interval the least time between two of them
+   */
+  default void announce(PageSet frames, Duration interval) {}
 
   /** Completes when every vCPU has ended by itself, or one of them cannot go on. */
   CompletionStage<GuestExit> exited();

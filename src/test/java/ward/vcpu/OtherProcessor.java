@@ -36,8 +36,7 @@ final class OtherProcessor {
 
   private static void putVendor(ByteBuffer cpuid, int entry, String letters) {
     ByteBuffer words =
-        ByteBuffer.wrap(letters.getBytes(StandardCharsets.US_ASCII))
-            .order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer.wrap(letters.getBytes(StandardCharsets.US_ASCII)).order(ByteOrder.LITTLE_ENDIAN);
     cpuid.putInt(entry + KvmCpuid.EBX, words.getInt());
     cpuid.putInt(entry + KvmCpuid.EDX, words.getInt());
     cpuid.putInt(entry + KvmCpuid.ECX, words.getInt());
