@@ -27,8 +27,20 @@ final class Console {
   private Integer exitCode;
   private String panic;
 
-  void accept(String line) {
-    remember(line);
+  /**
+   * @return whether the line is no part of the encoded result
+   */
+  boolean accept(String line) {
+    boolean wasInResult = inResult;
+    understand(line);
+    boolean outside = !wasInResult && !inResult;
+    if (outside) {
+      remember(line);
+    }
+    return outside;
+  }
+
+  private void understand(String line) {
     if (line.startsWith(UP)) {
       String[] fields = line.split(" ");
       upSeconds = Double.parseDouble(fields[1]);
@@ -46,9 +58,6 @@ final class Console {
   }
 
   private void remember(String line) {
-    if (inResult) {
-      return;
-    }
     tail.addLast(line);
     if (tail.size() > TAIL_LINES) {
       tail.removeFirst();

@@ -1,23 +1,15 @@
 package ward.testbed.lab;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 
 /** One run of the lab: fetches, builds, boots, and reads the result. */
 final class LabRun {
-
-  /** The machine ended without a result, or the kernel panicked. */
-  static final int MACHINE_LOST = 125;
-
-  /** As timeout(1) has it. */
-  static final int DEADLINE_PASSED = 124;
 
   private final LabSettings settings;
   private final Consumer<String> progress;
@@ -33,13 +25,10 @@ final class LabRun {
     this.console = console;
   }
 
-  /** What a machine is started from. */
-  private record Boot(Emulator emulator, Path kernel, Path initramfs) {}
-
   /** Runs it; the console is kept in the directory. */
   LabResult run(Path directory) throws IOException {
     Files.createDirectories(directory);
-    Boot boot = prepare(directory);
+    MachineRun.Boot boot = prepare(directory);
     try {
       return boot(boot, directory.resolve("console.log"));
     } finally {
@@ -47,7 +36,7 @@ final class LabRun {
     }
   }
 
-  private Boot prepare(Path directory) throws IOException {
+  private MachineRun.Boot prepare(Path directory) throws IOException {
     Architecture architecture = settings.architecture();
     try (PackageCache cache = new PackageCache(settings.cache(), settings.refresh(), progress)) {
       DebianMirror mirror = DebianMirror.ofThisMachine();
@@ -59,7 +48,7 @@ final class LabRun {
         Files.copy(userland, output);
         payload(kernel, WardBuild.of(architecture, cache, mirror)).writeTo(output);
       }
-      return new Boot(emulator, kernel.image(), initramfs);
+      return new MachineRun.Boot(emulator, kernel.image(), initramfs, List.of());
     }
   }
 
@@ -85,59 +74,10 @@ final class LabRun {
         InsideScript.of(settings.architecture(), settings.steps()));
   }
 
-  private LabResult boot(Boot boot, Path log) throws IOException {
+  private LabResult boot(MachineRun.Boot boot, Path log) throws IOException {
     progress.accept("booting; the console is kept in " + log);
-    long start = System.nanoTime();
-    try (Machine machine = Machine.start(boot.emulator().with(options(boot)), log, console)) {
-      Machine.End end = machine.await(settings.deadline());
-      return result(end, machine.console(), (System.nanoTime() - start) / 1e9);
+    try (MachineRun machine = new MachineRun(settings, boot, log, progress, console)) {
+      return machine.await();
     }
-  }
-
-  private List<String> options(Boot boot) {
-    Architecture architecture = settings.architecture();
-    return new ArrayList<>(
-        List.of(
-            "-cpu",
-            settings.cpu(),
-            "-m",
-            Integer.toString(settings.memoryMebibytes()),
-            "-smp",
-            Integer.toString(settings.processors()),
-            "-nodefaults",
-            "-nographic",
-            "-no-reboot",
-            "-serial",
-            "stdio",
-            "-kernel",
-            boot.kernel().toString(),
-            "-initrd",
-            boot.initramfs().toString(),
-            "-append",
-            "console=%s rdinit=/init panic=-1 quiet".formatted(architecture.console())));
-  }
-
-  private LabResult result(Machine.End end, Console said, double wallSeconds) throws IOException {
-    if (end != Machine.End.POWERED_OFF) {
-      progress.accept("%s; the console's last lines:%n%s".formatted(end, said.tail()));
-    }
-    return new LabResult(
-        settings.architecture().machineName(),
-        settings.kernel().label(),
-        said.kernel().orElse(""),
-        settings.cpu(),
-        said.upSeconds(),
-        wallSeconds,
-        end,
-        exitCode(end, said),
-        new ObjectMapper().readTree(said.result()));
-  }
-
-  private static int exitCode(Machine.End end, Console said) {
-    return switch (end) {
-      case POWERED_OFF -> said.exitCode().orElse(MACHINE_LOST);
-      case DEADLINE -> DEADLINE_PASSED;
-      case PANICKED, DIED -> MACHINE_LOST;
-    };
   }
 }
