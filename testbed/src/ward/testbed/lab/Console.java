@@ -90,13 +90,13 @@ final class Console {
   }
 
   /**
-   * The JSON from inside, {@code null} as JSON if nothing was written.
+   * The JSON from inside, an empty object if none came.
    *
    * @throws IllegalArgumentException if what came is not base64
    */
   String result() {
     return encoded.isEmpty()
-        ? "null"
+        ? "{}"
         : new String(Base64.getDecoder().decode(encoded.toString()), StandardCharsets.UTF_8);
   }
 

@@ -25,7 +25,7 @@ import org.junit.platform.launcher.core.LauncherFactory;
 final class Inside implements TestExecutionListener {
 
   /** Where {@code /init} looks for what to hand out. */
-  static final Path RESULT = Path.of("/tmp/ward-result.json");
+  static final Path RESULT = Path.of("/tmp/ward-tests.json");
 
   private final List<String> passed = new ArrayList<>();
   private final List<TestReport.Entry> failed = new ArrayList<>();

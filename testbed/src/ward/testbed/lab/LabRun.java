@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 
@@ -25,15 +26,46 @@ final class LabRun {
     this.console = console;
   }
 
-  /** Runs it; the console is kept in the directory. */
-  LabResult run(Path directory) throws IOException {
+  /** Runs it; the consoles are kept in the directory. One result for each host. */
+  List<LabResult> run(Path directory) throws IOException {
     Files.createDirectories(directory);
     MachineRun.Boot boot = prepare(directory);
+    progress.accept("booting; the console is kept in " + directory);
     try {
-      return boot(boot, directory.resolve("console.log"));
+      return settings.hosts() == 1 ? List.of(alone(boot, directory)) : together(boot, directory);
     } finally {
       Files.deleteIfExists(boot.initramfs());
     }
+  }
+
+  private LabResult alone(MachineRun.Boot boot, Path directory) throws IOException {
+    Path log = directory.resolve("console.log");
+    try (MachineRun machine =
+        new MachineRun(settings, boot, 0, List.of(), log, progress, console)) {
+      return machine.await();
+    }
+  }
+
+  private List<LabResult> together(MachineRun.Boot boot, Path directory) throws IOException {
+    try (LabNetwork network = LabNetwork.create();
+        MachineRun first = host(1, network, boot, directory)) {
+      network.awaitHost1();
+      try (MachineRun second = host(2, network, boot, directory)) {
+        return MachineRun.awaitAll(List.of(first, second));
+      }
+    }
+  }
+
+  private MachineRun host(int host, LabNetwork network, MachineRun.Boot boot, Path directory)
+      throws IOException {
+    return new MachineRun(
+        settings,
+        boot,
+        host,
+        network.options(host),
+        directory.resolve("console-%d.log".formatted(host)),
+        progress,
+        line -> console.accept("host %d: %s".formatted(host, line)));
   }
 
   private MachineRun.Boot prepare(Path directory) throws IOException {
@@ -48,7 +80,7 @@ final class LabRun {
         Files.copy(userland, output);
         payload(kernel, WardBuild.of(architecture, cache, mirror)).writeTo(output);
       }
-      return new MachineRun.Boot(emulator, kernel.image(), initramfs, List.of());
+      return new MachineRun.Boot(emulator, kernel.image(), initramfs);
     }
   }
 
@@ -65,19 +97,20 @@ final class LabRun {
     return new KernelFiles(cache.unpacked(set));
   }
 
+  private List<String> modules() {
+    List<String> modules = new ArrayList<>(settings.architecture().kvmModules());
+    if (settings.hosts() > 1) {
+      modules.addAll(LabNetwork.MODULES);
+    }
+    return modules;
+  }
+
   private Payload payload(KernelFiles kernel, WardBuild ward) throws IOException {
     return new Payload(
         ward,
         LabFiles.testClasses(),
         LabFiles.testLibraries(),
-        kernel.modules(settings.architecture().kvmModules()),
+        kernel.modules(modules()),
         InsideScript.of(settings.architecture(), settings.steps()));
-  }
-
-  private LabResult boot(MachineRun.Boot boot, Path log) throws IOException {
-    progress.accept("booting; the console is kept in " + log);
-    try (MachineRun machine = new MachineRun(settings, boot, log, progress, console)) {
-      return machine.await();
-    }
   }
 }

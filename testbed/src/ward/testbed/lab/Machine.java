@@ -121,9 +121,14 @@ final class Machine implements AutoCloseable {
     }
   }
 
+  /** Pulls the plug. */
+  void kill() {
+    process.destroyForcibly();
+  }
+
   @Override
   public void close() {
-    process.destroyForcibly();
+    kill();
     Runtime.getRuntime().removeShutdownHook(shutdown);
   }
 }

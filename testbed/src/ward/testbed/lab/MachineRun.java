@@ -1,10 +1,14 @@
 package ward.testbed.lab;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
 
 /** One machine of a run, from its start to its result. Closing it ends it. */
@@ -17,7 +21,7 @@ final class MachineRun implements AutoCloseable {
   static final int DEADLINE_PASSED = 124;
 
   /** What a machine is started from. */
-  record Boot(Emulator emulator, Path kernel, Path initramfs, List<String> devices) {}
+  record Boot(Emulator emulator, Path kernel, Path initramfs) {}
 
   private final LabSettings settings;
   private final Consumer<String> progress;
@@ -29,12 +33,16 @@ final class MachineRun implements AutoCloseable {
   /**
    * Starts it.
    *
+   * @param host its number, from 1; 0 if it has no network
+   * @param devices QEMU's options for them
    * @param log keeps the console
    * @param console hears every line that is for people
    */
   MachineRun(
       LabSettings settings,
       Boot boot,
+      int host,
+      List<String> devices,
       Path log,
       Consumer<String> progress,
       Consumer<String> console)
@@ -42,7 +50,7 @@ final class MachineRun implements AutoCloseable {
     this.settings = settings;
     this.progress = progress;
     debugger = DebuggerSocket.create();
-    machine = Machine.start(boot.emulator().with(options(boot)));
+    machine = Machine.start(boot.emulator().with(options(boot, host, devices)));
     forger = new SeaForger(debugger.path(), machine.input(), progress);
     machine.listen(log, line -> hear(line, console));
   }
@@ -54,7 +62,7 @@ final class MachineRun implements AutoCloseable {
     }
   }
 
-  private List<String> options(Boot boot) {
+  private List<String> options(Boot boot, int host, List<String> devices) {
     List<String> options =
         new ArrayList<>(
             List.of(
@@ -74,10 +82,12 @@ final class MachineRun implements AutoCloseable {
                 "-initrd",
                 boot.initramfs().toString(),
                 "-append",
-                "console=%s rdinit=/init panic=-1 quiet"
-                    .formatted(settings.architecture().console())));
+                // The kernel puts what it does not know into the environment of /init.
+                "console=%s rdinit=/init panic=-1 quiet%s"
+                    .formatted(
+                        settings.architecture().console(), host == 0 ? "" : " WARD_HOST=" + host)));
     options.addAll(debugger.options());
-    options.addAll(boot.devices());
+    options.addAll(devices);
     return options;
   }
 
@@ -88,6 +98,7 @@ final class MachineRun implements AutoCloseable {
     if (end != Machine.End.POWERED_OFF) {
       progress.accept("%s; the console's last lines:%n%s".formatted(end, said.tail()));
     }
+    JsonNode json = new ObjectMapper().readTree(said.result());
     return new LabResult(
         settings.architecture().machineName(),
         settings.kernel().label(),
@@ -97,7 +108,33 @@ final class MachineRun implements AutoCloseable {
         (System.nanoTime() - startNanos) / 1e9,
         end,
         exitCode(end, said),
-        new ObjectMapper().readTree(said.result()));
+        json.get("tests"),
+        json.get("run"));
+  }
+
+  /** Waits for all of them; when one is lost, nobody has to wait for it any more. */
+  static List<LabResult> awaitAll(List<MachineRun> machines) throws IOException {
+    List<CompletableFuture<LabResult>> results =
+        machines.stream()
+            .map(machine -> CompletableFuture.supplyAsync(() -> machine.awaitOr(machines)))
+            .toList();
+    try {
+      return results.stream().map(CompletableFuture::join).toList();
+    } catch (CompletionException e) {
+      throw new IOException(e.getCause());
+    }
+  }
+
+  private LabResult awaitOr(List<MachineRun> others) {
+    try {
+      LabResult result = await();
+      if (result.end() != Machine.End.POWERED_OFF) {
+        others.forEach(other -> other.machine.kill());
+      }
+      return result;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static int exitCode(Machine.End end, Console said) {

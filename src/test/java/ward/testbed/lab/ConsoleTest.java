@@ -45,10 +45,10 @@ class ConsoleTest {
   }
 
   @Test
-  void aProgramMayLeaveNoResultButItsExitCode() {
+  void withoutAResultThereIsStillAnExitCode() {
     hear("@WARD-RESULT", "@WARD-END 0");
 
-    assertThat(console.result()).isEqualTo("null");
+    assertThat(console.result()).isEqualTo("{}");
     assertThat(console.exitCode()).hasValue(0);
   }
 
