@@ -47,7 +47,7 @@ int64_t ward_userfaultfd(int32_t flags)
 
 int64_t ward_memfd(const char *name, uint64_t length)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC);
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int64_t result;
 
 	if (fd < 0 || ftruncate(fd, (off_t)length) == 0)
@@ -72,6 +72,20 @@ int64_t ward_map(int32_t fd, uint64_t offset, uint64_t length, int32_t protectio
 		return result;
 	}
 	return (int64_t)(uintptr_t)mapped;
+}
+
+int64_t ward_map_over(int32_t fd, uint64_t offset, uint64_t address, uint64_t length)
+{
+	int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
+
+	if (mmap(pointer(address), length, PROT_READ | PROT_WRITE, flags, fd, (off_t)offset) == MAP_FAILED)
+		return -errno;
+	return answer(madvise(pointer(address), length, MADV_DONTFORK));
+}
+
+int64_t ward_seal(int32_t fd, int32_t seals)
+{
+	return answer(fcntl(fd, F_ADD_SEALS, seals));
 }
 
 int64_t ward_unmap(uint64_t address, uint64_t length)

@@ -64,6 +64,24 @@ final class Loopback implements Callable<Integer> {
   int poison;
 
   @Option(
+      names = "--unreadable",
+      paramLabel = "N",
+      defaultValue = "-1",
+      description =
+          "How many of them are unreadable and not declared; a kernel with neither UFFDIO_POISON nor"
+              + " MADV_HWPOISON can only do 0 (default: half of them).")
+  int unreadable;
+
+  @Option(
+      names = "--marker",
+      paramLabel = "uffd|hwpoison|sigbus|auto",
+      defaultValue = "auto",
+      description =
+          "How the destination marks lost pages; see `ward destination --help` (default:"
+              + " ${DEFAULT-VALUE}).")
+  String marker;
+
+  @Option(
       names = "--late-poison",
       paramLabel = "N",
       defaultValue = "8",
@@ -145,12 +163,17 @@ final class Loopback implements Callable<Integer> {
     return new LoopbackSettings(
         memory.bytes(),
         vcpus,
-        (poison + 1) / 2,
-        poison / 2,
+        poison - unreadable(),
+        unreadable(),
         latePoison,
         seed,
         vcpu.name().toLowerCase(java.util.Locale.ROOT),
+        marker,
         Duration.ofSeconds(timeoutSeconds));
+  }
+
+  private int unreadable() {
+    return unreadable < 0 ? poison / 2 : unreadable;
   }
 
   private static String json(LoopbackResult result) throws IOException {

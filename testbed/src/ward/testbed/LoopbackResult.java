@@ -6,6 +6,7 @@ import java.util.List;
  * What a loopback migration proved, and what it measured.
  *
  * @param guestRan whether a virtual machine ran; otherwise threads touched the memory
+ * @param marker how the destination marked lost pages
  * @param wrongPages healthy pages whose bytes differ from the source's; must be 0
  * @param faults demand faults, from reading the event to the end of the ioctl that resolved it
  * @param pauseMillis from the destination's first connection to the guest's first instruction there
@@ -15,6 +16,7 @@ import java.util.List;
 public record LoopbackResult(
     String transport,
     String vcpu,
+    String marker,
     boolean guestRan,
     long memoryBytes,
     long seed,
@@ -70,7 +72,7 @@ public record LoopbackResult(
         poison          %d declared, %d found unreadable, %d reported while serving%s
         machine checks  %,d injected, %,d seen by the guest, %d at a wrong address
         compared        %,d wrong pages, %,d healed; digest %s... = %s...
-        audit           ledgers %s, %,d markers, %s
+        audit           ledgers %s, %,d markers (%s), %s
         faults          %,d on demand: p50 %.0f µs, p99 %.0f µs, worst %.0f µs
         stream          %,d pages, %.0f MiB/s
         time            paused %.0f ms, all %.0f ms
@@ -99,6 +101,7 @@ public record LoopbackResult(
             digestDestination.substring(0, 12),
             audit.ledgerSource().equals(audit.ledgerDestination()) ? "agree" : "DIFFER",
             audit.markers(),
+            marker,
             audit.equal() ? "equal" : "NOT EQUAL",
             faults.count(),
             faults.p50Micros(),

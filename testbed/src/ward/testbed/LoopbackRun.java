@@ -185,6 +185,8 @@ public final class LoopbackRun implements AutoCloseable {
                 path("ledger-destination").toString(),
                 "--vcpu",
                 settings.vcpu(),
+                "--marker",
+                settings.marker(),
                 "--threads",
                 Integer.toString(settings.vcpus()),
                 "--seed",

@@ -9,6 +9,7 @@ import java.time.Duration;
  * @param found pages that are unreadable in the source's mapping, and that nobody declared
  * @param late pages reported to the source while it serves
  * @param vcpu {@code kvm}, {@code thread} or {@code auto}
+ * @param marker {@code uffd}, {@code hwpoison}, {@code sigbus} or {@code auto}
  * @param deadline for the whole run
  */
 public record LoopbackSettings(
@@ -19,6 +20,7 @@ public record LoopbackSettings(
     int late,
     long seed,
     String vcpu,
+    String marker,
     Duration deadline) {
 
   public LoopbackSettings {

@@ -46,6 +46,7 @@ final class LoopbackVerdict {
     return new LoopbackResult(
         transport,
         seen.status().get("vcpu").asText(),
+        seen.status().get("marker").asText(),
         kvm,
         settings.memoryBytes(),
         settings.seed(),

@@ -4,12 +4,17 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.TreeMap;
+import java.util.stream.Stream;
 import ward.memory.GuestLayout;
 import ward.memory.PageSet;
 import ward.memory.Pages;
@@ -24,12 +29,14 @@ final class OutsideView implements AutoCloseable {
   private static final long SWAP = 1L << 62;
   private static final long TYPE_MASK = 31;
   private static final long TYPE_PTE_MARKER = 31;
+  private static final String MARKER_FILE = "/memfd:ward-lost-";
   private static final long OFFSET_POISONED = 2L << 5;
 
   private final GuestLayout layout;
   private final List<Long> hostAddresses;
   private final FileChannel memory;
   private final FileChannel pagemap;
+  private final NavigableMap<Long, Long> markerMappings = new TreeMap<>();
   private final ByteBuffer page = ByteBuffer.allocateDirect(Pages.SIZE_BYTES);
   private final ByteBuffer entry =
       ByteBuffer.allocateDirect(ENTRY_BYTES).order(ByteOrder.LITTLE_ENDIAN);
@@ -42,6 +49,15 @@ final class OutsideView implements AutoCloseable {
     this.hostAddresses = hostAddresses;
     memory = FileChannel.open(Path.of("/proc/" + pid + "/mem"), StandardOpenOption.READ);
     pagemap = FileChannel.open(Path.of("/proc/" + pid + "/pagemap"), StandardOpenOption.READ);
+    try (Stream<String> mappings = Files.lines(Path.of("/proc/" + pid + "/maps"))) {
+      mappings.filter(line -> line.contains(MARKER_FILE)).forEach(this::addMarkerMapping);
+    }
+  }
+
+  /** {@code 7f0000001000-7f0000003000 rw-p ...}: where a mapping is the marker. */
+  private void addMarkerMapping(String line) {
+    String[] range = line.split(" ", 2)[0].split("-");
+    markerMappings.put(Long.parseUnsignedLong(range[0], 16), Long.parseUnsignedLong(range[1], 16));
   }
 
   /**
@@ -100,6 +116,12 @@ final class OutsideView implements AutoCloseable {
   }
 
   private boolean isMarked(long index) throws IOException {
+    long address = hostAddress(index);
+    Map.Entry<Long, Long> mapping = markerMappings.floorEntry(address);
+    return mapping != null && address < mapping.getValue() || hasMarkerEntry(index);
+  }
+
+  private boolean hasMarkerEntry(long index) throws IOException {
     entry.clear();
     pagemap.read(entry, (hostAddress(index) >>> Pages.SHIFT) * ENTRY_BYTES);
     long value = entry.getLong(0);

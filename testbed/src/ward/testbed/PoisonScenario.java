@@ -29,9 +29,20 @@ class PoisonScenario {
   })
   void everyLossIsMetAndNothingElse(int declared, int found, int late, String vcpu)
       throws IOException {
+    everyLossIsMet(declared, found, late, vcpu, "auto");
+  }
+
+  @ParameterizedTest
+  @CsvSource("thread")
+  void theSameWithMarkersForOlderKernels(String vcpu) throws IOException {
+    everyLossIsMet(9, 7, 5, vcpu, "sigbus");
+  }
+
+  private static void everyLossIsMet(int declared, int found, int late, String vcpu, String marker)
+      throws IOException {
     LoopbackSettings settings =
         new LoopbackSettings(
-            MEMORY_BYTES, VCPUS, declared, found, late, SEED, vcpu, Duration.ofMinutes(2));
+            MEMORY_BYTES, VCPUS, declared, found, late, SEED, vcpu, marker, Duration.ofMinutes(2));
 
     try (LoopbackRun run = new LoopbackRun(settings, line -> {})) {
       LoopbackResult result = run.run();

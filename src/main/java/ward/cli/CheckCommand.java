@@ -14,6 +14,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
+import ward.uffd.PoisonMarkers;
 
 /** {@code ward check}. */
 @Command(
@@ -63,6 +64,7 @@ final class CheckCommand implements Callable<Integer> {
       Kernel loaded = kernel.get();
       checks.add(() -> List.of(ok("stub library", "loads")));
       checks.add(new UserfaultfdCheck(loaded));
+      checks.add(new MarkerCheck(new PoisonMarkers(loaded)));
       checks.add(new PoisonCheck(loaded));
       checks.add(new KvmCheck(loaded, System.getProperty("os.arch")));
     } catch (IllegalStateException | LinkageError e) {

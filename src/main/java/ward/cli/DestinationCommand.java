@@ -15,7 +15,9 @@ import ward.destination.NettySourceLink;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.metrics.DestinationMetrics;
+import ward.uffd.MarkerKind;
 import ward.uffd.MarkerScan;
+import ward.uffd.PoisonMarker;
 import ward.uffd.Userfaultfd;
 import ward.uffd.UserfaultfdException;
 import ward.wire.Transport;
@@ -72,6 +74,17 @@ final class DestinationCommand implements Callable<Integer> {
   long seed;
 
   @Option(
+      names = "--marker",
+      paramLabel = "uffd|hwpoison|sigbus|auto",
+      defaultValue = "auto",
+      description =
+          "What makes a lost page raise SIGBUS: UFFDIO_POISON (Linux 6.6), MADV_HWPOISON (takes one"
+              + " page of this host out of use; CAP_SYS_ADMIN), or a mapping of an empty file; auto"
+              + " takes the first that works here, as `ward check` shows (default:"
+              + " ${DEFAULT-VALUE}).")
+  MarkerWish marker;
+
+  @Option(
       names = "--streams",
       paramLabel = "N",
       defaultValue = "1",
@@ -114,16 +127,18 @@ final class DestinationCommand implements Callable<Integer> {
   public Integer call() {
     Kernel kernel = NativeKernel.load();
     try (GuestLog reports = GuestLog.open(guestLog);
-        Userfaultfd userfaultfd = openUserfaultfd(kernel);
+        PoisonMarker lost = marker.open(kernel);
+        Userfaultfd userfaultfd = openUserfaultfd(kernel, lost);
         Transport transport = Transports.open("ward-destination");
         NettySourceLink link = new NettySourceLink(transport)) {
       GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host));
       GuestChoice choice = GuestChoice.of(vcpu, kernel, books, reports, threads, seed);
       log.info("{}", choice.description());
+      log.info("lost pages are marked by {}", lost.kind().description());
       DestinationSession.Parts parts =
           new DestinationSession.Parts(
-              choice.factory(), books::open, userfaultfd, new MarkerScan(kernel));
-      return run(parts, link, transport, books, choice);
+              choice.factory(), books::open, userfaultfd, new MarkerScan(kernel, lost));
+      return run(parts, link, transport, books, choice, lost.kind());
     }
   }
 
@@ -132,11 +147,12 @@ final class DestinationCommand implements Callable<Integer> {
       NettySourceLink link,
       Transport transport,
       GuestBooks books,
-      GuestChoice choice) {
+      GuestChoice choice,
+      MarkerKind marker) {
     DestinationMetrics metrics = new DestinationMetrics();
     try (DestinationSession session =
         new DestinationSession(settings(), parts, link, new DestinationEvents(metrics, log))) {
-      DestinationRun run = new DestinationRun(session, books, metrics, choice);
+      DestinationRun run = new DestinationRun(session, books, metrics, choice, marker);
       try (ControlServer commands = ControlServer.listen(transport, control, run)) {
         DestinationRun.Ending ending = run.toTheEnd(keep);
         print(ending);
@@ -155,9 +171,9 @@ final class DestinationCommand implements Callable<Integer> {
     }
   }
 
-  private static Userfaultfd openUserfaultfd(Kernel kernel) {
+  private static Userfaultfd openUserfaultfd(Kernel kernel, PoisonMarker marker) {
     try {
-      return Userfaultfd.open(kernel);
+      return Userfaultfd.open(kernel, marker);
     } catch (UserfaultfdException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
     }

@@ -10,6 +10,7 @@ import ward.destination.DestinationSession;
 import ward.guest.GuestExit;
 import ward.metrics.DestinationMetrics;
 import ward.metrics.Progress;
+import ward.uffd.MarkerKind;
 import ward.wire.ControlMessage;
 
 /** A destination from its first connection to the end of its guest, or to SIGTERM. */
@@ -21,17 +22,20 @@ final class DestinationRun implements ControlServer.Commands {
   private final GuestBooks books;
   private final DestinationMetrics metrics;
   private final GuestChoice choice;
+  private final MarkerKind marker;
   private final CompletableFuture<Void> signalled = new CompletableFuture<>();
 
   DestinationRun(
       DestinationSession session,
       GuestBooks books,
       DestinationMetrics metrics,
-      GuestChoice choice) {
+      GuestChoice choice,
+      MarkerKind marker) {
     this.session = session;
     this.books = books;
     this.metrics = metrics;
     this.choice = choice;
+    this.marker = marker;
   }
 
   /** What {@code --json} prints. */
@@ -116,7 +120,7 @@ final class DestinationRun implements ControlServer.Commands {
   }
 
   private DestinationStatus status() {
-    return DestinationStatus.of(session, books, metrics, choice);
+    return DestinationStatus.of(session, books, metrics, choice, marker);
   }
 
   @Override

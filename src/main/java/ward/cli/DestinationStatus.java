@@ -7,11 +7,13 @@ import ward.destination.DestinationSession;
 import ward.guest.Guest;
 import ward.guest.GuestMemory;
 import ward.metrics.DestinationMetrics;
+import ward.uffd.MarkerKind;
 
 /**
  * What {@code ward control status} says of a destination, and what it prints at the end.
  *
  * @param vcpu what touches the memory: {@code kvm} or {@code thread}
+ * @param marker how lost pages are marked: {@code uffd}, {@code hwpoison} or {@code sigbus}
  * @param machineChecksInjected machine checks that vCPUs were given, or SIGBUSes that threads took
  * @param regions where the guest's memory is mapped in this process
  */
@@ -19,6 +21,7 @@ record DestinationStatus(
     String role,
     String phase,
     String vcpu,
+    String marker,
     boolean guestEnded,
     DestinationReport pages,
     DestinationMetrics.Faults faults,
@@ -39,12 +42,14 @@ record DestinationStatus(
       DestinationSession session,
       GuestBooks books,
       DestinationMetrics metrics,
-      GuestChoice choice) {
+      GuestChoice choice,
+      MarkerKind marker) {
     Guest guest = session.guest();
     return new DestinationStatus(
         "destination",
         session.phase().name(),
         choice.name(),
+        MarkerCheck.optionOf(marker),
         guest != null && guest.exited().toCompletableFuture().isDone(),
         session.report(),
         metrics.faults(),

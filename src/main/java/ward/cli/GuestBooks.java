@@ -11,8 +11,8 @@ import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
-import ward.vcpu.Injection;
 import ward.vcpu.MemoryError;
+import ward.vcpu.MemoryErrorEvent;
 import ward.vcpu.MemoryErrors;
 
 /** Keeps a guest's ledger and the vCPUs' losses together, once the guest is known. */
@@ -64,7 +64,7 @@ final class GuestBooks implements MemoryErrors {
   }
 
   @Override
-  public void injected(MemoryError error, Injection injection) {
+  public void injected(MemoryErrorEvent event) {
     injected.increment();
   }
 

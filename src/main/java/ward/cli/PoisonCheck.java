@@ -13,7 +13,11 @@ import ward.kernel.KernelCallException;
 import ward.kernel.Linux;
 import ward.kernel.NativeMemory;
 import ward.memory.Pages;
+import ward.uffd.Feature;
 import ward.uffd.FillResult;
+import ward.uffd.MarkerKind;
+import ward.uffd.PoisonMarker;
+import ward.uffd.PoisonMarkers;
 import ward.uffd.Userfaultfd;
 import ward.uffd.UserfaultfdException;
 
@@ -67,25 +71,39 @@ record PoisonCheck(Kernel kernel) implements HostCheck {
   }
 
   private List<HostFinding> roundTrip(long page) throws UserfaultfdException {
-    try (Userfaultfd userfaultfd = Userfaultfd.open(kernel)) {
+    try (PoisonMarker marker = markerThatCostsNothing();
+        Userfaultfd userfaultfd = Userfaultfd.open(kernel, marker)) {
       userfaultfd.register(page, Pages.SIZE_BYTES);
       FillResult poisoned = userfaultfd.poison(page, Pages.SIZE_BYTES);
       if (poisoned.outcome() != FillResult.Outcome.COMPLETED) {
-        return List.of(notPossible("UFFDIO_POISON: " + poisoned.explanation(), "Linux 6.6"));
+        return List.of(
+            notPossible(
+                "marker %s: %s".formatted(marker.kind(), poisoned.explanation()),
+                "report this kernel"));
       }
-      return List.of(probed(page), copyOfPoison(page));
+      return List.of(probed(page, marker.kind()), copyOfPoison(page));
     }
   }
 
-  private HostFinding probed(long page) {
+  /** Each trial of {@link MarkerKind#HWPOISON} would take a page from this host for good. */
+  private PoisonMarker markerThatCostsNothing() throws UserfaultfdException {
+    boolean poisons = Feature.POISON.isIn(Userfaultfd.offeredFeatures(kernel));
+    return new PoisonMarkers(kernel).open(poisons ? MarkerKind.UFFD : MarkerKind.SIGBUS);
+  }
+
+  private HostFinding probed(long page, MarkerKind kind) {
+    Errno expected = kind == MarkerKind.UFFD ? Errno.EHWPOISON : Errno.EFAULT;
     int answer = kernel.advise(page, Pages.SIZE_BYTES, Linux.MADV_POPULATE_READ);
-    return answer == -Errno.EHWPOISON.intValue()
-        ? ok(ROUND_TRIP, "a page was poisoned and MADV_POPULATE_READ answers EHWPOISON")
+    return answer == -expected.intValue()
+        ? ok(
+            ROUND_TRIP,
+            "a page was poisoned (%s) and MADV_POPULATE_READ answers %s"
+                .formatted(kind, expected.name()))
         : missing(
             ROUND_TRIP,
-            "MADV_POPULATE_READ of a poisoned page answers %s, not EHWPOISON"
-                .formatted(described(answer)),
-            "Linux 6.6 or later, without a change to madvise(2)",
+            "MADV_POPULATE_READ of a poisoned page (%s) answers %s, not %s"
+                .formatted(kind, described(answer), expected.name()),
+            "a kernel without a change to madvise(2)",
             DESTINATION);
   }
 

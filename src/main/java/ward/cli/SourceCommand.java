@@ -128,13 +128,17 @@ final class SourceCommand implements Callable<Integer> {
 
   private SourceMemory map(Kernel kernel, GuestLayout guest) {
     try {
-      return SourceMemory.map(kernel, memory, guest, !injectUnreadable.isEmpty());
+      return SourceMemory.map(kernel, memory, guest, access());
     } catch (java.nio.file.NoSuchFileException e) {
       throw new CommandFailure(
           ExitCode.INPUT_REFUSED, "--memory %s: no such file".formatted(memory));
     } catch (IOException e) {
       throw new CommandFailure(ExitCode.INPUT_REFUSED, "--memory: " + e.getMessage());
     }
+  }
+
+  private SourceMemory.Access access() {
+    return injectUnreadable.isEmpty() ? SourceMemory.Access.READ : SourceMemory.Access.MARK;
   }
 
   private LedgerJournal openLedger(GuestLayout guest) {

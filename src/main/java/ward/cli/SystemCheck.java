@@ -29,7 +29,7 @@ record SystemCheck(HostFiles files) implements HostCheck {
   private HostFinding kernelRelease() {
     String release = files.text("proc/sys/kernel/osrelease").orElse("unknown");
     return isOlderThanPoison(release)
-        ? warning("kernel", release, "UFFDIO_POISON came with Linux 6.6")
+        ? warning("kernel", release, "Linux 6.6 has UFFDIO_POISON; see poison marker")
         : ok("kernel", release);
   }
 

@@ -7,8 +7,13 @@ import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.memory.GuestRegion;
 import ward.memory.Pages;
+import ward.uffd.Feature;
 import ward.uffd.FillResult;
+import ward.uffd.MarkerKind;
+import ward.uffd.PoisonMarker;
+import ward.uffd.PoisonMarkers;
 import ward.uffd.Userfaultfd;
+import ward.uffd.UserfaultfdException;
 
 /**
  * Makes pages of a source's own mapping unreadable, as the hardware would: for tests of what a
@@ -25,7 +30,8 @@ final class UnreadablePages {
     if (addresses.isEmpty()) {
       return;
     }
-    try (Userfaultfd userfaultfd = Userfaultfd.open(kernel)) {
+    try (PoisonMarker marker = markerThatSaysPoison(kernel);
+        Userfaultfd userfaultfd = Userfaultfd.open(kernel, marker)) {
       forEachRegion(memory, userfaultfd::register);
       for (GuestPhysicalAddress address : addresses) {
         place(memory, userfaultfd, address.value());
@@ -35,6 +41,12 @@ final class UnreadablePages {
     } catch (IOException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, "--inject-unreadable: " + e.getMessage());
     }
+  }
+
+  /** The source believes in poison only where the kernel calls it so: EHWPOISON. */
+  private static PoisonMarker markerThatSaysPoison(Kernel kernel) throws UserfaultfdException {
+    boolean poisons = Feature.POISON.isIn(Userfaultfd.offeredFeatures(kernel));
+    return new PoisonMarkers(kernel).open(poisons ? MarkerKind.UFFD : MarkerKind.HWPOISON);
   }
 
   private interface RangeAction {

@@ -40,7 +40,7 @@ record UserfaultfdCheck(Kernel kernel) implements HostCheck {
     }
     String remedy = "Linux %s or later".formatted(feature.linuxVersion());
     return feature == Feature.POISON
-        ? missing(name, "not offered: a lost page could not be kept lost", remedy, DESTINATION)
+        ? warning(name, "not offered: lost pages are marked in another way", remedy)
         : warning(name, "not offered", remedy);
   }
 
@@ -62,7 +62,7 @@ record UserfaultfdCheck(Kernel kernel) implements HostCheck {
       case NOT_PERMITTED ->
           "run with CAP_SYS_PTRACE, or sysctl vm.unprivileged_userfaultfd=1, or allow reading and"
               + " writing /dev/userfaultfd";
-      case NOT_SUPPORTED -> "run a kernel with CONFIG_USERFAULTFD=y, Linux 6.6 or later";
+      case NOT_SUPPORTED -> "run a kernel with CONFIG_USERFAULTFD=y";
       case FAILED -> "see what the system call answered";
     };
   }

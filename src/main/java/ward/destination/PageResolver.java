@@ -231,7 +231,7 @@ final class PageResolver {
       long page = run.firstPage() + done;
       long count = Math.min(run.pageCount() - done, memory.layout().pagesLeftInRegion(page));
       FillResult result = filler.poison(memory.hostAddressOf(page), Pages.bytes(count));
-      done += progress(page, count, "UFFDIO_POISON", result);
+      done += progress(page, count, "a poison marker", result);
     }
   }
 

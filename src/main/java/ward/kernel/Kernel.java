@@ -76,6 +76,22 @@ public interface Kernel {
   long mapShared(Fd fd, long offsetBytes, long lengthBytes, int protection)
       throws KernelCallException;
 
+  /**
+   * Puts a private mapping of a file in the place of whatever a range holds, in one step: no thread
+   * ever finds the range empty in between. Children do not inherit it.
+   *
+   * @param offsetBytes may lie behind the end of the file: a touch there raises SIGBUS
+   * @return 0 or {@code -errno}
+   */
+  int mapOver(Fd fd, long offsetBytes, long address, long lengthBytes);
+
+  /**
+   * Forbids some changes of a memfd for good; 0 or {@code -errno}.
+   *
+   * @param seals {@code F_SEAL_*} of {@link Linux}
+   */
+  int seal(Fd memfd, int seals);
+
   /** Ends a mapping; 0 or {@code -errno}. */
   int unmap(long address, long lengthBytes);
 

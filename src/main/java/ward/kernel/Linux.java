@@ -31,6 +31,24 @@ public final class Linux {
   /** madvise(2), Linux 5.14: the only call whose errno names poison. */
   public static final int MADV_POPULATE_READ = 22;
 
+  /** madvise(2), Linux 5.14: makes the pages present, and dirty. */
+  public static final int MADV_POPULATE_WRITE = 23;
+
+  /** madvise(2): the hardware is taken to have lost the page. */
+  public static final int MADV_HWPOISON = 100;
+
+  /** fcntl(2), F_ADD_SEALS: no further seals. */
+  public static final int F_SEAL_SEAL = 1;
+
+  /** fcntl(2), F_ADD_SEALS: the file keeps its length or grows. */
+  public static final int F_SEAL_SHRINK = 2;
+
+  /** fcntl(2), F_ADD_SEALS: the file keeps its length or shrinks. */
+  public static final int F_SEAL_GROW = 4;
+
+  /** fcntl(2), F_ADD_SEALS, Linux 5.1: no write, hole or new shared writable mapping any more. */
+  public static final int F_SEAL_FUTURE_WRITE = 16;
+
   /** signal(7). */
   public static final int SIGBUS = 7;
 

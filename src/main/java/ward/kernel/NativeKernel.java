@@ -102,6 +102,16 @@ public final class NativeKernel implements Kernel {
   }
 
   @Override
+  public int mapOver(Fd fd, long offsetBytes, long address, long lengthBytes) {
+    return (int) stubs.ward_map_over(fd.number(), offsetBytes, address, lengthBytes);
+  }
+
+  @Override
+  public int seal(Fd memfd, int seals) {
+    return (int) stubs.ward_seal(memfd.number(), seals);
+  }
+
+  @Override
   public int unmap(long address, long lengthBytes) {
     return (int) stubs.ward_unmap(address, lengthBytes);
   }
@@ -182,6 +192,10 @@ public final class NativeKernel implements Kernel {
     long ward_memfd(String name, long length);
 
     long ward_map(int fd, long offset, long length, int protection);
+
+    long ward_map_over(int fd, long offset, long address, long length);
+
+    long ward_seal(int fd, int seals);
 
     long ward_unmap(long address, long length);
 

@@ -39,7 +39,7 @@ public enum Feature {
   WP_HUGETLBFS_SHMEM(12, "5.19"),
   /** Write protection also of pages that are not there yet. */
   WP_UNPOPULATED(13, "6.4"),
-  /** {@code UFFDIO_POISON}. Ward cannot work without it. */
+  /** {@code UFFDIO_POISON}; see {@link MarkerKind} for kernels without it. */
   POISON(14, "6.6"),
   /** Write protection that the kernel lifts by itself, for tracking writes. */
   WP_ASYNC(15, "6.7"),

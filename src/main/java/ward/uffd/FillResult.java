@@ -40,8 +40,15 @@ public record FillResult(Outcome outcome, long doneBytes, int errno) {
     return switch (outcome) {
       case UNREGISTERED -> "the memory is no longer mapped or registered with userfaultfd (ENOENT)";
       case PROCESS_GONE -> "the process that owned the memory has exited";
-      default -> "refused by the kernel: " + KernelCallException.describe(errno);
+      default -> "refused by the kernel: " + KernelCallException.describe(errno) + hint();
     };
+  }
+
+  /** Out of memory is an outcome of its own where pages are filled; here it is a marker's. */
+  private String hint() {
+    return errno == Errno.ENOMEM.intValue()
+        ? "; each marker is a mapping of its own here, of which vm.max_map_count allows only so many"
+        : "";
   }
 
   /**

@@ -50,10 +50,12 @@ final class Handshake {
     }
   }
 
-  /** A descriptor that is ready for use. */
-  static Fd open(Kernel kernel) throws UserfaultfdException {
+  /** A descriptor that is ready for use, with the feature that the markers need. */
+  static Fd open(Kernel kernel, MarkerKind marker) throws UserfaultfdException {
     long offered = offered(kernel);
-    requirePoison(offered);
+    if (marker == MarkerKind.UFFD) {
+      requirePoison(offered);
+    }
     Fd fd = Descriptor.open(kernel);
     try {
       perform(kernel, fd, offered & Feature.mask(WANTED));
@@ -68,7 +70,7 @@ final class Handshake {
     if (!Feature.POISON.isIn(offered)) {
       throw new UserfaultfdException(
           UserfaultfdException.Kind.NOT_SUPPORTED,
-          "this kernel's userfaultfd offers features 0x%x, without UFFD_FEATURE_POISON (0x%x): a lost page could not be kept lost here. Run Linux %s or later"
+          "this kernel's userfaultfd offers features 0x%x, without UFFD_FEATURE_POISON (0x%x): it cannot mark lost pages. Run Linux %s or later, or mark them in another way"
               .formatted(offered, Feature.POISON.bit(), Feature.POISON.linuxVersion()));
     }
   }

@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.function.LongPredicate;
 import jnr.constants.platform.Errno;
 import ward.kernel.Kernel;
 import ward.kernel.Linux;
@@ -19,6 +20,9 @@ import ward.memory.Pages;
  * <p>A poison marker is a swap entry of a special type. The type is shown only with {@code
  * CAP_SYS_ADMIN}, so every swapped page is confirmed by {@code MADV_POPULATE_READ}, whose {@code
  * EHWPOISON} names poison without any right.
+ *
+ * <p>A marker that is a mapping has no entry. It is known by {@code /proc/self/maps}, and confirmed
+ * in the same way.
  *
  * <p>Touches no page, and asks nothing about an empty one, which would raise a fault and wait. But
  * a page that is given back between the two steps does raise one: while the guest runs, scan on a
@@ -35,14 +39,21 @@ public final class MarkerScan {
   private static final int ENTRIES_PER_READ = 8192;
 
   private final Kernel kernel;
+  private final PoisonMarker marker;
   private final Path pagemap;
 
+  /** For markers that {@code UFFDIO_POISON} placed. */
   public MarkerScan(Kernel kernel) {
-    this(kernel, OWN);
+    this(kernel, new MarkerEntry());
   }
 
-  MarkerScan(Kernel kernel, Path pagemap) {
+  public MarkerScan(Kernel kernel, PoisonMarker marker) {
+    this(kernel, marker, OWN);
+  }
+
+  MarkerScan(Kernel kernel, PoisonMarker marker, Path pagemap) {
     this.kernel = kernel;
+    this.marker = marker;
     this.pagemap = pagemap;
   }
 
@@ -50,7 +61,7 @@ public final class MarkerScan {
   public enum Real {
     /** A page, in memory or swapped out. */
     MAPPED,
-    /** A poison marker. */
+    /** A poison marker: a touch raises SIGBUS. */
     POISONED,
     /** Nothing. A page of shared memory may still be in its file. */
     EMPTY
@@ -77,12 +88,13 @@ public final class MarkerScan {
     int entries = (int) Math.min(ENTRIES_PER_READ, pageCount);
     ByteBuffer buffer =
         ByteBuffer.allocateDirect(entries * Long.BYTES).order(ByteOrder.nativeOrder());
+    LongPredicate withoutEntry = marker.withoutEntry();
     try (FileChannel channel = FileChannel.open(pagemap, StandardOpenOption.READ)) {
       for (long done = 0; done < pageCount; done += buffer.limit() / Long.BYTES) {
         long address = hostAddress + Pages.bytes(done);
         buffer.clear().limit((int) Math.min(entries, pageCount - done) * Long.BYTES);
         readFully(channel, buffer, address);
-        visitAll(buffer.flip(), address, firstPage + done, visitor);
+        visitAll(buffer.flip(), address, firstPage + done, withoutEntry, visitor);
       }
     }
   }
@@ -98,19 +110,24 @@ public final class MarkerScan {
     }
   }
 
-  private void visitAll(ByteBuffer entries, long address, long firstPage, Visitor visitor) {
+  private void visitAll(
+      ByteBuffer entries,
+      long address,
+      long firstPage,
+      LongPredicate withoutEntry,
+      Visitor visitor) {
     for (int i = 0; i < entries.limit() / Long.BYTES; i++) {
       long entry = entries.getLong(i * Long.BYTES);
-      visitor.visit(firstPage + i, classify(entry, address + Pages.bytes(i)));
+      visitor.visit(firstPage + i, classify(entry, address + Pages.bytes(i), withoutEntry));
     }
   }
 
-  private Real classify(long entry, long address) {
+  private Real classify(long entry, long address, LongPredicate withoutEntry) {
     if ((entry & PRESENT) != 0) {
       return Real.MAPPED;
     }
     if ((entry & SWAPPED) == 0) {
-      return Real.EMPTY;
+      return withoutEntry.test(address) ? Real.POISONED : Real.EMPTY;
     }
     int answer = kernel.advise(address, Pages.SIZE_BYTES, Linux.MADV_POPULATE_READ);
     return answer == -Errno.EHWPOISON.intValue() ? Real.POISONED : Real.MAPPED;

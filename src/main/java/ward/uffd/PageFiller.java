@@ -31,8 +31,7 @@ public interface PageFiller {
   /**
    * Marks a missing range as poisoned and wakes whoever faulted on it; they receive SIGBUS.
    *
-   * @see <a
-   *     href="https://man7.org/linux/man-pages/man2/UFFDIO_POISON.2const.html">UFFDIO_POISON</a>
+   * @see MarkerKind
    */
   FillResult poison(long hostAddress, long lengthBytes);
 

@@ -44,7 +44,8 @@ final class Registration {
 
   private Registration() {}
 
-  static void add(Kernel kernel, Fd fd, long hostAddress, long lengthBytes, long mode)
+  static void add(
+      Kernel kernel, Fd fd, long hostAddress, long lengthBytes, long mode, MarkerKind marker)
       throws UserfaultfdException {
     NativeMemory argument = range(SIZE_BYTES, hostAddress, lengthBytes);
     argument.putLong(MODE, mode);
@@ -52,7 +53,7 @@ final class Registration {
     if (answer < 0) {
       throw refused(REGISTER, fd, hostAddress, lengthBytes, -answer);
     }
-    List<String> lacking = lacking(argument.getLong(IOCTLS));
+    List<String> lacking = lacking(argument.getLong(IOCTLS), marker);
     if (!lacking.isEmpty()) {
       kernel.ioctl(fd, UNREGISTER, argument);
       throw unfit(hostAddress, lengthBytes, argument.getLong(IOCTLS), lacking);
@@ -76,13 +77,18 @@ final class Registration {
     return argument;
   }
 
-  private static List<String> lacking(long ioctls) {
+  private static List<FillRequest> needed(MarkerKind marker) {
+    return marker == MarkerKind.UFFD
+        ? List.of(FillRequest.COPY, FillRequest.ZEROPAGE, FillRequest.POISON)
+        : List.of(FillRequest.COPY, FillRequest.ZEROPAGE);
+  }
+
+  private static List<String> lacking(long ioctls, MarkerKind marker) {
     List<String> lacking = new ArrayList<>();
     if ((ioctls & WAKE_BIT) == 0) {
       lacking.add(WAKE.name());
     }
-    for (FillRequest request :
-        List.of(FillRequest.COPY, FillRequest.ZEROPAGE, FillRequest.POISON)) {
+    for (FillRequest request : needed(marker)) {
       if ((ioctls & request.bit()) == 0) {
         lacking.add(request.ioctl().name());
       }

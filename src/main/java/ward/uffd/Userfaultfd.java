@@ -14,7 +14,7 @@ import ward.kernel.NativeMemory;
  *
  * <p>Filling, waking and registering are safe from all threads. Events are for one reader. Close it
  * when no thread uses it any more; that unregisters everything, wakes whoever waits, and leaves
- * poison markers in place.
+ * poison markers in place, of whatever kind.
  *
  * <p>While an event of type REMOVE, UNMAP or REMAP is unread, the thread that caused it waits in
  * the kernel and every fill of the process is {@link FillResult.Outcome#INTERRUPTED}. So the thread
@@ -31,13 +31,15 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
 
   private final Kernel kernel;
   private final Fd fd;
+  private final PoisonMarker marker;
   // Each thread's own, for as long as the thread lives: no allocation, and none freed in a call.
   private final ThreadLocal<NativeMemory> argument =
       ThreadLocal.withInitial(() -> NativeMemory.allocate(FillRequest.MAX_BYTES));
 
-  private Userfaultfd(Kernel kernel, Fd fd) {
+  private Userfaultfd(Kernel kernel, Fd fd, PoisonMarker marker) {
     this.kernel = kernel;
     this.fd = fd;
+    this.marker = marker;
   }
 
   /**
@@ -48,7 +50,16 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
    * @throws UserfaultfdException without the right, or on a kernel without {@code UFFDIO_POISON}
    */
   public static Userfaultfd open(Kernel kernel) throws UserfaultfdException {
-    return new Userfaultfd(kernel, Handshake.open(kernel));
+    return open(kernel, new MarkerEntry());
+  }
+
+  /**
+   * The same, but lost pages are marked in a way of the caller's choice.
+   *
+   * @param marker remains the caller's to close, after this
+   */
+  public static Userfaultfd open(Kernel kernel, PoisonMarker marker) throws UserfaultfdException {
+    return new Userfaultfd(kernel, Handshake.open(kernel, marker.kind()), marker);
   }
 
   /** What this kernel offers: a mask of {@link Feature#bit()}, and bits not known here. */
@@ -73,7 +84,7 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
   }
 
   void register(long hostAddress, long lengthBytes, long mode) throws UserfaultfdException {
-    Registration.add(kernel, fd, hostAddress, lengthBytes, mode);
+    Registration.add(kernel, fd, hostAddress, lengthBytes, mode, marker.kind());
     log.debug("{} watches {} bytes at 0x{}", fd, lengthBytes, Long.toHexString(hostAddress));
   }
 
@@ -122,7 +133,7 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
 
   @Override
   public FillResult poison(long hostAddress, long lengthBytes) {
-    return fill(FillRequest.POISON, hostAddress, lengthBytes);
+    return marker.place(this, hostAddress, lengthBytes);
   }
 
   /**
@@ -137,7 +148,7 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
     return fill(FillRequest.CONTINUE, hostAddress, lengthBytes);
   }
 
-  private FillResult fill(FillRequest request, long hostAddress, long lengthBytes) {
+  FillResult fill(FillRequest request, long hostAddress, long lengthBytes) {
     NativeMemory block = argument.get();
     request.write(block, hostAddress, lengthBytes);
     int answer = kernel.ioctl(fd, request.ioctl(), block);

@@ -6,6 +6,9 @@
  * which content. In particular it does not keep a poisoned page poisoned: the kernel lets a copy
  * replace a poison marker and answers success, so the caller must never ask for one.
  *
+ * <p>Lost pages are marked by {@code UFFDIO_POISON}, or on kernels without it by a mapping that
+ * cannot be read: {@link ward.uffd.MarkerKind}.
+ *
  * <p>Start with {@link ward.uffd.Userfaultfd}.
  */
 package ward.uffd;

@@ -1,7 +1,10 @@
 package ward.vcpu;
 
+import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -16,7 +19,7 @@ import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 
 /** A guest whose vCPUs KVM runs, each in a thread named {@code vcpu-N}. */
-final class KvmGuest implements Guest {
+final class KvmGuest implements Guest, VcpuListener {
 
   /** A vCPU that a signal can bring out is out within microseconds. */
   private static final long PAUSE_MILLIS_MAX = 2_000;
@@ -27,6 +30,9 @@ final class KvmGuest implements Guest {
 
   private final MappedMemory mapped;
   private final KvmVm vm;
+  private final Architecture architecture;
+  private final Machine machine;
+  private final DeviceBus devices;
   private final List<KvmVcpu> vcpus;
   private final List<VcpuLoop> loops = new ArrayList<>();
   private final List<Thread> threads = new ArrayList<>();
@@ -36,18 +42,27 @@ final class KvmGuest implements Guest {
   private int running;
   private boolean closed;
 
-  KvmGuest(MappedMemory mapped, KvmVm vm, List<KvmVcpu> vcpus) {
+  KvmGuest(
+      MappedMemory mapped,
+      KvmVm vm,
+      Architecture architecture,
+      Machine machine,
+      DeviceBus devices,
+      List<KvmVcpu> vcpus) {
     this.mapped = mapped;
     this.vm = vm;
+    this.architecture = architecture;
+    this.machine = machine;
+    this.devices = devices;
     this.vcpus = List.copyOf(vcpus);
     this.running = vcpus.size();
   }
 
-  void start(Kernel kernel, List<Processor> processors, MemoryErrors errors, DeviceBus devices) {
+  void start(Kernel kernel, List<Processor> processors, VcpuStates states, MemoryErrors errors) {
     for (KvmVcpu vcpu : vcpus) {
       Processor processor = processors.get(vcpu.index());
-      VcpuLoop loop =
-          new VcpuLoop(kernel, vcpu, processor, memory(), errors, devices, timer, this::onEnd);
+      VcpuLoop loop = new VcpuLoop(kernel, vcpu, processor, memory(), errors, devices, timer, this);
+      loop.inherit(states.vcpus().get(vcpu.index()));
       loops.add(loop);
       threads.add(daemon(loop, "vcpu-" + vcpu.index()));
     }
@@ -104,11 +119,43 @@ final class KvmGuest implements Guest {
   }
 
   @Override
+  public byte[] save() throws IOException {
+    requireOtherThread();
+    requireStandstill();
+    List<VcpuState> states = new ArrayList<>();
+    for (VcpuLoop loop : loops) {
+      states.add(loop.save());
+    }
+    Map<String, byte[]> around = new HashMap<>(machine.save());
+    around.putAll(devices.save());
+    return new VcpuStates(architecture.name(), around, states).toBytes();
+  }
+
+  private void requireStandstill() throws IOException {
+    long moving = loops.stream().filter(loop -> !loop.gate().isOutside()).count();
+    if (moving > 0) {
+      throw new IOException(
+          "%d of %d vCPUs do not stand still; a guest is saved while it is paused and no vCPU waits for a page"
+              .formatted(moving, loops.size()));
+    }
+  }
+
+  @Override
   public CompletionStage<GuestExit> exited() {
     return exited;
   }
 
-  private synchronized void onEnd(int vcpu, Optional<GuestExit> exit) {
+  @Override
+  public void onBroadcast(int vcpu) {
+    for (KvmVcpu other : vcpus) {
+      if (other.index() != vcpu) {
+        loops.get(other.index()).hearBroadcast();
+      }
+    }
+  }
+
+  @Override
+  public synchronized void onEnd(int vcpu, Optional<GuestExit> exit) {
     running--;
     if (exit.isPresent()) {
       loops.forEach(loop -> loop.gate().end());
@@ -143,6 +190,7 @@ final class KvmGuest implements Guest {
     timer.shutdownNow();
     if (ended) {
       vcpus.forEach(KvmVcpu::close);
+      machine.close();
       vm.close();
       mapped.close();
     } else {

@@ -12,9 +12,16 @@ public final class MachineChecks {
   /** Banks of a guest: as many as QEMU gives one. */
   public static final int BANKS = 10;
 
-  private static final int BANK = 9;
+  /** IA32_MCG_CAP.MCG_LMCE_P: machine checks can stay with the processor that they concern. */
+  static final long LOCAL_SUPPORTED = 1L << 27;
 
-  private static final long VALID = 1L << 63;
+  /** IA32_MCG_CAP.MCG_CTL_P: there is an IA32_MCG_CTL. */
+  static final long GLOBAL_CONTROL_SUPPORTED = 1L << 8;
+
+  static final int BANK = 9;
+  private static final int BROADCAST_BANK = 1;
+
+  static final long VALID = 1L << 63;
   private static final long UNCORRECTED = 1L << 61;
   private static final long ENABLED = 1L << 60;
   private static final long MISC_VALID = 1L << 59;
@@ -29,14 +36,23 @@ public final class MachineChecks {
   private static final long MCG_RIP_VALID = 1;
   private static final long MCG_EIP_VALID = 1 << 1;
   private static final long MCG_IN_PROGRESS = 1 << 2;
+  private static final long MCG_LOCAL = 1 << 3;
 
-  private static final long MISC_PHYSICAL_ADDRESS = 2 << 6;
-  private static final int PAGE_LSB = 12;
+  /**
+   * MCi_MISC: the address is a physical one, and good down to bit 12. Always to bit 12: a Linux
+   * guest ({@code mce_usable_address} in arch/x86/kernel/cpu/mce) cannot use an address that says
+   * less, and takes out of use only one page anyway. The other pages of a larger extent are machine
+   * checks of their own.
+   */
+  private static final long MISC_PHYSICAL_PAGE = 2 << 6 | 12;
 
   private MachineChecks() {}
 
   /** What a guest on processors of this vendor is told about an error. */
   public static MachineCheck encode(CpuVendor vendor, MemoryError error) {
+    if (error.input() == MemoryError.Input.BROADCAST) {
+      return broadcast();
+    }
     long status = VALID | ENABLED | cause(vendor, error.severity());
     long mcgStatus = mcgStatus(error.severity());
     if (error.guestPhysicalAddress().isEmpty()) {
@@ -46,8 +62,28 @@ public final class MachineChecks {
         BANK,
         status | ADDRESS_VALID | MISC_VALID,
         error.guestPhysicalAddress().getAsLong(),
-        MISC_PHYSICAL_ADDRESS | Math.max(PAGE_LSB, error.lsb()),
+        MISC_PHYSICAL_PAGE,
         mcgStatus);
+  }
+
+  /** What a processor reads that is only interrupted because another one has met an error. */
+  private static MachineCheck broadcast() {
+    return new MachineCheck(
+        BROADCAST_BANK, VALID | UNCORRECTED, 0, 0, MCG_IN_PROGRESS | MCG_RIP_VALID);
+  }
+
+  /** The same on a processor whose guest has enabled local machine checks. */
+  static MachineCheck local(MachineCheck check) {
+    return new MachineCheck(
+        check.bank(), check.status(), check.addr(), check.misc(), check.mcgStatus() | MCG_LOCAL);
+  }
+
+  /**
+   * Whether the processor is interrupted for it. A deferred error only waits in its bank until the
+   * guest looks there.
+   */
+  static boolean interrupts(MachineCheck check) {
+    return (check.status() & UNCORRECTED) != 0;
   }
 
   private static long cause(CpuVendor vendor, Severity severity) {

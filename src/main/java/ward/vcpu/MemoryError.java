@@ -42,7 +42,9 @@ public record MemoryError(
     /** {@code KVM_EXIT_ARM_SEA}: the guest took a synchronous external abort. */
     ARM_SEA,
     /** {@code KVM_EXIT_ARM_NISV}: an abort of which the processor does not say what it did. */
-    ARM_NISV
+    ARM_NISV,
+    /** Another vCPU was told of an error, on a processor that then interrupts all of them. */
+    BROADCAST
   }
 
   /** An error of which the host does not say what the guest was doing. */

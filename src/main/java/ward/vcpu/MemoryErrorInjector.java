@@ -1,10 +1,12 @@
 package ward.vcpu;
 
 import java.io.IOException;
-import java.util.ArrayDeque;
+import java.time.Instant;
+import java.util.Deque;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedDeque;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.guest.GuestMemory;
@@ -17,7 +19,7 @@ import ward.poison.Severity;
  * <p>An optional error waits until it can. A required one cannot wait: the same access would only
  * meet it again.
  *
- * <p>Used by the vCPU's thread only.
+ * <p>Used by the vCPU's thread only, but for {@link #await}.
  */
 final class MemoryErrorInjector {
 
@@ -26,12 +28,18 @@ final class MemoryErrorInjector {
   private final Processor processor;
   private final GuestMemory memory;
   private final MemoryErrors errors;
-  private final Queue<MemoryError> waiting = new ArrayDeque<>();
+  private final Runnable interruptOthers;
+  private final Deque<MemoryError> waiting = new ConcurrentLinkedDeque<>();
 
-  MemoryErrorInjector(Processor processor, GuestMemory memory, MemoryErrors errors) {
+  /**
+   * @param interruptOthers tells the guest's other vCPUs that this one was told of an error
+   */
+  MemoryErrorInjector(
+      Processor processor, GuestMemory memory, MemoryErrors errors, Runnable interruptOthers) {
     this.processor = processor;
     this.memory = memory;
     this.errors = errors;
+    this.interruptOthers = interruptOthers;
   }
 
   /**
@@ -44,11 +52,12 @@ final class MemoryErrorInjector {
   Optional<String> report(MemoryError error) throws IOException {
     errors.consumed(error);
     if (error.severity() == Severity.ACTION_OPTIONAL) {
-      waiting.add(error);
+      await(error);
       return Optional.empty();
     }
     Optional<String> obstacle = processor.obstacle(error);
     if (obstacle.isEmpty()) {
+      processor.unread().ifPresent(waiting::addFirst);
       inject(error);
     }
     return obstacle.map(
@@ -57,11 +66,36 @@ final class MemoryErrorInjector {
                 .formatted(error.vcpu(), error.place(), reason));
   }
 
-  /** Delivers errors that waited, as many as the guest can take now. */
-  void deliverWaiting() throws KernelCallException {
+  /**
+   * Lets an error wait that is in the books already, or belongs into none. From any thread, which
+   * then kicks the vCPU.
+   */
+  void await(MemoryError error) {
+    waiting.add(error);
+  }
+
+  /**
+   * Delivers errors that waited, as many as the guest can take now.
+   *
+   * @return whether there was one
+   */
+  boolean deliverWaiting() throws KernelCallException {
+    boolean delivered = false;
     while (!waiting.isEmpty() && processor.obstacle(waiting.element()).isEmpty()) {
       inject(waiting.remove());
+      delivered = true;
     }
+    return delivered;
+  }
+
+  /** Errors of which the guest has not heard yet, in order. */
+  List<MemoryError> waiting() {
+    return List.copyOf(waiting);
+  }
+
+  /** Takes over what waited on the host that the guest comes from; it is in the books already. */
+  void inherit(List<MemoryError> errors) {
+    waiting.addAll(errors);
   }
 
   boolean hasWaiting() {
@@ -70,24 +104,21 @@ final class MemoryErrorInjector {
 
   private void inject(MemoryError error) throws KernelCallException {
     Injection injection = processor.inject(error);
-    LOG.info(
-        "memory error at {} (HVA {}, lsb {}, {}, from {}) -> {} on vCPU {}",
-        error.place(),
-        hostAddress(error.guestPhysicalAddress()),
-        error.lsb(),
-        error.severity(),
-        error.input(),
-        injection,
-        error.vcpu());
-    errors.injected(error, injection);
+    MemoryErrorEvent event =
+        new MemoryErrorEvent(
+            Instant.now(), error, hostAddress(error.guestPhysicalAddress()), injection);
+    LOG.info("{}", event);
+    errors.injected(event);
+    if (error.input() != MemoryError.Input.BROADCAST && processor.interruptsAll()) {
+      interruptOthers.run();
+    }
   }
 
-  private String hostAddress(OptionalLong guestPhysicalAddress) {
+  private OptionalLong hostAddress(OptionalLong guestPhysicalAddress) {
     return guestPhysicalAddress.isEmpty()
-        ? "unknown"
-        : "0x%x"
-            .formatted(
-                memory.hostAddressOf(
-                    memory.layout().pageAt(guestPhysicalAddress.getAsLong()).orElseThrow()));
+        ? OptionalLong.empty()
+        : OptionalLong.of(
+            memory.hostAddressOf(
+                memory.layout().pageAt(guestPhysicalAddress.getAsLong()).orElseThrow()));
   }
 }

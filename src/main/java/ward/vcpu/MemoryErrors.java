@@ -33,5 +33,5 @@ public interface MemoryErrors {
   void consumed(MemoryError error) throws IOException;
 
   /** The guest's vCPU has been told; it takes it as soon as it runs. */
-  void injected(MemoryError error, Injection injection);
+  void injected(MemoryErrorEvent event);
 }

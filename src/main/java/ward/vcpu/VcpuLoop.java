@@ -3,10 +3,10 @@ package ward.vcpu;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.function.BiConsumer;
 import jnr.constants.platform.Errno;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -16,6 +16,8 @@ import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
 import ward.kernel.Linux;
 import ward.kernel.SignalInfo;
+import ward.memory.Pages;
+import ward.poison.Severity;
 
 /**
  * What the thread of one vCPU does: enter the guest, and see why it came back.
@@ -33,6 +35,10 @@ final class VcpuLoop implements Runnable {
   private static final long SIGNALS = Linux.signalBit(Linux.SIGBUS) | Linux.signalBit(KICK);
   private static final int EINTR = Errno.EINTR.intValue();
   private static final int NO_THREAD = 0;
+  private static final long FIRST_KICK_DELAY_MILLIS = 1;
+
+  /** A guest may leave a deferred error in its bank for minutes. */
+  private static final long LAST_KICK_DELAY_MILLIS = 512;
 
   private final Kernel kernel;
   private final KvmVcpu vcpu;
@@ -41,10 +47,11 @@ final class VcpuLoop implements Runnable {
   private final MemoryErrorInjector injector;
   private final DeviceBus devices;
   private final ScheduledExecutorService timer;
-  private final BiConsumer<Integer, Optional<GuestExit>> onEnd;
+  private final VcpuListener listener;
   private final SignalInfo signal = new SignalInfo();
   private final VcpuGate gate = new VcpuGate();
   private final AtomicBoolean kickIsDue = new AtomicBoolean();
+  private long kickDelayMillis = FIRST_KICK_DELAY_MILLIS;
   private int threadId = NO_THREAD;
   private boolean on = true;
 
@@ -53,8 +60,7 @@ final class VcpuLoop implements Runnable {
 
   /**
    * @param timer runs the kicks that let a waiting error have another try
-   * @param onEnd hears, on this thread, that the vCPU with this index has ended: by itself if there
-   *     is no exit, else taking the guest with it
+   * @param listener hears of what concerns the rest of the guest, on this thread
    */
   VcpuLoop(
       Kernel kernel,
@@ -64,15 +70,17 @@ final class VcpuLoop implements Runnable {
       MemoryErrors errors,
       DeviceBus devices,
       ScheduledExecutorService timer,
-      BiConsumer<Integer, Optional<GuestExit>> onEnd) {
+      VcpuListener listener) {
     this.kernel = kernel;
     this.vcpu = vcpu;
     this.rules = new MemoryErrorRules(vcpu.index(), memory, errors::lostExtentAt);
     this.processor = processor;
-    this.injector = new MemoryErrorInjector(processor, memory, errors);
+    this.injector =
+        new MemoryErrorInjector(
+            processor, memory, errors, () -> listener.onBroadcast(vcpu.index()));
     this.devices = devices;
     this.timer = timer;
-    this.onEnd = onEnd;
+    this.listener = listener;
   }
 
   VcpuGate gate() {
@@ -99,6 +107,9 @@ final class VcpuLoop implements Runnable {
     boolean ended = false;
     try {
       prepareThread();
+      if (on && gate.enter()) {
+        processor.restoreIntoMemory();
+      }
       while (on && exit.isEmpty() && gate.enter()) {
         step();
       }
@@ -113,7 +124,7 @@ final class VcpuLoop implements Runnable {
       gate.leave();
     }
     if (ended) {
-      onEnd.accept(vcpu.index(), exit);
+      listener.onEnd(vcpu.index(), exit);
     }
   }
 
@@ -125,6 +136,38 @@ final class VcpuLoop implements Runnable {
     int number = kernel.takeSignal(SIGNALS, signal, 0);
     while (number > 0) {
       number = kernel.takeSignal(SIGNALS, signal, 0);
+    }
+  }
+
+  /** Takes over what the vCPU was when it was saved. Before the thread starts. */
+  void inherit(VcpuState state) {
+    injector.inherit(state.waiting());
+    on = !state.off();
+  }
+
+  /**
+   * What the vCPU holds. Only while its thread stands at the gate or has ended.
+   *
+   * @throws IOException if the access that it is in the middle of ends the guest, or KVM refuses
+   */
+  VcpuState save() throws IOException {
+    if (on) {
+      settle();
+    }
+    if (exit.isPresent()) {
+      throw new IOException(exit.get().reason());
+    }
+    return new VcpuState(vcpu.index(), processor.save(), injector.waiting(), !on);
+  }
+
+  private void settle() throws IOException {
+    int result = vcpu.completeAccess();
+    while (result == 0 && on && exit.isEmpty()) {
+      onExit();
+      result = vcpu.completeAccess();
+    }
+    if (result != -EINTR && exit.isEmpty()) {
+      throw new KernelCallException(KvmRequest.RUN, vcpu.toString(), -result);
     }
   }
 
@@ -149,7 +192,26 @@ final class VcpuLoop implements Runnable {
     } else {
       onRefusal(-result);
     }
-    injector.deliverWaiting();
+    if (injector.deliverWaiting()) {
+      kickDelayMillis = FIRST_KICK_DELAY_MILLIS;
+    }
+  }
+
+  /** Another vCPU of a processor that interrupts all of them was told of an error. */
+  void hearBroadcast() {
+    tell(
+        new MemoryError(
+            OptionalLong.empty(),
+            Severity.ACTION_OPTIONAL,
+            Pages.SHIFT,
+            MemoryError.Input.BROADCAST,
+            vcpu.index()));
+  }
+
+  /** Lets the guest hear of an error on this vCPU, after those that wait already; any thread. */
+  void tell(MemoryError error) {
+    injector.await(error);
+    kick();
   }
 
   private void onRefusal(int number) throws IOException {
@@ -172,7 +234,8 @@ final class VcpuLoop implements Runnable {
   /** A guest that never exits by itself would never let a waiting error in. */
   private void scheduleKick() {
     if (kickIsDue.compareAndSet(false, true)) {
-      timer.schedule(this::kickWhenDue, 1, TimeUnit.MILLISECONDS);
+      timer.schedule(this::kickWhenDue, kickDelayMillis, TimeUnit.MILLISECONDS);
+      kickDelayMillis = Math.min(2 * kickDelayMillis, LAST_KICK_DELAY_MILLIS);
     }
   }
 

@@ -1,6 +1,10 @@
 package ward.vcpu;
 
+import java.io.IOException;
+import java.util.Map;
 import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import ward.kernel.KernelCallException;
 import ward.kernel.NativeMemory;
 
@@ -12,43 +16,71 @@ import ward.kernel.NativeMemory;
  */
 final class X86Processor implements Processor {
 
-  private static final int MP_STATE_RUNNABLE = 0;
+  private static final Logger LOG = LoggerFactory.getLogger(X86Processor.class);
+  private static final long ALL_ONES = -1;
 
   private final KvmVcpu vcpu;
-  private CpuVendor vendor;
+  private final X86State state;
+  private CpuSignature signature;
+  private long machineCheckCapabilities;
+  private Optional<MemoryError> deferred = Optional.empty();
 
-  X86Processor(KvmVcpu vcpu, CpuVendor vendor) {
+  X86Processor(KvmVcpu vcpu, X86State state) {
     this.vcpu = vcpu;
-    this.vendor = vendor;
+    this.state = state;
   }
 
   /**
+   * Makes the processor what CPUID says; before that it takes no errors.
+   *
    * @param cpuid gets this vCPU's APIC id
    */
   void setCpuid(KvmCpuid cpuid) throws KernelCallException {
     cpuid.setApicId(vcpu.index());
     vcpu.call(KvmRequest.SET_CPUID2, cpuid.memory());
+    signature = cpuid.signature();
   }
 
+  /**
+   * @param capabilities IA32_MCG_CAP, the number of banks included
+   */
   void setUpMachineChecks(long capabilities) throws KernelCallException {
     NativeMemory argument = NativeMemory.allocate(Long.BYTES);
     argument.putLong(0, capabilities);
     vcpu.call(KvmRequest.X86_SETUP_MCE, argument);
+    machineCheckCapabilities = capabilities;
+    if (has(MachineChecks.LOCAL_SUPPORTED)) {
+      allowLocalMachineChecks();
+    }
+  }
+
+  private boolean has(long capability) {
+    return (machineCheckCapabilities & capability) != 0;
+  }
+
+  /** As a machine's firmware does; without it the guest's kernel leaves them off. */
+  private void allowLocalMachineChecks() throws KernelCallException {
+    KvmMsr control = new KvmMsr(KvmMsr.FEATURE_CONTROL);
+    control.data(KvmMsr.FEATURE_CONTROL_LOCKED_WITH_LOCAL_CHECKS);
+    int written = vcpu.call(KvmRequest.SET_MSRS, control.memory());
+    if (written != 1) {
+      LOG.warn("{} lets no guest enable local machine checks; all vCPUs will hear of each", vcpu);
+    }
   }
 
   @Override
-  public void restore(VcpuState state) throws KernelCallException {
-    byte[] written = state.sections().get(KvmCpuid.SECTION);
-    if (written != null) {
-      KvmCpuid cpuid = KvmCpuid.of(written);
-      vendor = CpuVendor.of(cpuid.vendor());
-      setCpuid(cpuid);
-    }
-    vcpu.call(KvmRequest.SET_SREGS, new KvmSregs(state.section(KvmSregs.SECTION)).memory());
-    setRegisters(new KvmRegs(state.section(KvmRegs.SECTION)));
-    NativeMemory runnable = NativeMemory.allocate(Integer.BYTES);
-    runnable.putInt(0, MP_STATE_RUNNABLE);
-    vcpu.call(KvmRequest.SET_MP_STATE, runnable);
+  public Map<String, byte[]> save() throws KernelCallException {
+    return state.save();
+  }
+
+  @Override
+  public void restore(VcpuState saved) throws IOException {
+    state.restore(saved);
+  }
+
+  @Override
+  public void restoreIntoMemory() throws IOException {
+    state.restoreIntoMemory();
   }
 
   private KvmRegs registers() throws KernelCallException {
@@ -82,27 +114,68 @@ final class X86Processor implements Processor {
 
   @Override
   public Optional<String> obstacle(MemoryError error) throws KernelCallException {
-    if (isMachineCheckInProgress()) {
+    MachineCheck check = MachineChecks.encode(signature.vendor(), error);
+    if (!MachineChecks.interrupts(check)) {
+      return isBankRead(check.bank())
+          ? Optional.empty()
+          : Optional.of("the error before it was still in its bank (VAL set)");
+    }
+    if ((register(KvmMsr.MCG_STATUS) & KvmMsr.MCG_STATUS_MCIP) != 0) {
       return Optional.of("a machine check was in progress (MCG_STATUS.MCIP set)");
     }
-    return (specialRegisters().cr4() & KvmSregs.CR4_MCE) != 0
+    if ((specialRegisters().cr4() & KvmSregs.CR4_MCE) == 0) {
+      return Optional.of("machine checks were disabled (CR4.MCE clear)");
+    }
+    return areUncorrectedErrorsReported(check.bank())
         ? Optional.empty()
-        : Optional.of("machine checks were disabled (CR4.MCE clear)");
+        : Optional.of(
+            "machine checks were switched off (MCG_CTL or MC%d_CTL not all ones)"
+                .formatted(check.bank()));
   }
 
-  private boolean isMachineCheckInProgress() throws KernelCallException {
-    KvmMsr status = new KvmMsr(KvmMsr.MCG_STATUS);
-    int read = vcpu.call(KvmRequest.GET_MSRS, status.memory());
+  private boolean isBankRead(int bank) throws KernelCallException {
+    return (register(KvmMsr.bankStatus(bank)) & MachineChecks.VALID) == 0;
+  }
+
+  /** KVM would drop the machine check, and the guest meet the same error again, for ever. */
+  private boolean areUncorrectedErrorsReported(int bank) throws KernelCallException {
+    boolean globally =
+        !has(MachineChecks.GLOBAL_CONTROL_SUPPORTED) || register(KvmMsr.MCG_CTL) == ALL_ONES;
+    return globally && register(KvmMsr.bankControl(bank)) == ALL_ONES;
+  }
+
+  private long register(int index) throws KernelCallException {
+    KvmMsr register = new KvmMsr(index);
+    int read = vcpu.call(KvmRequest.GET_MSRS, register.memory());
     if (read != 1) {
-      throw new IllegalStateException(vcpu + " has no IA32_MCG_STATUS; KVM_CAP_MCE promised one");
+      throw new IllegalStateException(
+          "%s has no MSR 0x%x, which a guest with machine checks has".formatted(vcpu, index));
     }
-    return (status.data() & KvmMsr.MCG_STATUS_MCIP) != 0;
+    return register.data();
   }
 
   @Override
   public Injection inject(MemoryError error) throws KernelCallException {
-    MachineCheck check = MachineChecks.encode(vendor, error);
+    MachineCheck encoded = MachineChecks.encode(signature.vendor(), error);
+    MachineCheck check = hasLocalMachineChecks() ? MachineChecks.local(encoded) : encoded;
     vcpu.call(KvmRequest.X86_SET_MCE, new KvmX86Mce(check).memory());
+    deferred = MachineChecks.interrupts(check) ? Optional.empty() : Optional.of(error);
     return check;
+  }
+
+  @Override
+  public boolean interruptsAll() throws KernelCallException {
+    return signature.broadcastsMachineChecks() && !hasLocalMachineChecks();
+  }
+
+  /** What the guest itself has chosen, in a register that only exists with the capability. */
+  private boolean hasLocalMachineChecks() throws KernelCallException {
+    return has(MachineChecks.LOCAL_SUPPORTED)
+        && (register(KvmMsr.MCG_EXT_CTL) & KvmMsr.MCG_EXT_CTL_LOCAL) != 0;
+  }
+
+  @Override
+  public Optional<MemoryError> unread() throws KernelCallException {
+    return deferred.isPresent() && !isBankRead(MachineChecks.BANK) ? deferred : Optional.empty();
   }
 }

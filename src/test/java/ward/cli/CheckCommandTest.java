@@ -38,7 +38,8 @@ class CheckCommandTest {
 
     assertThat(run.exitCode()).isEqualTo(ExitCode.HOST_REFUSED.code());
     assertThat(run.lines())
-        .contains("destination with threads only: no, for want of userfaultfd, poison round trip");
+        .contains(
+            "destination with threads only: no, for want of userfaultfd, poison marker, poison round trip");
   }
 
   @Test

@@ -2,13 +2,20 @@ package ward.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import ward.cli.HostFinding.Status;
+import ward.uffd.PoisonMarkers;
 
 class KernelChecksTest {
+
+  @TempDir Path settings;
 
   private final ScriptedKernel kernel = new ScriptedKernel();
 
@@ -49,18 +56,100 @@ class KernelChecksTest {
   }
 
   @Test
-  void withoutPoisonAHostIsNoDestination() {
+  void withoutPoisonPagesAreMarkedInAnotherWay() {
     kernel.features = 0xffe;
+    kernel.populateAnswer = -Errno.EFAULT.intValue();
 
     assertThat(named(userfaultfd(), "UFFD_FEATURE_POISON"))
         .isEqualTo(
-            HostFinding.missing(
+            HostFinding.warning(
                 "UFFD_FEATURE_POISON",
-                "not offered: a lost page could not be kept lost",
-                "Linux 6.6 or later",
-                HostRole.DESTINATION));
+                "not offered: lost pages are marked in another way",
+                "Linux 6.6 or later"));
     assertThat(named(userfaultfd(), "UFFD_FEATURE_MOVE").status()).isEqualTo(Status.WARNING);
+    assertThat(named(poison(), PoisonCheck.ROUND_TRIP).finding())
+        .isEqualTo("a page was poisoned (SIGBUS) and MADV_POPULATE_READ answers EFAULT");
+    assertThat(kernel.open).isEmpty();
+    assertThat(kernel.mapped).isEmpty();
+  }
+
+  @Test
+  void aHostThatCannotPlaceAMarkerIsNoDestination() {
+    kernel.features = 0xffe;
+    kernel.mapOverAnswer = -Errno.ENODEV.intValue();
+
     assertThat(named(poison(), PoisonCheck.ROUND_TRIP).blocks())
+        .isEqualTo(Set.of(HostRole.DESTINATION));
+  }
+
+  private List<HostFinding> markers() {
+    return new MarkerCheck(new PoisonMarkers(kernel, settings)).run();
+  }
+
+  private void setting(String name, String value) throws IOException {
+    Files.writeString(settings.resolve(name), value + System.lineSeparator());
+  }
+
+  @Test
+  void theBestMarkerIsTheFirstThatWorks() throws IOException {
+    setting("memory_failure_recovery", "1");
+    setting("memory_failure_early_kill", "0");
+
+    assertThat(chosenMarker()).startsWith("uffd,");
+    kernel.features = 0xffe;
+    assertThat(chosenMarker()).startsWith("hwpoison,");
+    kernel.hwpoisonAnswer = -Errno.EPERM.intValue();
+    assertThat(chosenMarker()).startsWith("sigbus,");
+
+    assertThat(kernel.open).isEmpty();
+    assertThat(kernel.mapped).isEmpty();
+  }
+
+  private String chosenMarker() {
+    return named(markers(), MarkerCheck.CHOSEN).finding();
+  }
+
+  @Test
+  void saysOfEveryMarkerWhyItIsNotToBeHad() throws IOException {
+    kernel.features = 0xffe;
+    setting("memory_failure_recovery", "1");
+    setting("memory_failure_early_kill", "0");
+
+    assertThat(named(markers(), "marker uffd").finding())
+        .isEqualTo("this kernel's userfaultfd has no UFFDIO_POISON; Linux 6.6 or later has it");
+    kernel.hwpoisonAnswer = -Errno.EPERM.intValue();
+    assertThat(hwpoison()).isEqualTo("MADV_HWPOISON is not permitted; it needs CAP_SYS_ADMIN");
+    kernel.hwpoisonAnswer = -Errno.EINVAL.intValue();
+    assertThat(hwpoison())
+        .isEqualTo("this kernel has no MADV_HWPOISON; one with CONFIG_MEMORY_FAILURE=y has it");
+  }
+
+  @Test
+  void aKernelThatWouldPanicOrEndWardIsNotAskedToLoseAPage() throws IOException {
+    setting("memory_failure_recovery", "0");
+    setting("memory_failure_early_kill", "0");
+    assertThat(hwpoison())
+        .isEqualTo(
+            "vm.memory_failure_recovery is 0: this kernel panics when a page is lost; sysctl"
+                + " vm.memory_failure_recovery=1");
+
+    setting("memory_failure_recovery", "1");
+    setting("memory_failure_early_kill", "1");
+    assertThat(hwpoison())
+        .isEqualTo(
+            "vm.memory_failure_early_kill is 1: the kernel would end Ward itself as soon as the"
+                + " page is lost; sysctl vm.memory_failure_early_kill=0");
+  }
+
+  private String hwpoison() {
+    return named(markers(), "marker hwpoison").finding();
+  }
+
+  @Test
+  void withoutUserfaultfdThereIsNoMarker() {
+    kernel.userfaultfdErrno = Errno.ENOSYS;
+
+    assertThat(named(markers(), MarkerCheck.CHOSEN).blocks())
         .isEqualTo(Set.of(HostRole.DESTINATION));
   }
 
@@ -87,7 +176,7 @@ class KernelChecksTest {
     kernel.userfaultfdErrno = Errno.ENOSYS;
 
     assertThat(named(userfaultfd(), "userfaultfd").remedy())
-        .isEqualTo("run a kernel with CONFIG_USERFAULTFD=y, Linux 6.6 or later");
+        .isEqualTo("run a kernel with CONFIG_USERFAULTFD=y");
   }
 
   @Test
@@ -97,7 +186,7 @@ class KernelChecksTest {
     HostFinding finding = named(poison(), PoisonCheck.ROUND_TRIP);
 
     assertThat(finding.finding())
-        .isEqualTo("MADV_POPULATE_READ of a poisoned page answers 0, not EHWPOISON");
+        .isEqualTo("MADV_POPULATE_READ of a poisoned page (UFFD) answers 0, not EHWPOISON");
     assertThat(finding.blocks()).isEqualTo(Set.of(HostRole.DESTINATION));
     assertThat(kernel.mapped).isEmpty();
   }

@@ -9,6 +9,7 @@ import ward.kernel.Fd;
 import ward.kernel.Ioctl;
 import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
+import ward.kernel.Linux;
 import ward.kernel.NativeMemory;
 import ward.kernel.SignalInfo;
 
@@ -16,6 +17,7 @@ import ward.kernel.SignalInfo;
 final class ScriptedKernel implements Kernel {
 
   private static final long PAGE = 0x7000_0000_0000L;
+  private static final long BEHIND_THE_END = 0x7000_0000_2000L;
   private static final long FEATURES_OF_LINUX_6_18 = 0x1ffff;
 
   /** Descriptors that were opened and are not closed yet. */
@@ -28,6 +30,10 @@ final class ScriptedKernel implements Kernel {
   /** Answers of KVM_CHECK_EXTENSION, where not 1; 31 is KVM_CAP_MCE. */
   final Map<Long, Integer> capabilities = new HashMap<>(Map.of(31L, 32));
 
+  /** What MADV_HWPOISON answers for a page that cannot be there; EFAULT where it would work. */
+  int hwpoisonAnswer = -Errno.EFAULT.intValue();
+
+  int mapOverAnswer;
   Errno userfaultfdErrno;
   long features = FEATURES_OF_LINUX_6_18;
   int populateAnswer = -Errno.EHWPOISON.intValue();
@@ -96,7 +102,7 @@ final class ScriptedKernel implements Kernel {
 
   @Override
   public int advise(long address, long lengthBytes, int advice) {
-    return populateAnswer;
+    return advice == Linux.MADV_HWPOISON ? hwpoisonAnswer : populateAnswer;
   }
 
   @Override
@@ -113,7 +119,7 @@ final class ScriptedKernel implements Kernel {
 
   @Override
   public Fd createMemfd(String name, long lengthBytes) {
-    throw new UnsupportedOperationException();
+    return adopt(3 + open.size(), name);
   }
 
   @Override
@@ -123,7 +129,18 @@ final class ScriptedKernel implements Kernel {
 
   @Override
   public long mapShared(Fd fd, long offsetBytes, long lengthBytes, int protection) {
-    throw new UnsupportedOperationException();
+    mapped.add(BEHIND_THE_END);
+    return BEHIND_THE_END;
+  }
+
+  @Override
+  public int mapOver(Fd fd, long offsetBytes, long address, long lengthBytes) {
+    return mapOverAnswer;
+  }
+
+  @Override
+  public int seal(Fd memfd, int seals) {
+    return 0;
   }
 
   @Override

@@ -33,7 +33,8 @@ class SystemCheckTest {
     file("proc/sys/kernel/osrelease", "6.5.0-27-generic\n");
     assertThat(finding("kernel"))
         .isEqualTo(
-            HostFinding.warning("kernel", "6.5.0-27-generic", "UFFDIO_POISON came with Linux 6.6"));
+            HostFinding.warning(
+                "kernel", "6.5.0-27-generic", "Linux 6.6 has UFFDIO_POISON; see poison marker"));
 
     file("proc/sys/kernel/osrelease", "6.6.0\n");
     assertThat(finding("kernel")).isEqualTo(HostFinding.ok("kernel", "6.6.0"));

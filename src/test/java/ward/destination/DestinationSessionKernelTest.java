@@ -106,6 +106,11 @@ class DestinationSessionKernelTest {
     }
 
     @Override
+    public byte[] save() {
+      throw new UnsupportedOperationException("a destination saves nothing");
+    }
+
+    @Override
     public CompletionStage<GuestExit> exited() {
       return new CompletableFuture<>();
     }

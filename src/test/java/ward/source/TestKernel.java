@@ -90,6 +90,16 @@ final class TestKernel implements Kernel {
   }
 
   @Override
+  public int mapOver(Fd fd, long offsetBytes, long address, long lengthBytes) {
+    throw unexpected();
+  }
+
+  @Override
+  public int seal(Fd memfd, int seals) {
+    throw unexpected();
+  }
+
+  @Override
   public int threadId() {
     throw unexpected();
   }

@@ -32,7 +32,7 @@ class PoisonPlanTest {
 
   private static LoopbackSettings settings(int declared, int found, int late, long seed) {
     return new LoopbackSettings(
-        MEMORY_BYTES, 2, declared, found, late, seed, "auto", Duration.ofMinutes(1));
+        MEMORY_BYTES, 2, declared, found, late, seed, "auto", "auto", Duration.ofMinutes(1));
   }
 
   @Test

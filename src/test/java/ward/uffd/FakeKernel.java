@@ -172,6 +172,16 @@ final class FakeKernel implements Kernel {
   }
 
   @Override
+  public int mapOver(Fd fd, long offsetBytes, long address, long lengthBytes) {
+    throw unused();
+  }
+
+  @Override
+  public int seal(Fd memfd, int seals) {
+    throw unused();
+  }
+
+  @Override
   public int threadId() {
     throw unused();
   }

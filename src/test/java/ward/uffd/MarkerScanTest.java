@@ -87,7 +87,7 @@ class MarkerScanTest {
         ByteBuffer.allocate(entries.length * Long.BYTES).order(ByteOrder.nativeOrder());
     bytes.asLongBuffer().put(entries);
     Path pagemap = Files.write(directory.resolve("pagemap"), bytes.array());
-    MarkerScan scan = new MarkerScan(kernel, pagemap);
+    MarkerScan scan = new MarkerScan(kernel, new MarkerEntry(), pagemap);
     scan.scan(hostAddress, 100, pageCount, this::note);
   }
 

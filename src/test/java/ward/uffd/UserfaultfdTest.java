@@ -86,7 +86,7 @@ class UserfaultfdTest {
     assertThat(e)
         .hasMessage(
             "this kernel's userfaultfd offers features 0x8, without UFFD_FEATURE_POISON (0x4000):"
-                + " a lost page could not be kept lost here. Run Linux 6.6 or later");
+                + " it cannot mark lost pages. Run Linux 6.6 or later, or mark them in another way");
     assertThat(kernel.open).isEmpty();
   }
 

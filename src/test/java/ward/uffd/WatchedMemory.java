@@ -55,9 +55,17 @@ final class WatchedMemory implements AutoCloseable {
   }
 
   WatchedMemory(Kind kind, long mode) throws Exception {
+    this(kind, mode, new MarkerEntry());
+  }
+
+  WatchedMemory(Kind kind, PoisonMarker marker) throws Exception {
+    this(kind, Registration.MISSING, marker);
+  }
+
+  private WatchedMemory(Kind kind, long mode, PoisonMarker marker) throws Exception {
     memfd = kind == Kind.MEMFD ? kernel.createMemfd("watched", LENGTH) : null;
     base = memfd == null ? kernel.mapAnonymous(LENGTH) : mapFile();
-    uffd = Userfaultfd.open(kernel);
+    uffd = Userfaultfd.open(kernel, marker);
     uffd.register(base, LENGTH, mode);
     for (int i = 0; i < LENGTH; i += Long.BYTES) {
       source.putLong(i, 0x5eed_0000_0000L + i);

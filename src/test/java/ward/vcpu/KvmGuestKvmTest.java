@@ -116,9 +116,9 @@ class KvmGuestKvmTest {
           .hasSize(4)
           .satisfiesExactly(
               first -> assertThat(first).isInstanceOf(MemoryError.class),
-              then -> assertThat(then).isInstanceOf(RecordedErrors.Told.class),
+              then -> assertThat(then).isInstanceOf(MemoryErrorEvent.class),
               again -> assertThat(again).isInstanceOf(MemoryError.class),
-              last -> assertThat(last).isInstanceOf(RecordedErrors.Told.class));
+              last -> assertThat(last).isInstanceOf(MemoryErrorEvent.class));
     }
   }
 

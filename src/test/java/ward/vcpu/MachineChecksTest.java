@@ -7,6 +7,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import ward.poison.Severity;
 
 /** The vectors are what QEMU's kvm_mce_inject (target/i386/kvm/kvm.c) writes. */
@@ -38,13 +39,59 @@ class MachineChecksTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"12, 8c", "21, 95", "30, 9e", "0, 8c", "11, 8c"})
-  void miscSaysAPhysicalAddressAndTheExtentButNeverLessThanAPage(int lsb, String misc) {
+  @ValueSource(ints = {12, 21, 30})
+  void miscSaysAPhysicalAddressOfAPageAlsoInALargerExtent(int lsb) {
     MemoryError error = error(Severity.ACTION_REQUIRED, OptionalLong.of(ADDRESS), lsb);
 
     MachineCheck check = MachineChecks.encode(CpuVendor.INTEL, error);
 
-    assertThat(check.misc()).isEqualTo(Long.parseLong(misc, 16));
+    assertThat(check.misc()).isEqualTo(0x8c);
+    assertThat(check.addr()).isEqualTo(ADDRESS);
+  }
+
+  @ParameterizedTest
+  @EnumSource(CpuVendor.class)
+  void aBroadcastSaysNothingButThatThereIsAnUncorrectedErrorSomewhere(CpuVendor vendor) {
+    MemoryError error =
+        new MemoryError(
+            OptionalLong.empty(), Severity.ACTION_OPTIONAL, 12, MemoryError.Input.BROADCAST, 3);
+
+    MachineCheck check = MachineChecks.encode(vendor, error);
+
+    assertThat(check).isEqualTo(new MachineCheck(1, 0xa000000000000000L, 0, 0, 5));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"ACTION_REQUIRED, bd80000000000134, f", "ACTION_OPTIONAL, bd000000000000c0, d"})
+  void aLocalMachineCheckDiffersInMcgStatusOnly(
+      Severity severity, String status, String mcgStatus) {
+    MemoryError error = error(severity, OptionalLong.of(ADDRESS), 12);
+
+    MachineCheck check = MachineChecks.local(MachineChecks.encode(CpuVendor.INTEL, error));
+
+    assertThat(check)
+        .isEqualTo(
+            new MachineCheck(
+                9,
+                Long.parseUnsignedLong(status, 16),
+                ADDRESS,
+                0x8c,
+                Long.parseLong(mcgStatus, 16)));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "INTEL, ACTION_REQUIRED, true",
+    "INTEL, ACTION_OPTIONAL, true",
+    "AMD,   ACTION_REQUIRED, true",
+    "AMD,   ACTION_OPTIONAL, false",
+  })
+  void onlyADeferredErrorWaitsInItsBankWithoutInterrupting(
+      CpuVendor vendor, Severity severity, boolean interrupts) {
+    MachineCheck check =
+        MachineChecks.encode(vendor, error(severity, OptionalLong.of(ADDRESS), 12));
+
+    assertThat(MachineChecks.interrupts(check)).isEqualTo(interrupts);
   }
 
   @ParameterizedTest

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
@@ -20,6 +21,13 @@ class MemoryErrorInjectorTest {
     boolean inProgress;
     boolean enabled = true;
     boolean diskFull;
+    boolean interruptsAll;
+    Optional<MemoryError> unread = Optional.empty();
+
+    @Override
+    public Map<String, byte[]> save() {
+      throw new AssertionError("nothing is saved here");
+    }
 
     @Override
     public void restore(VcpuState state) {
@@ -63,14 +71,25 @@ class MemoryErrorInjectorTest {
     }
 
     @Override
-    public void injected(MemoryError error, Injection injection) {
-      events.add("injected " + error.place());
+    public void injected(MemoryErrorEvent event) {
+      events.add("injected " + event.error().place());
+    }
+
+    @Override
+    public boolean interruptsAll() {
+      return interruptsAll;
+    }
+
+    @Override
+    public Optional<MemoryError> unread() {
+      return unread;
     }
   }
 
   private final Scene scene = new Scene();
   private final MemoryErrorInjector injector =
-      new MemoryErrorInjector(scene, SmallMemory.of(), scene);
+      new MemoryErrorInjector(
+          scene, SmallMemory.of(), scene, () -> scene.events.add("interrupt the others"));
 
   private static MemoryError required(long gpa) {
     return error(Severity.ACTION_REQUIRED, OptionalLong.of(gpa));
@@ -184,6 +203,46 @@ class MemoryErrorInjectorTest {
             "consumed GPA 0x2000",
             "deliver GPA 0x2000",
             "injected GPA 0x2000");
+    assertThat(injector.hasWaiting()).isTrue();
+  }
+
+  @Test
+  void theOtherVcpusAreInterruptedAfterThisOneWasTold() throws Exception {
+    scene.interruptsAll = true;
+
+    injector.report(required(0x5000));
+
+    assertThat(scene.events)
+        .containsExactly(
+            "consumed GPA 0x5000",
+            "deliver GPA 0x5000",
+            "injected GPA 0x5000",
+            "interrupt the others");
+  }
+
+  @Test
+  void anInterruptThatCameFromAnotherVcpuIsNotPassedOn() throws Exception {
+    scene.interruptsAll = true;
+    injector.await(
+        new MemoryError(
+            OptionalLong.empty(), Severity.ACTION_OPTIONAL, 12, MemoryError.Input.BROADCAST, 2));
+
+    assertThat(injector.deliverWaiting()).isTrue();
+
+    assertThat(scene.events).containsExactly("deliver an unknown GPA", "injected an unknown GPA");
+  }
+
+  @Test
+  void anErrorThatTheGuestHasNotLookedAtIsToldAgainAfterTheOneThatWipesItOut() throws Exception {
+    scene.unread = Optional.of(optional(0x1000));
+    injector.await(optional(0x2000));
+    injector.report(required(0x5000));
+    scene.events.clear();
+    scene.inProgress = false;
+
+    injector.deliverWaiting();
+
+    assertThat(scene.events).containsExactly("deliver GPA 0x1000", "injected GPA 0x1000");
     assertThat(injector.hasWaiting()).isTrue();
   }
 

@@ -8,8 +8,6 @@ import java.util.concurrent.ConcurrentHashMap;
 /** Writes down, in order, what the vCPU core tells the keeper of the ledger. */
 final class RecordedErrors implements MemoryErrors {
 
-  record Told(MemoryError error, Injection injection) {}
-
   private final List<Object> events = new ArrayList<>();
 
   private final Set<Long> known = ConcurrentHashMap.newKeySet();
@@ -29,8 +27,8 @@ final class RecordedErrors implements MemoryErrors {
   }
 
   @Override
-  public synchronized void injected(MemoryError error, Injection injection) {
-    events.add(new Told(error, injection));
+  public synchronized void injected(MemoryErrorEvent event) {
+    events.add(event);
   }
 
   synchronized List<Object> events() {
@@ -41,8 +39,8 @@ final class RecordedErrors implements MemoryErrors {
     return only(MemoryError.class);
   }
 
-  List<Told> injected() {
-    return only(Told.class);
+  List<MemoryErrorEvent> injected() {
+    return only(MemoryErrorEvent.class);
   }
 
   private <T> List<T> only(Class<T> type) {

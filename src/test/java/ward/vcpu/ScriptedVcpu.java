@@ -4,13 +4,16 @@ import java.lang.reflect.Proxy;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.IntSupplier;
 import jnr.constants.platform.Errno;
 import ward.kernel.Fd;
 import ward.kernel.Ioctl;
 import ward.kernel.Kernel;
+import ward.kernel.KernelCallException;
 import ward.kernel.Linux;
 import ward.kernel.NativeMemory;
 import ward.kernel.SignalInfo;
@@ -33,7 +36,22 @@ final class ScriptedVcpu {
   /** What the guest's registers were set to, and the status of each machine check. */
   final List<String> changes = new ArrayList<>();
 
-  boolean inProgress;
+  /** Model specific registers; those that are not here do not exist. */
+  final Map<Integer, Long> registers =
+      new HashMap<>(
+          Map.of(
+              KvmMsr.MCG_STATUS,
+              0L,
+              KvmMsr.MCG_CTL,
+              -1L,
+              KvmMsr.bankControl(1),
+              -1L,
+              KvmMsr.bankControl(9),
+              -1L,
+              KvmMsr.bankStatus(9),
+              0L));
+
+  long cr4 = KvmSregs.CR4_MCE;
   long rip = 0x6000;
 
   Kernel kernel() {
@@ -54,6 +72,37 @@ final class ScriptedVcpu {
 
   KvmVcpu vcpu(Kernel kernel) {
     return new KvmVcpu(kernel, new Fd("kvm-vcpu-0", 9, number -> {}), 0, page);
+  }
+
+  /** A processor of this vendor, of a model from this century. */
+  X86Processor processor(KvmVcpu vcpu, CpuVendor vendor) throws KernelCallException {
+    return processor(vcpu, vendor, 0x306f0, MachineChecks.GLOBAL_CONTROL_SUPPORTED);
+  }
+
+  /**
+   * @param version CPUID leaf 1, EAX
+   * @param capabilities IA32_MCG_CAP
+   */
+  X86Processor processor(KvmVcpu vcpu, CpuVendor vendor, int version, long capabilities)
+      throws KernelCallException {
+    KvmCpuid cpuid = KvmCpuid.empty();
+    cpuid.add(
+        0,
+        1,
+        vendor == CpuVendor.AMD ? 0x68747541 : 0x756e6547,
+        vendor == CpuVendor.AMD ? 0x444d4163 : 0x6c65746e,
+        vendor == CpuVendor.AMD ? 0x69746e65 : 0x49656e69);
+    cpuid.add(1, version, 0, 0, 0);
+    X86Processor processor = new X86Processor(vcpu, stateOf(vcpu));
+    processor.setCpuid(cpuid);
+    processor.setUpMachineChecks(capabilities | MachineChecks.BANKS);
+    return processor;
+  }
+
+  private static X86State stateOf(KvmVcpu vcpu) {
+    X86Abilities none =
+        new X86Abilities(X86State.XSAVE_BYTES_LEAST, false, false, false, List.of());
+    return new X86State(vcpu, none, KvmCpuid.empty(), 0);
   }
 
   /** The next KVM_RUN exits to the caller. */
@@ -129,13 +178,11 @@ final class ScriptedVcpu {
   private int ioctl(String request, Object argument) {
     return switch (request) {
       case "KVM_RUN" -> run();
-      case "KVM_GET_MSRS" -> {
-        long status = inProgress ? KvmMsr.MCG_STATUS_MCIP : 0;
-        ((NativeMemory) argument).putLong(KvmMsr.HEADER_BYTES + KvmMsr.ENTRY_DATA, status);
-        yield 1;
-      }
+      case "KVM_GET_MSRS" -> readRegister((NativeMemory) argument);
+      case "KVM_SET_MSRS" -> writeRegister((NativeMemory) argument);
+      case "KVM_SET_CPUID2", "KVM_X86_SETUP_MCE" -> 0;
       case "KVM_GET_SREGS" -> {
-        ((NativeMemory) argument).putLong(KvmSregs.CR4, KvmSregs.CR4_MCE);
+        ((NativeMemory) argument).putLong(KvmSregs.CR4, cr4);
         yield 0;
       }
       case "KVM_GET_REGS" -> {
@@ -147,14 +194,45 @@ final class ScriptedVcpu {
         changes.add("rip 0x%x".formatted(rip));
         yield 0;
       }
-      case "KVM_X86_SET_MCE" -> {
-        inProgress = true;
-        changes.add("check 0x%x".formatted(((NativeMemory) argument).getLong(KvmX86Mce.ADDR)));
-        yield 0;
-      }
+      case "KVM_X86_SET_MCE" -> setMachineCheck((NativeMemory) argument);
       case "KVM_SET_SIGNAL_MASK" -> 0;
+      case "KVM_KVMCLOCK_CTRL" -> -Errno.EINVAL.intValue();
       default -> throw new UnsupportedOperationException(request);
     };
+  }
+
+  private int readRegister(NativeMemory argument) {
+    int index = argument.getInt(KvmMsr.HEADER_BYTES + KvmMsr.ENTRY_INDEX);
+    if (!registers.containsKey(index)) {
+      return 0;
+    }
+    argument.putLong(KvmMsr.HEADER_BYTES + KvmMsr.ENTRY_DATA, registers.get(index));
+    return 1;
+  }
+
+  private int writeRegister(NativeMemory argument) {
+    registers.put(
+        argument.getInt(KvmMsr.HEADER_BYTES + KvmMsr.ENTRY_INDEX),
+        argument.getLong(KvmMsr.HEADER_BYTES + KvmMsr.ENTRY_DATA));
+    return 1;
+  }
+
+  /** As KVM does: only an uncorrected error reaches MCG_STATUS and the guest's handler. */
+  private int setMachineCheck(NativeMemory argument) {
+    int bank = argument.getByte(KvmX86Mce.BANK);
+    long status = argument.getLong(KvmX86Mce.STATUS);
+    registers.put(KvmMsr.bankStatus(bank), status);
+    if ((status & 1L << 61) != 0) {
+      registers.put(KvmMsr.MCG_STATUS, argument.getLong(KvmX86Mce.MCG_STATUS));
+    }
+    changes.add("check 0x%x".formatted(argument.getLong(KvmX86Mce.ADDR)));
+    return 0;
+  }
+
+  /** The guest has looked at all banks, and is through with what it found. */
+  void finishMachineCheck() {
+    registers.put(KvmMsr.MCG_STATUS, 0L);
+    registers.put(KvmMsr.bankStatus(MachineChecks.BANK), 0L);
   }
 
   private int run() {

@@ -17,6 +17,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import ward.guest.GuestExit;
 import ward.kernel.Kernel;
+import ward.kernel.KernelCallException;
 import ward.kernel.Linux;
 
 /** The loop runs on the test's own thread, against a vCPU with a script. */
@@ -29,47 +30,61 @@ class VcpuLoopTest {
   private final ScriptedVcpu script = new ScriptedVcpu();
   private final RecordedErrors errors = new RecordedErrors();
   private final List<Optional<GuestExit>> ends = new ArrayList<>();
+  private int broadcasts;
 
   @AfterEach
   void stopTheTimer() {
     timer.shutdownNow();
   }
 
-  private VcpuLoop loop(MemoryErrors books) {
+  private VcpuLoop loop(MemoryErrors books) throws KernelCallException {
     Kernel kernel = script.kernel();
     KvmVcpu vcpu = script.vcpu(kernel);
     return new VcpuLoop(
         kernel,
         vcpu,
-        new X86Processor(vcpu, CpuVendor.INTEL),
+        script.processor(vcpu, CpuVendor.INTEL),
         SmallMemory.of(),
         books,
         new DeviceBus((index, value) -> {}),
         timer,
-        (index, exit) -> ends.add(exit));
+        new Listener());
   }
 
-  private void run() {
+  private final class Listener implements VcpuListener {
+
+    @Override
+    public void onEnd(int vcpu, Optional<GuestExit> exit) {
+      ends.add(exit);
+    }
+
+    @Override
+    public void onBroadcast(int vcpu) {
+      broadcasts++;
+    }
+  }
+
+  private void run() throws KernelCallException {
     VcpuLoop loop = loop(errors);
     loop.gate().resume();
     loop.run();
   }
 
-  private void assertEndsWith(GuestExit.Kind kind, String reason) {
+  private void assertEndsWith(GuestExit.Kind kind, String reason) throws KernelCallException {
     run();
 
     assertThat(ends).containsExactly(Optional.of(new GuestExit(kind, reason)));
   }
 
   @Test
-  void aVcpuThatSwitchesItselfOffEndsWithoutAnExitOfTheGuest() {
+  void aVcpuThatSwitchesItselfOffEndsWithoutAnExitOfTheGuest() throws KernelCallException {
     run();
 
     assertThat(ends).containsExactly(Optional.empty());
   }
 
   @Test
-  void aVcpuThatIsStoppedTellsNobody() {
+  void aVcpuThatIsStoppedTellsNobody() throws KernelCallException {
     VcpuLoop loop = loop(errors);
     loop.gate().end();
 
@@ -79,7 +94,7 @@ class VcpuLoopTest {
   }
 
   @Test
-  void aKickAloneChangesNothing() {
+  void aKickAloneChangesNothing() throws KernelCallException {
     script.thenInterrupt(script::pendKick);
 
     run();
@@ -89,7 +104,7 @@ class VcpuLoopTest {
   }
 
   @Test
-  void aRequiredErrorIsDeliveredEvenIfAnOptionalOneWasTakenBeforeIt() {
+  void aRequiredErrorIsDeliveredEvenIfAnOptionalOneWasTakenBeforeIt() throws KernelCallException {
     script.thenInterrupt(
         () -> {
           script.pendBusError(Linux.BUS_MCEERR_AO, SmallMemory.LOW_HVA + 0x1000);
@@ -104,18 +119,46 @@ class VcpuLoopTest {
   }
 
   @Test
-  void anOptionalErrorThatWaitsIsDeliveredOnceTheGuestHasFinishedWithTheLastOne() {
-    script.inProgress = true;
+  void anOptionalErrorThatWaitsIsDeliveredOnceTheGuestHasFinishedWithTheLastOne()
+      throws KernelCallException {
+    script.registers.put(KvmMsr.MCG_STATUS, KvmMsr.MCG_STATUS_MCIP);
     script.thenInterrupt(
         () -> script.pendBusError(Linux.BUS_MCEERR_AO, SmallMemory.LOW_HVA + 0x1000));
     script.thenInterrupt(this::awaitKick);
-    script.thenInterrupt(() -> script.inProgress = false);
+    script.thenInterrupt(script::finishMachineCheck);
 
     run();
 
     assertThat(script.sent).contains("38 to " + ScriptedVcpu.THREAD);
     assertThat(script.changes).containsExactly("check 0x1000");
     assertThat(errors.injected()).hasSize(1);
+  }
+
+  @Test
+  void anErrorOnOneProcessorOfAnIntelGuestInterruptsTheOthers() throws KernelCallException {
+    script.thenInterrupt(
+        () -> script.pendBusError(Linux.BUS_MCEERR_AR, SmallMemory.LOW_HVA + 0x2000));
+
+    run();
+
+    assertThat(broadcasts).isEqualTo(1);
+  }
+
+  @Test
+  void anErrorOfAnotherVcpuIsDeliveredHereWhenThisOneCanTakeIt() throws KernelCallException {
+    VcpuLoop loop = loop(errors);
+    script.registers.put(KvmMsr.MCG_STATUS, KvmMsr.MCG_STATUS_MCIP);
+    script.thenInterrupt(loop::hearBroadcast);
+    script.thenInterrupt(script::finishMachineCheck);
+    loop.gate().resume();
+
+    loop.run();
+
+    assertThat(errors.consumed()).isEmpty();
+    assertThat(errors.injected())
+        .extracting(MemoryErrorEvent::injection)
+        .containsExactly(new MachineCheck(1, 0xa000000000000000L, 0, 0, 5));
+    assertThat(broadcasts).as("it is not passed on again").isZero();
   }
 
   /** A guest that never exits by itself comes out only because the loop has itself kicked. */
@@ -126,7 +169,7 @@ class VcpuLoopTest {
   }
 
   @Test
-  void anMmioExitInRamPutsTheGuestBackBeforeTheLoad() {
+  void anMmioExitInRamPutsTheGuestBackBeforeTheLoad() throws KernelCallException {
     script.thenMmio(0x3008);
 
     run();
@@ -136,7 +179,7 @@ class VcpuLoopTest {
   }
 
   @Test
-  void anMmioExitOutsideRamIsAnsweredByTheBus() {
+  void anMmioExitOutsideRamIsAnsweredByTheBus() throws KernelCallException {
     script.thenMmio(0xfed00000L);
 
     run();
@@ -146,7 +189,7 @@ class VcpuLoopTest {
   }
 
   @Test
-  void aLossThatCannotBeRecordedFailsTheGuestAndIsNotDelivered() {
+  void aLossThatCannotBeRecordedFailsTheGuestAndIsNotDelivered() throws KernelCallException {
     VcpuLoop loop = loop(new FullDisk());
     script.thenInterrupt(
         () -> script.pendBusError(Linux.BUS_MCEERR_AR, SmallMemory.LOW_HVA + 0x2000));
@@ -175,14 +218,14 @@ class VcpuLoopTest {
     }
 
     @Override
-    public void injected(MemoryError error, Injection injection) {
-      throw new AssertionError("the guest heard of " + injection);
+    public void injected(MemoryErrorEvent event) {
+      throw new AssertionError("the guest heard of " + event);
     }
   }
 
   @Test
-  void aRequiredErrorDuringAMachineCheckShutsTheGuestDown() {
-    script.inProgress = true;
+  void aRequiredErrorDuringAMachineCheckShutsTheGuestDown() throws KernelCallException {
+    script.registers.put(KvmMsr.MCG_STATUS, KvmMsr.MCG_STATUS_MCIP);
     script.thenInterrupt(
         () -> script.pendBusError(Linux.BUS_MCEERR_AR, SmallMemory.LOW_HVA + 0x2000));
 
@@ -193,7 +236,7 @@ class VcpuLoopTest {
   }
 
   @Test
-  void aBusErrorOutsideTheGuestFailsIt() {
+  void aBusErrorOutsideTheGuestFailsIt() throws KernelCallException {
     script.thenInterrupt(() -> script.pendBusError(Linux.BUS_MCEERR_AR, 0x1000));
 
     assertEndsWith(
@@ -202,14 +245,14 @@ class VcpuLoopTest {
   }
 
   @Test
-  void aTripleFaultIsAShutdown() {
+  void aTripleFaultIsAShutdown() throws KernelCallException {
     script.thenExit(KvmRun.EXIT_SHUTDOWN, () -> {});
 
     assertEndsWith(GuestExit.Kind.SHUTDOWN, "vCPU 0: triple fault");
   }
 
   @Test
-  void aRefusedEntryNamesTheProcessorsReason() {
+  void aRefusedEntryNamesTheProcessorsReason() throws KernelCallException {
     script.thenExit(KvmRun.EXIT_FAIL_ENTRY, () -> script.union(0x80000021L));
 
     assertEndsWith(
@@ -219,14 +262,14 @@ class VcpuLoopTest {
   }
 
   @Test
-  void anInternalErrorNamesItsSuberror() {
+  void anInternalErrorNamesItsSuberror() throws KernelCallException {
     script.thenExit(KvmRun.EXIT_INTERNAL_ERROR, () -> script.union(1));
 
     assertEndsWith(GuestExit.Kind.FAILED, "vCPU 0: KVM_EXIT_INTERNAL_ERROR, suberror 1");
   }
 
   @Test
-  void anExitThatWardDoesNotHandleFailsTheGuestWithItsNumber() {
+  void anExitThatWardDoesNotHandleFailsTheGuestWithItsNumber() throws KernelCallException {
     script.thenExit(EXIT_HYPERCALL, () -> {});
 
     assertEndsWith(
@@ -235,7 +278,7 @@ class VcpuLoopTest {
   }
 
   @Test
-  void aRunThatFailsNamesTheErrno() {
+  void aRunThatFailsNamesTheErrno() throws KernelCallException {
     script.thenFail(Errno.ENXIO);
 
     run();
@@ -247,7 +290,7 @@ class VcpuLoopTest {
   }
 
   @Test
-  void aRunThatCannotReachMemoryAndSaysNotWhereFailsTheGuest() {
+  void aRunThatCannotReachMemoryAndSaysNotWhereFailsTheGuest() throws KernelCallException {
     script.thenFail(Errno.EFAULT);
 
     assertEndsWith(
@@ -260,7 +303,7 @@ class VcpuLoopTest {
   @EnumSource(
       value = Errno.class,
       names = {"EFAULT", "EHWPOISON"})
-  void aMemoryFaultThatComesWithAFailedRunIsDelivered(Errno errno) {
+  void aMemoryFaultThatComesWithAFailedRunIsDelivered(Errno errno) throws KernelCallException {
     errors.know(0x4000);
     script.thenFail(errno, () -> script.memoryFault(0x4000));
 
@@ -274,7 +317,7 @@ class VcpuLoopTest {
    * The fields are still in the page that KVM and the loop share, but this run did not set them.
    */
   @Test
-  void theFieldsOfAnEarlierMemoryFaultAreNeverBelieved() {
+  void theFieldsOfAnEarlierMemoryFaultAreNeverBelieved() throws KernelCallException {
     errors.know(0x4000);
     script.thenFail(Errno.EFAULT, () -> script.memoryFault(0x4000));
     script.thenFail(Errno.EFAULT);
@@ -287,7 +330,7 @@ class VcpuLoopTest {
 
   /** KVM reports a conversion of private memory so; nothing has failed. */
   @Test
-  void aMemoryFaultWithoutAFailedRunIsNotBelieved() {
+  void aMemoryFaultWithoutAFailedRunIsNotBelieved() throws KernelCallException {
     errors.know(0x4000);
     script.thenExit(KvmRun.EXIT_MEMORY_FAULT, () -> script.memoryFault(0x4000));
 
@@ -304,14 +347,15 @@ class VcpuLoopTest {
     "3, SHUTDOWN, the guest has crashed",
     "9, FAILED, 'vCPU 0: KVM_EXIT_SYSTEM_EVENT of type 9, which Ward does not handle'",
   })
-  void aSystemEventEndsTheGuest(int type, GuestExit.Kind kind, String reason) {
+  void aSystemEventEndsTheGuest(int type, GuestExit.Kind kind, String reason)
+      throws KernelCallException {
     script.thenExit(KvmRun.EXIT_SYSTEM_EVENT, () -> script.union(type));
 
     assertEndsWith(kind, reason);
   }
 
   @Test
-  void aKickAfterTheEndGoesToNobody() {
+  void aKickAfterTheEndGoesToNobody() throws KernelCallException {
     VcpuLoop loop = loop(errors);
     loop.gate().resume();
     loop.run();
@@ -323,7 +367,7 @@ class VcpuLoopTest {
 
   /** The JVM unblocks the thread's signals as it ends: one that is left would end the process. */
   @Test
-  void noSignalIsLeftPendingWhenTheThreadEnds() {
+  void noSignalIsLeftPendingWhenTheThreadEnds() throws KernelCallException {
     script.pendKick();
     script.pendKick();
 

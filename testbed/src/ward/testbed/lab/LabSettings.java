@@ -1,0 +1,39 @@
+package ward.testbed.lab;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+
+/**
+ * What the command line asks for.
+ *
+ * @param memoryMebibytes of the emulated machine; what it runs from is in there too
+ * @param steps what runs inside, one after the other
+ * @param deadline for the machine, from its start
+ */
+record LabSettings(
+    Architecture architecture,
+    KernelChoice kernel,
+    String cpu,
+    int memoryMebibytes,
+    int processors,
+    List<Step> steps,
+    Duration deadline,
+    Path cache,
+    boolean refresh) {
+
+  /**
+   * One program inside.
+   *
+   * @param main a class with a main method
+   */
+  record Step(String main, List<String> arguments) {
+
+    /** By name: the class needs JUnit, which is on no class path outside. */
+    private static final String TEST_RUNNER = "ward.testbed.lab.Inside";
+
+    static Step tests(List<String> tests) {
+      return new Step(TEST_RUNNER, tests);
+    }
+  }
+}

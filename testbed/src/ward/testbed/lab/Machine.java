@@ -1,0 +1,122 @@
+package ward.testbed.lab;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.OutputStream;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+
+/**
+ * One emulated machine that runs: a process, and a thread that reads its serial port. Closing it
+ * ends the process.
+ */
+final class Machine implements AutoCloseable {
+
+  /** How it ended. */
+  enum End {
+    /** It ran what it was given and switched itself off. */
+    POWERED_OFF,
+    PANICKED,
+    /** The emulator ended before the machine had said its result. */
+    DIED,
+    DEADLINE
+  }
+
+  private static final Duration TO_POWER_OFF = Duration.ofSeconds(10);
+
+  private final Process process;
+  private final Console console = new Console();
+  private final Consumer<String> listener;
+  private final Thread reader;
+  private final Thread shutdown;
+
+  private Machine(Process process, Path log, Consumer<String> listener) {
+    this.process = process;
+    this.listener = listener;
+    this.reader = new Thread(() -> read(log), "lab-console");
+    this.shutdown = new Thread(process::destroyForcibly);
+  }
+
+  /**
+   * Starts it.
+   *
+   * @param log keeps the console
+   * @param listener hears every line, on a thread of its own
+   */
+  static Machine start(ProcessBuilder emulator, Path log, Consumer<String> listener)
+      throws IOException {
+    Machine machine = new Machine(emulator.redirectErrorStream(true).start(), log, listener);
+    // Whoever interrupts the lab does not want the machine to go on.
+    Runtime.getRuntime().addShutdownHook(machine.shutdown);
+    machine.reader.setDaemon(true);
+    machine.reader.start();
+    return machine;
+  }
+
+  private void read(Path log) {
+    try (BufferedReader lines =
+            new BufferedReader(
+                new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
+        PrintWriter copy = new PrintWriter(Files.newBufferedWriter(log))) {
+      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        copy.println(line);
+        copy.flush();
+        synchronized (console) {
+          console.accept(line);
+          console.notifyAll();
+        }
+        listener.accept(line);
+      }
+    } catch (IOException closed) {
+      // The process was ended.
+    }
+  }
+
+  /** What the machine reads on its serial port. */
+  OutputStream input() {
+    return process.getOutputStream();
+  }
+
+  /** Waits until the machine is done or lost. */
+  End await(Duration deadline) throws IOException {
+    long end = System.nanoTime() + deadline.toNanos();
+    try {
+      synchronized (console) {
+        while (!console.isOver() && reader.isAlive()) {
+          long left = (end - System.nanoTime()) / 1_000_000;
+          if (left <= 0) {
+            return End.DEADLINE;
+          }
+          console.wait(Math.min(left, 200));
+        }
+        if (console.panic().isPresent()) {
+          return End.PANICKED;
+        }
+      }
+      process.waitFor(TO_POWER_OFF.toMillis(), TimeUnit.MILLISECONDS);
+      return console().exitCode().isPresent() ? End.POWERED_OFF : End.DIED;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
+  }
+
+  /** What it said. To be asked when it has ended. */
+  Console console() {
+    synchronized (console) {
+      return console;
+    }
+  }
+
+  @Override
+  public void close() {
+    process.destroyForcibly();
+    Runtime.getRuntime().removeShutdownHook(shutdown);
+  }
+}
