@@ -2,7 +2,7 @@
  * A guest program that waits for machine checks and says what each of them was.
  *
  * Assembled flat; put where the walker would be, with the same parameters, and stubs for the processor's exceptions every 16 bytes
- * from 0x400 on. At the start rdi is the address of this vCPU's parameters:
+ * from 0x600 on. At the start rdi is the address of this vCPU's parameters:
  *   32  u64  machine checks after which it switches itself off, having run on for a while
  *   40  u64  while not 0, the handler stays where it has said what the machine check was, MCG_STATUS.MCIP set
  *
@@ -108,7 +108,7 @@ unexpected:
 	.endr
 .endm
 
-.org 0x400
+.org 0x600
 	STUBS	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
 .balign 16
 	jmp	machine_check

@@ -9,12 +9,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.vcpu.VcpuStates;
+import ward.vcpu.X86CpuModel;
 
 /**
  * Makes a paused guest out of nothing: its memory as a file, and its vCPUs.
@@ -33,14 +35,18 @@ public final class WalkerGuestBuilder {
   private static final long MEMORY_BYTES_MAX = 256L << 30;
 
   private static final long KEEP_MACHINE_CHECK_IN_PROGRESS = 1;
+  private static final long LOOK_AT_BANK = 1 << 1;
+  private static final long USE_DEVICE = 1 << 2;
 
   private final long memoryBytes;
   private final int vcpus;
   private final long seed;
   private String program = "walker";
-  private long[] moreParameters = {};
+  private IntFunction<long[]> moreParameters = vcpu -> new long[0];
+  private boolean counting;
   private int ring = 3;
   private long flags;
+  private Map<String, byte[]> sections = Map.of();
 
   /**
    * @param memoryBytes a multiple of 8 MiB, at least 16 MiB
@@ -83,13 +89,44 @@ public final class WalkerGuestBuilder {
    */
   public WalkerGuestBuilder running(String name, long... parameters) {
     program = name;
-    moreParameters = parameters.clone();
+    moreParameters = vcpu -> parameters;
+    return this;
+  }
+
+  /**
+   * Lets the program walk until it has moved to another host, and then twice more, and count what
+   * it does in every kind of register and in memory.
+   */
+  public WalkerGuestBuilder walkingUntilMoved() {
+    counting = true;
+    moreParameters = vcpu -> new long[] {WalkerImage.counters(vcpu), 1};
     return this;
   }
 
   /** Where a vCPU's parameters are: the same in the memory file and for the guest. */
   public static long parametersAddress(int vcpu) {
     return WalkerImage.parameters(vcpu);
+  }
+
+  /**
+   * Lets the program look for a deferred error before each page, as an operating system does from
+   * time to time; only in ring 0 it may.
+   */
+  public WalkerGuestBuilder lookingForDeferredErrors() {
+    flags |= LOOK_AT_BANK;
+    return this;
+  }
+
+  /** Lets the program have each lost page copied by a device, too. */
+  public WalkerGuestBuilder usingDevice() {
+    flags |= USE_DEVICE;
+    return this;
+  }
+
+  /** Gives the guest other processors than this host's. */
+  public WalkerGuestBuilder withCpuid(byte[] cpuid) {
+    sections = Map.of(X86CpuModel.SECTION, cpuid);
+    return this;
   }
 
   /** The layout that the guest will have. */
@@ -116,7 +153,8 @@ public final class WalkerGuestBuilder {
     writeContent(memoryFile, layout.pageCount(), image.pages());
     ByteBuffer bytes = image.write(orders, flags, moreParameters);
     writeFully(memoryFile, bytes, bytes.position());
-    return new WalkerGuest(layout, states().toBytes(), image.pages(), stackPages(), orders);
+    return new WalkerGuest(
+        layout, states().toBytes(), image.pages(), stackPages(), counterPages(), orders);
   }
 
   private void writeContent(FileChannel memoryFile, long pageCount, PageSet imagePages)
@@ -144,8 +182,12 @@ public final class WalkerGuestBuilder {
   }
 
   private List<long[]> orders(long pageCount) {
-    long[] shuffled = shuffled((int) pageCount);
-    int[] shareStarts = IntStream.rangeClosed(0, vcpus).map(v -> share(v, pageCount)).toArray();
+    long[] shuffled =
+        Arrays.stream(shuffled((int) pageCount))
+            .filter(page -> !counterPages().contains(page))
+            .toArray();
+    int[] shareStarts =
+        IntStream.rangeClosed(0, vcpus).map(v -> share(v, shuffled.length)).toArray();
     // The wiping of a stack is seen in order only by the vCPU that does it, so that one reads it.
     for (int vcpu = 0; vcpu < vcpus; vcpu++) {
       swap(shuffled, shareStarts[vcpu], indexOf(shuffled, WalkerImage.stackPage(vcpu)));
@@ -185,7 +227,18 @@ public final class WalkerGuestBuilder {
     return new VcpuStates(
         VcpuStates.X86_64,
         Map.of(),
-        IntStream.range(0, vcpus).mapToObj(vcpu -> WalkerImage.state(vcpu, ring)).toList());
+        IntStream.range(0, vcpus)
+            .mapToObj(vcpu -> WalkerImage.state(vcpu, ring, sections))
+            .toList());
+  }
+
+  /** What changes under the reader is not read. */
+  private PageSet counterPages() {
+    PageSet pages = new PageSet();
+    if (counting) {
+      pages.add(WalkerImage.countersPage());
+    }
+    return pages;
   }
 
   private PageSet stackPages() {

@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntFunction;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.PageRun;
@@ -22,14 +24,16 @@ import ward.vcpu.VcpuState;
  * The guest's own pages, from GPA 0x1000 on: tables, code, stacks, orders.
  *
  * <pre>
- * 0x1000  PML4     0x6000  code, interrupt stubs at +0x400   0x10000  stacks, a page each
+ * 0x1000  PML4     0x6000  code, interrupt stubs at +0x600   0x10000  stacks, a page each
  * 0x2000  PDPT     0x7000  parameters, 64 bytes each         then     page directories, one for
  * 0x3000  GDT      0x8000  TSSs, 512 bytes each                       each GiB with RAM
  * 0x4000  IDT                                                then     orders, u32 each
+ * 0x5000  counters, 64 bytes each
  * </pre>
  *
  * <p>Every bit that a processor would set by itself is set already (accessed and dirty in tables
- * and descriptors, busy in TSSs), so a walk writes to nothing but a stack.
+ * and descriptors, busy in TSSs), so a walk writes to nothing but a stack and the counters, where
+ * it has some.
  */
 final class WalkerImage {
 
@@ -40,8 +44,9 @@ final class WalkerImage {
   private static final int PDPT = 0x2000;
   private static final int GDT = 0x3000;
   private static final int IDT = 0x4000;
+  private static final int COUNTERS = 0x5000;
   private static final int CODE = 0x6000;
-  private static final int STUBS = CODE + 0x400;
+  private static final int STUBS = CODE + 0x600;
   private static final int STUB_BYTES = 16;
   private static final int PARAMETERS = 0x7000;
   private static final int PARAMETER_BYTES = 64;
@@ -49,10 +54,10 @@ final class WalkerImage {
   private static final int TSS = 0x8000;
   private static final int TSS_STRIDE_BYTES = 512;
 
-  /** Ports 0 to 0x507 are allowed; the permission map is followed by a byte of ones. */
+  /** Ports 0 to 0x53f are allowed; the permission map is followed by a byte of ones. */
   private static final int PORT_MAP = 104;
 
-  private static final int PORT_MAP_BYTES = 0x508 / Byte.SIZE;
+  private static final int PORT_MAP_BYTES = 0x540 / Byte.SIZE;
   private static final int TSS_BYTES = PORT_MAP + PORT_MAP_BYTES + 1;
   private static final int STACKS = 0x10000;
 
@@ -82,6 +87,9 @@ final class WalkerImage {
   private static final long CR0 = 0x80050033L;
 
   private static final long CR4_PAE = 1 << 5;
+
+  /** SSE instructions are allowed. */
+  private static final long CR4_OSFXSR = 1 << 9;
 
   /** LME, LMA. */
   private static final long EFER = 0x500;
@@ -152,7 +160,7 @@ final class WalkerImage {
   }
 
   /** The image's bytes; the first belongs at GPA 0x1000. */
-  ByteBuffer write(List<long[]> orders, long flags, long[] more) throws IOException {
+  ByteBuffer write(List<long[]> orders, long flags, IntFunction<long[]> more) throws IOException {
     writePageTables();
     writeDescriptors();
     writeInterruptTable();
@@ -230,7 +238,7 @@ final class WalkerImage {
     }
   }
 
-  private void writeParameters(List<long[]> orders, long flags, long[] more) {
+  private void writeParameters(List<long[]> orders, long flags, IntFunction<long[]> moreOf) {
     int order = orders();
     for (int vcpu = 0; vcpu < vcpus; vcpu++) {
       long[] pages = orders.get(vcpu);
@@ -239,6 +247,7 @@ final class WalkerImage {
       bytes.putLong(block + 8, pages.length);
       bytes.putLong(block + 16, flags);
       bytes.putLong(block + 24, stackEnd(vcpu));
+      long[] more = moreOf.apply(vcpu);
       for (int i = 0; i < more.length; i++) {
         bytes.putLong(block + MORE_PARAMETERS + i * Long.BYTES, more[i]);
       }
@@ -250,25 +259,31 @@ final class WalkerImage {
     }
   }
 
+  /** The guest-physical address of a vCPU's counters, on a page that has nothing else. */
+  static int counters(int vcpu) {
+    return COUNTERS + vcpu * PARAMETER_BYTES;
+  }
+
+  static long countersPage() {
+    return COUNTERS >> Pages.SHIFT;
+  }
+
   /** The guest-physical address of a vCPU's parameters. */
   static int parameters(int vcpu) {
     return PARAMETERS + vcpu * PARAMETER_BYTES;
   }
 
   /** A vCPU at the program's first instruction. */
-  static VcpuState state(int vcpu, int ring) {
+  static VcpuState state(int vcpu, int ring, Map<String, byte[]> more) {
     KvmRegs registers = new KvmRegs();
     registers.rip(CODE);
     registers.rflags(RFLAGS);
     registers.rsp(stackEnd(vcpu));
     registers.rdi(parameters(vcpu));
-    return new VcpuState(
-        vcpu,
-        Map.of(
-            KvmRegs.SECTION,
-            registers.toBytes(),
-            KvmSregs.SECTION,
-            specialRegisters(vcpu, ring).toBytes()));
+    Map<String, byte[]> sections = new HashMap<>(more);
+    sections.put(KvmRegs.SECTION, registers.toBytes());
+    sections.put(KvmSregs.SECTION, specialRegisters(vcpu, ring).toBytes());
+    return new VcpuState(vcpu, sections);
   }
 
   private static KvmSregs specialRegisters(int vcpu, int ring) {
@@ -288,7 +303,7 @@ final class WalkerImage {
     registers.idt(IDT, EXCEPTIONS * 16 - 1);
     registers.cr0(CR0);
     registers.cr3(PML4);
-    registers.cr4(CR4_PAE | KvmSregs.CR4_MCE);
+    registers.cr4(CR4_PAE | CR4_OSFXSR | KvmSregs.CR4_MCE);
     registers.efer(EFER);
     registers.apicBase(APIC_BASE | APIC_ENABLED | (vcpu == 0 ? APIC_BOOT_PROCESSOR : 0));
     return registers;

@@ -23,15 +23,13 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
 
   private static final int PASSES = 2;
 
+  /** MCi_MISC: a physical address, good down to bit 12. */
+  private static final int PHYSICAL_PAGE = 0x8c;
+
   /** Reads the log of a KVM guest. */
   static Witness ofGuest(Path log, WalkerGuest guest, FileChannel sourceFile, PageSet lost)
       throws IOException {
-    WalkerReports reports = new WalkerReports();
-    for (String line : Files.readAllLines(log)) {
-      String[] words = line.split(" ");
-      reports.onWord(
-          Integer.parseInt(words[0]), Integer.parseUnsignedInt(words[1].substring(2), 16));
-    }
+    WalkerReports reports = reports(List.of(log));
     List<String> faults = new ArrayList<>();
     reports.unexpected().forEach(unexpected -> faults.add(unexpected.toString()));
     Map<Long, Integer> visits = new HashMap<>();
@@ -45,8 +43,35 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
     return new Witness(reports.machineChecks().size(), wrong, faults);
   }
 
+  /**
+   * What a guest said, in the order of the logs.
+   *
+   * @param logs guest logs of daemons
+   */
+  static WalkerReports reports(List<Path> logs) throws IOException {
+    WalkerReports reports = new WalkerReports();
+    for (Path log : logs) {
+      for (String line : Files.readAllLines(log)) {
+        read(line.split(" "), reports);
+      }
+    }
+    return reports;
+  }
+
+  /** A word of a vCPU, or one that it said aside. */
+  private static void read(String[] words, WalkerReports reports) {
+    boolean aside = words[0].equals("aside");
+    int vcpu = Integer.parseInt(words[aside ? 1 : 0]);
+    int value = Integer.parseUnsignedInt(words[aside ? 2 : 1].substring(2), 16);
+    if (aside) {
+      reports.onAside(vcpu, value);
+    } else {
+      reports.onWord(vcpu, value);
+    }
+  }
+
   /** The address in the bank, and an uncorrected, recoverable error with a valid address. */
-  private static boolean isRight(WalkerReports.MachineCheckSeen seen) {
+  static boolean isRight(WalkerReports.MachineCheckSeen seen) {
     boolean valid = (seen.status() >>> 63 & 1) == 1;
     boolean uncorrected = (seen.status() >>> 61 & 1) == 1;
     boolean addressValid = (seen.status() >>> 58 & 1) == 1;
@@ -55,6 +80,7 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
         && uncorrected
         && addressValid
         && !contextCorrupt
+        && seen.misc() == PHYSICAL_PAGE
         && Pages.align(seen.addr()) == seen.pageGpa();
   }
 
