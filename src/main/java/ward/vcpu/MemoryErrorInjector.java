@@ -106,6 +106,10 @@ final class MemoryErrorInjector {
     return !waiting.isEmpty() || !processor.unseen().isEmpty();
   }
 
+  boolean hasWaiting(MemoryError.Input input) {
+    return waiting.stream().anyMatch(error -> error.input() == input);
+  }
+
   private void inject(MemoryError error) throws KernelCallException {
     Injection injection = processor.inject(error);
     MemoryErrorEvent event =

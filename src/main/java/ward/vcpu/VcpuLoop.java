@@ -44,6 +44,7 @@ final class VcpuLoop implements Runnable {
   private final KvmVcpu vcpu;
   private final MemoryErrorRules rules;
   private final Processor processor;
+  private final GuestBytes bytes;
   private final MemoryErrorInjector injector;
   private final DeviceBus devices;
   private final ScheduledExecutorService timer;
@@ -75,12 +76,17 @@ final class VcpuLoop implements Runnable {
     this.vcpu = vcpu;
     this.rules = new MemoryErrorRules(vcpu.index(), memory, errors::lostExtentAt);
     this.processor = processor;
+    this.bytes = new CopiedGuestBytes(kernel, memory);
     this.injector =
         new MemoryErrorInjector(
             processor, memory, errors, () -> listener.onBroadcast(vcpu.index()));
     this.devices = devices;
     this.timer = timer;
     this.listener = listener;
+  }
+
+  int index() {
+    return vcpu.index();
   }
 
   VcpuGate gate() {
@@ -208,6 +214,10 @@ final class VcpuLoop implements Runnable {
             vcpu.index()));
   }
 
+  boolean hasWaitingAnnouncement() {
+    return injector.hasWaiting(MemoryError.Input.ANNOUNCEMENT);
+  }
+
   /** Lets the guest hear of an error on this vCPU, after those that wait already; any thread. */
   void tell(MemoryError error) {
     injector.await(error);
@@ -225,9 +235,9 @@ final class VcpuLoop implements Runnable {
     }
   }
 
-  private MemoryEvent.RunFault runFault(Errno errno) {
+  private MemoryEvent.RunFault runFault(Errno errno) throws KernelCallException {
     Optional<MemoryEvent.MemoryFault> fault = vcpu.exit().memoryFault();
-    List<Long> reach = fault.isPresent() ? List.of() : processor.addressFinder().reach();
+    List<Long> reach = fault.isPresent() ? List.of() : processor.addressFinder(bytes).reach();
     return new MemoryEvent.RunFault(errno, fault, reach);
   }
 
