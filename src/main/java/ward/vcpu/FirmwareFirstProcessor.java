@@ -115,8 +115,8 @@ final class FirmwareFirstProcessor implements Processor {
   }
 
   @Override
-  public AddressFinder addressFinder() {
-    return processor.addressFinder();
+  public AddressFinder addressFinder(GuestBytes memory) throws KernelCallException {
+    return processor.addressFinder(memory);
   }
 
   @Override

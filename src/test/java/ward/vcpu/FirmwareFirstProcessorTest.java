@@ -2,6 +2,7 @@ package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.lang.reflect.Method;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -221,5 +222,13 @@ class FirmwareFirstProcessorTest {
     other.show();
 
     assertThat(own.unseen()).isEmpty();
+  }
+
+  /** A default of the interface would hide what the processor behind does. */
+  @Test
+  void everyQuestionIsAnsweredByTheProcessorBehindOrByTheSources() {
+    for (Method question : Processor.class.getDeclaredMethods()) {
+      assertThat(FirmwareFirstProcessor.class).hasDeclaredMethods(question.getName());
+    }
   }
 }
