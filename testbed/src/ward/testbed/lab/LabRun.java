@@ -83,6 +83,7 @@ final class LabRun {
       KernelFiles kernel = kernel(cache, mirror);
       Path userland = Userland.archive(cache, mirror, architecture);
       Path initramfs = directory.resolve("initramfs");
+      initramfs.toFile().deleteOnExit();
       try (OutputStream output = new BufferedOutputStream(Files.newOutputStream(initramfs))) {
         Files.copy(userland, output);
         payload(kernel, WardBuild.of(architecture, cache, mirror)).writeTo(output);
