@@ -2,32 +2,53 @@
  * The guest program: reads every page of its share twice, and says what it saw.
  *
  * Assembled flat; WalkerGuestBuilder puts it at 0x6000 and points the interrupt table at its stubs. It runs in ring 3 (where its
- * TSS allows the two ports) or ring 0, on identity-mapped memory. Its one writable place is the stack of the machine check handler,
- * which is left as zeros as it was found, so that the sums of all pages can be known beforehand.
+ * TSS allows the ports) or ring 0, on identity-mapped memory. Its one writable place is the stack of the machine check handler,
+ * which is wiped before it is read, so that the sums of all pages can be known beforehand.
+ *
+ * A machine check that the load did not cause (an error that was only found, or another vCPU's) comes at any instruction. The handler
+ * reports it on a port of its own, because it may stand in the middle of a report, and lets the page being read start again.
  *
  * At the start rdi is the address of this vCPU's parameters:
  *    0  u64  address of an array of u32 guest frame numbers, in the order in which to read them
  *    8  u64  how many
- *   16  u64  flags; bit 0: leave MCG_STATUS.MCIP set
+ *   16  u64  flags; bit 0: leave MCG_STATUS.MCIP set; bit 1: look at bank 9 before each page (ring 0 only);
+ *                   bit 2: ask the copying device for each lost page
  *   24  u64  the end of the stack
  *
  * Registers of the walk:
  *   rbx page being read   rsi next frame number   rcx frames left   r8 pass   r9 pages read   r10 pages lost   r11 sum   r12 multiplier
- * The machine check handler owns rax, rdx, rbp, r13, r14, r15: the page being read is given up anyway.
+ * Scratch: rax rdx rbp r13 r14, and r15 outside of the reading of a page.
  */
 .intel_syntax noprefix
 .text
 
 .set REPORT_PORT, 0x500
 .set OFF_PORT, 0x501
+.set ASIDE_PORT, 0x504
+.set DEVICE_ADDRESS, 0x520
+.set DEVICE_COMMAND, 0x528
+.set DEVICE_STATUS, 0x529
+.set DEVICE_READ, 1
+.set DEVICE_BUSY, 1
 .set TAG_PASS_DONE, 0x57440001
 .set TAG_MACHINE_CHECK, 0x57440002
 .set TAG_UNEXPECTED, 0x57440003
+.set TAG_ASIDE, 0x57440004
+.set TAG_DEVICE, 0x57440005
+.set FLAG_KEEP_IN_PROGRESS, 1
+.set FLAG_LOOK_AT_BANK, 2
+.set FLAG_USE_DEVICE, 4
 .set PASSES, 2
 .set PAGE, 4096
 .set MCG_CAP, 0x179
 .set MCG_STATUS, 0x17a
+.set MCG_EIPV, 2
 .set MC0_STATUS, 0x401
+.set MC9_STATUS, 0x425
+/* As much as two handlers inside each other use. */
+.set STACK_USED, 256
+/* Where the handler's stack holds the interrupted RIP, above the registers it saves. */
+.set SAVED_RIP, 56
 
 /* Reports eax. */
 .macro REPORT_EAX
@@ -48,6 +69,56 @@
 	REPORT_EAX
 .endm
 
+/* Makes the handler's stack what it was in the beginning. */
+.macro WIPE_STACK
+	mov	r13, [rdi + 24]
+	lea	rbp, [r13 - STACK_USED]
+	xor	eax, eax
+1:
+	mov	[rbp], rax
+	add	rbp, 8
+	cmp	rbp, r13
+	jne	1b
+.endm
+
+.macro ASIDE_EAX
+	mov	edx, ASIDE_PORT
+	out	dx, eax
+.endm
+
+/* Reports MSR ecx aside, low half first. */
+.macro ASIDE_MSR
+	rdmsr
+	mov	r14d, edx
+	ASIDE_EAX
+	mov	eax, r14d
+	ASIDE_EAX
+.endm
+
+/* Reports the bank whose status is MSR ebp, then clears it. */
+.macro ASIDE_BANK
+	mov	eax, TAG_ASIDE
+	ASIDE_EAX
+	mov	eax, ebp
+	sub	eax, MC0_STATUS
+	shr	eax, 2
+	ASIDE_EAX
+	mov	ecx, ebp
+	ASIDE_MSR
+	lea	ecx, [rbp + 1]
+	ASIDE_MSR
+	lea	ecx, [rbp + 2]
+	rdmsr
+	ASIDE_EAX
+	mov	ecx, MCG_STATUS
+	rdmsr
+	ASIDE_EAX
+	mov	ecx, ebp
+	xor	eax, eax
+	xor	edx, edx
+	wrmsr
+.endm
+
 start:
 	movabs	r12, 0x9e3779b97f4a7c15
 	xor	r8d, r8d
@@ -60,6 +131,19 @@ next_pass:
 next_page:
 	test	rcx, rcx
 	jz	pass_done
+	test	qword ptr [rdi + 16], FLAG_LOOK_AT_BANK
+	jz	page_start
+	mov	r15, rcx
+	mov	ecx, MC9_STATUS
+	rdmsr
+	test	edx, edx
+	jns	looked_at_bank
+	mov	ebp, ecx
+	ASIDE_BANK
+looked_at_bank:
+	mov	rcx, r15
+page_start: /* from here to page_read nothing is changed that page_start does not set again */
+	WIPE_STACK
 	mov	ebx, [rsi]
 	shl	rbx, 12
 	mov	rax, rbx
@@ -76,6 +160,7 @@ the_load:
 	add	rbp, 8
 	cmp	rbp, r14
 	jne	next_word
+page_read:
 	add	r11, rax
 	inc	r9
 page_end:
@@ -83,19 +168,33 @@ page_end:
 	dec	rcx
 	jmp	next_page
 
-/* The machine check handler returns here: the five words that the processor pushed are wiped. */
+/* The machine check handler returns here. */
 page_lost:
 	inc	r10
-	mov	r13, [rdi + 24]
-	xor	eax, eax
-	mov	[r13 - 8], rax
-	mov	[r13 - 16], rax
-	mov	[r13 - 24], rax
-	mov	[r13 - 32], rax
-	mov	[r13 - 40], rax
+	test	qword ptr [rdi + 16], FLAG_USE_DEVICE
+	jz	page_end
+	mov	rax, rbx
+	mov	edx, DEVICE_ADDRESS
+	out	dx, eax
+	shr	rax, 32
+	mov	edx, DEVICE_ADDRESS + 4
+	out	dx, eax
+	mov	eax, DEVICE_READ
+	mov	edx, DEVICE_COMMAND
+	out	dx, al
+device_works:
+	mov	edx, DEVICE_STATUS
+	in	al, dx
+	cmp	al, DEVICE_BUSY
+	je	device_works
+	movzx	r14d, al
+	REPORT	TAG_DEVICE
+	REPORT64 rbx
+	REPORT	r14d
 	jmp	page_end
 
 pass_done:
+	WIPE_STACK
 	REPORT	TAG_PASS_DONE
 	REPORT	r8d
 	REPORT64 r9
@@ -111,10 +210,16 @@ stay_off:
 	jmp	stay_off
 
 machine_check:
-	lea	r13, [rip + the_load]
-	cmp	[rsp], r13
-	jne	unexpected_machine_check
-	mov	r15, rcx
+	push	rax
+	push	rcx
+	push	rdx
+	push	rbp
+	push	r13
+	push	r14
+	push	r15
+	mov	ecx, MCG_STATUS
+	rdmsr
+	mov	r15d, eax
 	mov	ecx, MCG_CAP
 	rdmsr
 	movzx	r14d, al
@@ -130,6 +235,11 @@ next_bank:
 	jmp	next_bank
 bank_found:
 	mov	ebp, ecx
+	test	r15d, MCG_EIPV
+	jz	not_consumed
+	lea	r13, [rip + the_load]
+	cmp	[rsp + SAVED_RIP], r13
+	jne	unexpected_machine_check
 	mov	r13d, eax
 	shl	rdx, 32
 	or	r13, rdx
@@ -141,24 +251,46 @@ bank_found:
 	mov	r13d, edx
 	REPORT_EAX
 	REPORT	r13d
-	mov	ecx, MCG_STATUS
+	REPORT	r15d
+	lea	ecx, [rbp + 2]
 	rdmsr
 	REPORT_EAX
 	mov	ecx, ebp
 	xor	eax, eax
 	xor	edx, edx
 	wrmsr
-	test	qword ptr [rdi + 16], 1
-	jnz	skip_page
-	mov	ecx, MCG_STATUS
-	wrmsr
-skip_page:
 	lea	r13, [rip + page_lost]
-	mov	[rsp], r13
-	mov	rcx, r15
+	mov	[rsp + SAVED_RIP], r13
+	test	qword ptr [rdi + 16], FLAG_KEEP_IN_PROGRESS
+	jnz	return
+finish:
+	mov	ecx, MCG_STATUS
+	xor	eax, eax
+	xor	edx, edx
+	wrmsr
+return:
+	pop	r15
+	pop	r14
+	pop	r13
+	pop	rbp
+	pop	rdx
+	pop	rcx
+	pop	rax
 	iretq
 
+not_consumed:
+	ASIDE_BANK
+	lea	r13, [rip + page_start]
+	cmp	[rsp + SAVED_RIP], r13
+	jb	finish
+	lea	r14, [rip + page_read]
+	cmp	[rsp + SAVED_RIP], r14
+	jae	finish
+	mov	[rsp + SAVED_RIP], r13
+	jmp	finish
+
 unexpected_machine_check:
+	add	rsp, SAVED_RIP
 	mov	r15d, 18
 unexpected:
 	xor	r14d, r14d
@@ -183,7 +315,7 @@ report_unexpected:
 	.endr
 .endm
 
-.org 0x400
+.org 0x600
 	STUBS	unexpected, 0, 1, 2, 3, 4, 5, 6, 7
 	STUBS	unexpected_with_code, 8
 	STUBS	unexpected, 9

@@ -15,6 +15,7 @@ import ward.memory.GuestRegion;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.vcpu.VcpuStates;
+import ward.vcpu.X86CpuModel;
 
 /**
  * Makes a paused guest out of nothing: its memory as a file, and its vCPUs.
@@ -33,12 +34,15 @@ public final class WalkerGuestBuilder {
   private static final long MEMORY_BYTES_MAX = 256L << 30;
 
   private static final long KEEP_MACHINE_CHECK_IN_PROGRESS = 1;
+  private static final long LOOK_AT_BANK = 1 << 1;
+  private static final long USE_DEVICE = 1 << 2;
 
   private final long memoryBytes;
   private final int vcpus;
   private final long seed;
   private int ring = 3;
   private long flags;
+  private Map<String, byte[]> sections = Map.of();
 
   /**
    * @param memoryBytes a multiple of 8 MiB, at least 16 MiB
@@ -70,6 +74,27 @@ public final class WalkerGuestBuilder {
   /** Lets the machine check handler return without clearing MCG_STATUS.MCIP. */
   public WalkerGuestBuilder keepingMachineCheckInProgress() {
     flags |= KEEP_MACHINE_CHECK_IN_PROGRESS;
+    return this;
+  }
+
+  /**
+   * Lets the program look for a deferred error before each page, as an operating system does from
+   * time to time; only in ring 0 it may.
+   */
+  public WalkerGuestBuilder lookingForDeferredErrors() {
+    flags |= LOOK_AT_BANK;
+    return this;
+  }
+
+  /** Lets the program have each lost page copied by a device, too. */
+  public WalkerGuestBuilder usingDevice() {
+    flags |= USE_DEVICE;
+    return this;
+  }
+
+  /** Gives the guest other processors than this host's. */
+  public WalkerGuestBuilder withCpuid(byte[] cpuid) {
+    sections = Map.of(X86CpuModel.SECTION, cpuid);
     return this;
   }
 
@@ -166,7 +191,9 @@ public final class WalkerGuestBuilder {
     return new VcpuStates(
         VcpuStates.X86_64,
         Map.of(),
-        IntStream.range(0, vcpus).mapToObj(vcpu -> WalkerImage.state(vcpu, ring)).toList());
+        IntStream.range(0, vcpus)
+            .mapToObj(vcpu -> WalkerImage.state(vcpu, ring, sections))
+            .toList());
   }
 
   private PageSet stackPages() {

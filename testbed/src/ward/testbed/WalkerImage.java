@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import ward.memory.GuestLayout;
@@ -22,7 +23,7 @@ import ward.vcpu.VcpuState;
  * The guest's own pages, from GPA 0x1000 on: tables, code, stacks, orders.
  *
  * <pre>
- * 0x1000  PML4     0x6000  code, interrupt stubs at +0x400   0x10000  stacks, a page each
+ * 0x1000  PML4     0x6000  code, interrupt stubs at +0x600   0x10000  stacks, a page each
  * 0x2000  PDPT     0x7000  parameters, 64 bytes each         then     page directories, one for
  * 0x3000  GDT      0x8000  TSSs, 512 bytes each                       each GiB with RAM
  * 0x4000  IDT                                                then     orders, u32 each
@@ -41,17 +42,17 @@ final class WalkerImage {
   private static final int GDT = 0x3000;
   private static final int IDT = 0x4000;
   private static final int CODE = 0x6000;
-  private static final int STUBS = CODE + 0x400;
+  private static final int STUBS = CODE + 0x600;
   private static final int STUB_BYTES = 16;
   private static final int PARAMETERS = 0x7000;
   private static final int PARAMETER_BYTES = 64;
   private static final int TSS = 0x8000;
   private static final int TSS_STRIDE_BYTES = 512;
 
-  /** Ports 0 to 0x507 are allowed; the permission map is followed by a byte of ones. */
+  /** Ports 0 to 0x53f are allowed; the permission map is followed by a byte of ones. */
   private static final int PORT_MAP = 104;
 
-  private static final int PORT_MAP_BYTES = 0x508 / Byte.SIZE;
+  private static final int PORT_MAP_BYTES = 0x540 / Byte.SIZE;
   private static final int TSS_BYTES = PORT_MAP + PORT_MAP_BYTES + 1;
   private static final int STACKS = 0x10000;
 
@@ -248,19 +249,16 @@ final class WalkerImage {
   }
 
   /** A vCPU at the program's first instruction. */
-  static VcpuState state(int vcpu, int ring) {
+  static VcpuState state(int vcpu, int ring, Map<String, byte[]> more) {
     KvmRegs registers = new KvmRegs();
     registers.rip(CODE);
     registers.rflags(RFLAGS);
     registers.rsp(stackEnd(vcpu));
     registers.rdi(parameters(vcpu));
-    return new VcpuState(
-        vcpu,
-        Map.of(
-            KvmRegs.SECTION,
-            registers.toBytes(),
-            KvmSregs.SECTION,
-            specialRegisters(vcpu, ring).toBytes()));
+    Map<String, byte[]> sections = new HashMap<>(more);
+    sections.put(KvmRegs.SECTION, registers.toBytes());
+    sections.put(KvmSregs.SECTION, specialRegisters(vcpu, ring).toBytes());
+    return new VcpuState(vcpu, sections);
   }
 
   private static KvmSregs specialRegisters(int vcpu, int ring) {

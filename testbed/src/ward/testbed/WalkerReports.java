@@ -13,8 +13,10 @@ import ward.vcpu.ReportListener;
  *
  * <pre>
  * pass done       pass  pages read (2)  pages lost  sum (2)
- * machine check   page's GPA (2)  MCi_STATUS (2)  MCi_ADDR (2)  MCG_STATUS
+ * machine check   page's GPA (2)  MCi_STATUS (2)  MCi_ADDR (2)  MCG_STATUS  MCi_MISC
  * unexpected      vector  error code  RIP (2)
+ * aside           bank  MCi_STATUS (2)  MCi_ADDR (2)  MCi_MISC  MCG_STATUS
+ * device          page's GPA (2)  status
  * </pre>
  */
 public final class WalkerReports implements ReportListener {
@@ -22,8 +24,11 @@ public final class WalkerReports implements ReportListener {
   private static final int TAG_PASS_DONE = 0x57440001;
   private static final int TAG_MACHINE_CHECK = 0x57440002;
   private static final int TAG_UNEXPECTED = 0x57440003;
+  private static final int TAG_ASIDE = 0x57440004;
+  private static final int TAG_DEVICE = 0x57440005;
   private static final Map<Integer, Integer> WORDS =
-      Map.of(TAG_PASS_DONE, 7, TAG_MACHINE_CHECK, 8, TAG_UNEXPECTED, 5);
+      Map.of(
+          TAG_PASS_DONE, 7, TAG_MACHINE_CHECK, 9, TAG_UNEXPECTED, 5, TAG_ASIDE, 8, TAG_DEVICE, 4);
 
   /**
    * A machine check on the one load that was expected to meet one.
@@ -32,8 +37,23 @@ public final class WalkerReports implements ReportListener {
    * @param status MCi_STATUS
    * @param addr MCi_ADDR
    * @param mcgStatus the lower half of IA32_MCG_STATUS
+   * @param misc the lower half of MCi_MISC
    */
-  public record MachineCheckSeen(int vcpu, long pageGpa, long status, long addr, int mcgStatus) {}
+  public record MachineCheckSeen(
+      int vcpu, long pageGpa, long status, long addr, int mcgStatus, int misc) {}
+
+  /**
+   * An error that the guest heard of without having met it: one that was only found, or another
+   * vCPU's. As a machine check, or found in its bank.
+   */
+  public record AsideSeen(int vcpu, int bank, long status, long addr, int misc, int mcgStatus) {}
+
+  /**
+   * What the copying device said of a lost page.
+   *
+   * @param status 2 for done, 3 for failed
+   */
+  public record DeviceAnswer(int vcpu, long pageGpa, int status) {}
 
   /**
    * A vCPU has read its share once.
@@ -47,13 +67,24 @@ public final class WalkerReports implements ReportListener {
   public record Unexpected(int vcpu, int vector, int errorCode, long rip) {}
 
   private final Map<Integer, List<Integer>> unfinished = new HashMap<>();
+  private final Map<Integer, List<Integer>> unfinishedAside = new HashMap<>();
+  private final List<AsideSeen> asides = new ArrayList<>();
+  private final List<DeviceAnswer> deviceAnswers = new ArrayList<>();
   private final List<MachineCheckSeen> machineChecks = new ArrayList<>();
   private final List<PassDone> passes = new ArrayList<>();
   private final List<Unexpected> unexpected = new ArrayList<>();
 
   @Override
   public synchronized void onWord(int vcpu, int value) {
-    List<Integer> words = unfinished.computeIfAbsent(vcpu, ignored -> new ArrayList<>());
+    add(vcpu, value, unfinished.computeIfAbsent(vcpu, ignored -> new ArrayList<>()));
+  }
+
+  @Override
+  public synchronized void onAside(int vcpu, int value) {
+    add(vcpu, value, unfinishedAside.computeIfAbsent(vcpu, ignored -> new ArrayList<>()));
+  }
+
+  private void add(int vcpu, int value, List<Integer> words) {
     words.add(value);
     Integer length = WORDS.get(words.get(0));
     if (length == null) {
@@ -73,7 +104,17 @@ public final class WalkerReports implements ReportListener {
       case TAG_MACHINE_CHECK ->
           machineChecks.add(
               new MachineCheckSeen(
-                  vcpu, wide(words, 1), wide(words, 3), wide(words, 5), words.get(7)));
+                  vcpu,
+                  wide(words, 1),
+                  wide(words, 3),
+                  wide(words, 5),
+                  words.get(7),
+                  words.get(8)));
+      case TAG_ASIDE ->
+          asides.add(
+              new AsideSeen(
+                  vcpu, words.get(1), wide(words, 2), wide(words, 4), words.get(6), words.get(7)));
+      case TAG_DEVICE -> deviceAnswers.add(new DeviceAnswer(vcpu, wide(words, 1), words.get(3)));
       default -> unexpected.add(new Unexpected(vcpu, words.get(1), words.get(2), wide(words, 3)));
     }
   }
@@ -90,6 +131,16 @@ public final class WalkerReports implements ReportListener {
   /** So far, in order for each vCPU. */
   public synchronized List<PassDone> passes() {
     return List.copyOf(passes);
+  }
+
+  /** So far, in order for each vCPU. */
+  public synchronized List<AsideSeen> asides() {
+    return List.copyOf(asides);
+  }
+
+  /** So far, in order for each vCPU. */
+  public synchronized List<DeviceAnswer> deviceAnswers() {
+    return List.copyOf(deviceAnswers);
   }
 
   /** So far; empty in a good run. */

@@ -23,14 +23,15 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
 
   private static final int PASSES = 2;
 
+  /** MCi_MISC: a physical address, good down to bit 12. */
+  private static final int PHYSICAL_PAGE = 0x8c;
+
   /** Reads the log of a KVM guest. */
   static Witness ofGuest(Path log, WalkerGuest guest, FileChannel sourceFile, PageSet lost)
       throws IOException {
     WalkerReports reports = new WalkerReports();
     for (String line : Files.readAllLines(log)) {
-      String[] words = line.split(" ");
-      reports.onWord(
-          Integer.parseInt(words[0]), Integer.parseUnsignedInt(words[1].substring(2), 16));
+      read(line.split(" "), reports);
     }
     List<String> faults = new ArrayList<>();
     reports.unexpected().forEach(unexpected -> faults.add(unexpected.toString()));
@@ -45,6 +46,18 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
     return new Witness(reports.machineChecks().size(), wrong, faults);
   }
 
+  /** A word of a vCPU, or one that it said aside. */
+  private static void read(String[] words, WalkerReports reports) {
+    boolean aside = words[0].equals("aside");
+    int vcpu = Integer.parseInt(words[aside ? 1 : 0]);
+    int value = Integer.parseUnsignedInt(words[aside ? 2 : 1].substring(2), 16);
+    if (aside) {
+      reports.onAside(vcpu, value);
+    } else {
+      reports.onWord(vcpu, value);
+    }
+  }
+
   /** The address in the bank, and an uncorrected, recoverable error with a valid address. */
   private static boolean isRight(WalkerReports.MachineCheckSeen seen) {
     boolean valid = (seen.status() >>> 63 & 1) == 1;
@@ -55,6 +68,7 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
         && uncorrected
         && addressValid
         && !contextCorrupt
+        && seen.misc() == PHYSICAL_PAGE
         && Pages.align(seen.addr()) == seen.pageGpa();
   }
 

@@ -2,6 +2,8 @@ package ward.cli;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,6 +37,7 @@ import ward.wire.TransportException;
 final class DestinationCommand implements Callable<Integer> {
 
   private static final Logger log = LoggerFactory.getLogger("ward.destination");
+  private static final long ANNOUNCE_MILLIS_MAX = 3_600_000;
 
   @Option(
       names = "--connect",
@@ -113,6 +116,22 @@ final class DestinationCommand implements Callable<Integer> {
   boolean keep;
 
   @Option(
+      names = "--announce-poison",
+      description =
+          "Tell the guest of every lost page when it is resumed, so that its kernel takes them out of"
+              + " use before anything touches them: machine checks that require no action.")
+  boolean announcePoison;
+
+  @Option(
+      names = "--announce-interval",
+      paramLabel = "MILLIS",
+      defaultValue = "10",
+      description =
+          "With --announce-poison: the least time from one page to the next (default:"
+              + " ${DEFAULT-VALUE}).")
+  long announceMillis;
+
+  @Option(
       names = "--host",
       paramLabel = "NAME",
       description = "This host's name in the ledger (default: what the system says).")
@@ -165,10 +184,21 @@ final class DestinationCommand implements Callable<Integer> {
 
   private DestinationSettings settings() {
     try {
-      return new DestinationSettings(connect.resolve(), streams, HostName.orSystems(host));
+      return new DestinationSettings(
+          connect.resolve(), streams, HostName.orSystems(host), announceEvery());
     } catch (IllegalArgumentException e) {
       throw new CommandFailure(ExitCode.USAGE, "--streams: " + e.getMessage());
     }
+  }
+
+  private Optional<Duration> announceEvery() {
+    if (announceMillis < 1 || announceMillis > ANNOUNCE_MILLIS_MAX) {
+      throw new CommandFailure(
+          ExitCode.USAGE,
+          "--announce-interval %d; 1 to %d ms are allowed"
+              .formatted(announceMillis, ANNOUNCE_MILLIS_MAX));
+    }
+    return announcePoison ? Optional.of(Duration.ofMillis(announceMillis)) : Optional.empty();
   }
 
   private static Userfaultfd openUserfaultfd(Kernel kernel, PoisonMarker marker) {

@@ -15,6 +15,8 @@ import ward.uffd.MarkerKind;
  * @param vcpu what touches the memory: {@code kvm} or {@code thread}
  * @param marker how lost pages are marked: {@code uffd}, {@code hwpoison} or {@code sigbus}
  * @param machineChecksInjected machine checks that vCPUs were given, or SIGBUSes that threads took
+ * @param announcedPages lost pages that the guest was told of before it met them
+ * @param memoryErrors how the guest heard of its losses, the latest of them
  * @param regions where the guest's memory is mapped in this process
  */
 record DestinationStatus(
@@ -33,6 +35,8 @@ record DestinationStatus(
     long heldPages,
     long machineChecksInjected,
     long freshlyConsumed,
+    long announcedPages,
+    List<MemoryErrorLine> memoryErrors,
     List<Region> regions) {
 
   /** A region's guest-physical address, length in bytes, and host-virtual address, hexadecimal. */
@@ -61,6 +65,8 @@ record DestinationStatus(
         metrics.heldPages(),
         books.injected(),
         books.freshlyConsumed(),
+        books.announced(),
+        books.events().stream().map(MemoryErrorLine::of).toList(),
         guest == null ? List.of() : regions(guest.memory()));
   }
 

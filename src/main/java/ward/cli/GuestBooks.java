@@ -3,9 +3,11 @@ package ward.cli;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.ArrayDeque;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Queue;
 import java.util.concurrent.atomic.LongAdder;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
@@ -18,10 +20,15 @@ import ward.vcpu.MemoryErrors;
 /** Keeps a guest's ledger and the vCPUs' losses together, once the guest is known. */
 final class GuestBooks implements MemoryErrors {
 
+  /** A report is for people and scripts; all of them are in the log. */
+  static final int EVENTS_MAX = 1000;
+
   private final Path directory;
   private final String host;
   private final LongAdder injected = new LongAdder();
   private final LongAdder fresh = new LongAdder();
+  private final LongAdder announced = new LongAdder();
+  private final Queue<MemoryErrorEvent> events = new ArrayDeque<>();
   private volatile LedgerJournal journal;
 
   GuestBooks(Path directory, String host) {
@@ -66,6 +73,27 @@ final class GuestBooks implements MemoryErrors {
   @Override
   public void injected(MemoryErrorEvent event) {
     injected.increment();
+    if (event.error().input() == MemoryError.Input.ANNOUNCEMENT) {
+      announced.increment();
+    }
+    remember(event);
+  }
+
+  private synchronized void remember(MemoryErrorEvent event) {
+    if (events.size() == EVENTS_MAX) {
+      events.remove();
+    }
+    events.add(event);
+  }
+
+  /** How the guest heard of its losses, the latest {@value #EVENTS_MAX}. */
+  synchronized List<MemoryErrorEvent> events() {
+    return List.copyOf(events);
+  }
+
+  /** Lost pages that the guest was told of before it met them. */
+  long announced() {
+    return announced.sum();
   }
 
   /** Machine checks that vCPUs were given. */

@@ -34,6 +34,11 @@ final class GuestLog implements ReportListener, AutoCloseable {
     line("%d 0x%08x".formatted(vcpu, value));
   }
 
+  @Override
+  public synchronized void onAside(int vcpu, int value) {
+    line("aside %d 0x%08x".formatted(vcpu, value));
+  }
+
   /** Any other line. */
   synchronized void line(String line) {
     if (lines != null) {

@@ -422,6 +422,8 @@ public final class DestinationSession implements AutoCloseable {
     early.clear();
     arrival.faultLoop().start((IoEventLoop) urgent.eventLoop());
     arrival.guest().resume();
+    PageSet lost = arrival.poisonedFrames().copy();
+    settings.announceEvery().ifPresent(interval -> arrival.guest().announce(lost, interval));
     pauseNanos = System.nanoTime() - startNanos;
     send(new ControlMessage.GuestResumed());
     if (arrival.resolver().unresolved() == 0) {

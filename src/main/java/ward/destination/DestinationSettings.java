@@ -1,6 +1,8 @@
 package ward.destination;
 
 import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.Optional;
 
 /**
  * What an operator chooses for one incoming migration.
@@ -8,8 +10,11 @@ import java.net.InetSocketAddress;
  * @param source where the source listens
  * @param streams background connections, 1 to 16
  * @param host this host's name, for the other side's messages
+ * @param announceEvery the guest is told of its lost pages when it is resumed, one in each interval
+ *     at most; empty if it is not told
  */
-public record DestinationSettings(InetSocketAddress source, int streams, String host) {
+public record DestinationSettings(
+    InetSocketAddress source, int streams, String host, Optional<Duration> announceEvery) {
 
   public static final int MAX_STREAMS = 16;
 
@@ -18,5 +23,10 @@ public record DestinationSettings(InetSocketAddress source, int streams, String 
       throw new IllegalArgumentException(
           "%d streams; 1 to %d are allowed".formatted(streams, MAX_STREAMS));
     }
+  }
+
+  /** The guest finds out for itself what is lost. */
+  public DestinationSettings(InetSocketAddress source, int streams, String host) {
+    this(source, streams, host, Optional.empty());
   }
 }

@@ -1,7 +1,9 @@
 package ward.guest;
 
 import java.io.IOException;
+import java.time.Duration;
 import java.util.concurrent.CompletionStage;
+import ward.memory.PageSet;
 
 /**
  * A guest on this host: memory, and vCPUs that run or do not.
@@ -31,6 +33,15 @@ public interface Guest extends AutoCloseable {
    *     has ended, or if the host cannot say what it holds
    */
   byte[] save() throws IOException;
+
+  /**
+   * Tells the guest of lost pages, one after the other, before it meets them: its kernel can then
+   * take them out of use. Returns at once. Where no processor runs, nobody is told.
+   *
+   * @param frames guest frame numbers: guest-physical address {@code >>> 12}
+   * @param interval the least time between two of them
+   */
+  default void announce(PageSet frames, Duration interval) {}
 
   /** Completes when every vCPU has ended by itself, or one of them cannot go on. */
   CompletionStage<GuestExit> exited();

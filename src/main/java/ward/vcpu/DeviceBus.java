@@ -23,6 +23,7 @@ import ward.kernel.KernelCallException;
  * 0x500  write, 32 bits   a word of the guest's report
  * 0x501  write            this vCPU is off
  * 0x502  write            the guest is off
+ * 0x504  write, 32 bits   a word of the guest's report aside
  * </pre>
  */
 final class DeviceBus {
@@ -32,6 +33,7 @@ final class DeviceBus {
   static final int REPORT = 0x500;
   static final int POWER_OFF = 0x501;
   static final int MACHINE_OFF = 0x502;
+  static final int REPORT_ASIDE = 0x504;
 
   private static final Logger LOG = LoggerFactory.getLogger(DeviceBus.class);
   private static final int ALL_ONES = 0xff;
@@ -150,7 +152,7 @@ final class DeviceBus {
       case MACHINE_OFF -> Outcome.GUEST_IS_OFF;
       case KEYBOARD_CONTROLLER ->
           exit.ioByte(0, 0) == PULSE_RESET ? Outcome.GUEST_RESETS : onUnknownPort(vcpu, exit);
-      case REPORT ->
+      case REPORT, REPORT_ASIDE ->
           exit.ioSizeBytes() == Integer.BYTES ? onReport(vcpu, exit) : onUnknownPort(vcpu, exit);
       default -> onUnknownPort(vcpu, exit);
     };
@@ -158,7 +160,11 @@ final class DeviceBus {
 
   private Outcome onReport(int vcpu, KvmRun exit) {
     for (int i = 0; i < exit.ioCount(); i++) {
-      reports.onWord(vcpu, exit.ioValue(i));
+      if (exit.ioPort() == REPORT) {
+        reports.onWord(vcpu, exit.ioValue(i));
+      } else {
+        reports.onAside(vcpu, exit.ioValue(i));
+      }
     }
     return Outcome.RUNS_ON;
   }

@@ -1,13 +1,16 @@
 package ward.vcpu;
 
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -17,6 +20,8 @@ import ward.guest.Guest;
 import ward.guest.GuestExit;
 import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
+import ward.memory.PageSet;
+import ward.memory.Pages;
 
 /** A guest whose vCPUs KVM runs, each in a thread named {@code vcpu-N}. */
 final class KvmGuest implements Guest, VcpuListener {
@@ -39,6 +44,9 @@ final class KvmGuest implements Guest, VcpuListener {
   private final CompletableFuture<GuestExit> exited = new CompletableFuture<>();
   private final ScheduledExecutorService timer =
       Executors.newSingleThreadScheduledExecutor(task -> daemon(task, "vcpu-timer"));
+  private final Set<Integer> ended = ConcurrentHashMap.newKeySet();
+  private MemoryErrors errors;
+  private CopyDevice copyDevice;
   private int running;
   private boolean closed;
 
@@ -59,6 +67,9 @@ final class KvmGuest implements Guest, VcpuListener {
   }
 
   void start(Kernel kernel, List<Processor> processors, VcpuStates states, MemoryErrors errors) {
+    this.errors = errors;
+    copyDevice = new CopyDevice(kernel, memory(), errors, this::fail);
+    devices.attachPorts(CopyDevice.PORT, copyDevice);
     for (KvmVcpu vcpu : vcpus) {
       Processor processor = processors.get(vcpu.index());
       VcpuLoop loop = new VcpuLoop(kernel, vcpu, processor, memory(), errors, devices, timer, this);
@@ -108,6 +119,9 @@ final class KvmGuest implements Guest, VcpuListener {
           waiting,
           loops.size());
     }
+    if (!copyDevice.settle(PAUSE_MILLIS_MAX)) {
+      LOG.info("the copying device waits for a page, and writes it after the pause has begun");
+    }
   }
 
   private void requireOtherThread() {
@@ -146,6 +160,24 @@ final class KvmGuest implements Guest, VcpuListener {
   }
 
   @Override
+  public void announce(PageSet frames, Duration interval) {
+    PageSet inRam = new PageSet();
+    frames.forEach(
+        frame -> {
+          if (memory().layout().pageAt(Pages.bytes(frame)).isPresent()) {
+            inRam.add(frame);
+          }
+        });
+    new Announcer(timer, loops, vcpu -> !ended.contains(vcpu), errors, interval).start(inRam);
+  }
+
+  private void fail(String reason) {
+    loops.forEach(loop -> loop.gate().end());
+    loops.forEach(VcpuLoop::kick);
+    complete(new GuestExit(GuestExit.Kind.FAILED, reason));
+  }
+
+  @Override
   public void onBroadcast(int vcpu) {
     for (KvmVcpu other : vcpus) {
       if (other.index() != vcpu) {
@@ -157,6 +189,7 @@ final class KvmGuest implements Guest, VcpuListener {
   @Override
   public synchronized void onEnd(int vcpu, Optional<GuestExit> exit) {
     running--;
+    ended.add(vcpu);
     if (exit.isPresent()) {
       loops.forEach(loop -> loop.gate().end());
       loops.forEach(VcpuLoop::kick);
@@ -186,16 +219,17 @@ final class KvmGuest implements Guest, VcpuListener {
       closed = true;
     }
     loops.forEach(loop -> loop.gate().end());
-    boolean ended = awaitThreads();
+    boolean threadsEnded = awaitThreads();
+    boolean stopped = copyDevice.stop(PAUSE_MILLIS_MAX) && threadsEnded;
     timer.shutdownNow();
-    if (ended) {
+    if (stopped) {
       vcpus.forEach(KvmVcpu::close);
       machine.close();
       vm.close();
       mapped.close();
     } else {
       LOG.error(
-          "a vCPU still waits for a page after {} ms; its memory stays mapped until the process"
+          "a vCPU or a device still waits for a page after {} ms; its memory stays mapped until the process"
               + " ends",
           END_TIMEOUT_MILLIS);
     }

@@ -9,7 +9,7 @@ import ward.poison.Severity;
  * @param guestPhysicalAddress of the lost page's first byte; empty where the host does not know it
  * @param lsb log2 of the lost extent in bytes, as the host or the ledger says it, whichever is
  *     larger; at least 12
- * @param vcpu index, from 0
+ * @param vcpu index, from 0; -1 where no vCPU has met it, but a device
  */
 public record MemoryError(
     OptionalLong guestPhysicalAddress,
@@ -43,6 +43,10 @@ public record MemoryError(
     ARM_SEA,
     /** {@code KVM_EXIT_ARM_NISV}: an abort of which the processor does not say what it did. */
     ARM_NISV,
+    /** A loss that is known already, told before the guest meets it. */
+    ANNOUNCEMENT,
+    /** A device met it while it copied for the guest. */
+    DEVICE_COPY,
     /** Another vCPU was told of an error, on a processor that then interrupts all of them. */
     BROADCAST
   }

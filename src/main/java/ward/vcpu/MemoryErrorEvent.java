@@ -4,7 +4,7 @@ import java.time.Instant;
 import java.util.OptionalLong;
 
 /**
- * A guest's vCPU was told of an error: what came in, and what went out.
+ * A guest was told of an error: what came in, and what went out.
  *
  * @param hostAddress of the page, in this process; empty where the page is not known
  */
@@ -14,7 +14,7 @@ public record MemoryErrorEvent(
   /** For the log: everything, in one line. */
   @Override
   public String toString() {
-    return "memory error at %s (HVA %s, lsb %d, %s, from %s) -> %s on vCPU %d"
+    return "memory error at %s (HVA %s, lsb %d, %s, from %s) -> %s%s"
         .formatted(
             error.place(),
             hostAddress.isPresent() ? "0x%x".formatted(hostAddress.getAsLong()) : "unknown",
@@ -22,6 +22,6 @@ public record MemoryErrorEvent(
             error.severity(),
             error.input(),
             injection,
-            error.vcpu());
+            error.vcpu() < 0 ? "" : " on vCPU " + error.vcpu());
   }
 }

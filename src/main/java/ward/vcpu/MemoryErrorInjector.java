@@ -102,6 +102,10 @@ final class MemoryErrorInjector {
     return !waiting.isEmpty();
   }
 
+  boolean hasWaiting(MemoryError.Input input) {
+    return waiting.stream().anyMatch(error -> error.input() == input);
+  }
+
   private void inject(MemoryError error) throws KernelCallException {
     Injection injection = processor.inject(error);
     MemoryErrorEvent event =

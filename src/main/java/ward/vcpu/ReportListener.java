@@ -10,4 +10,12 @@ public interface ReportListener {
    * @param vcpu index, from 0
    */
   void onWord(int vcpu, int value);
+
+  /**
+   * A vCPU wrote a word of a second report, which it may make in the middle of the first: an
+   * exception handler's.
+   *
+   * @param vcpu index, from 0
+   */
+  default void onAside(int vcpu, int value) {}
 }

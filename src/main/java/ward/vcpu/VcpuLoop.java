@@ -85,6 +85,10 @@ final class VcpuLoop implements Runnable {
     this.listener = listener;
   }
 
+  int index() {
+    return vcpu.index();
+  }
+
   VcpuGate gate() {
     return gate;
   }
@@ -208,6 +212,10 @@ final class VcpuLoop implements Runnable {
             Pages.SHIFT,
             MemoryError.Input.BROADCAST,
             vcpu.index()));
+  }
+
+  boolean hasWaitingAnnouncement() {
+    return injector.hasWaiting(MemoryError.Input.ANNOUNCEMENT);
   }
 
   /** Lets the guest hear of an error on this vCPU, after those that wait already; any thread. */

@@ -12,7 +12,7 @@ class WalkerReportsTest {
 
   private static final int[] PASS = {0x57440001, 1, 5, 2, 7, 0xffffffff, 0x12345678};
   private static final int[] MACHINE_CHECK = {
-    0x57440002, 0x5000, 1, 0x134, 0xbd800000, 0x5000, 1, 7
+    0x57440002, 0x5000, 1, 0x134, 0xbd800000, 0x5000, 1, 7, 0x8c
   };
   private static final int[] UNEXPECTED = {0x57440003, 14, 4, 0x6010, 0};
 
@@ -38,7 +38,7 @@ class WalkerReportsTest {
 
     assertThat(reports.machineChecks())
         .containsExactly(
-            new MachineCheckSeen(2, 0x100005000L, 0xbd80000000000134L, 0x100005000L, 7));
+            new MachineCheckSeen(2, 0x100005000L, 0xbd80000000000134L, 0x100005000L, 7, 0x8c));
   }
 
   @Test

@@ -257,8 +257,8 @@ class KvmGuestKvmTest {
       for (long page : fixture.walker().orders().get(vcpu)) {
         if (lost.contains(page)) {
           long gpa = fixture.walker().layout().addressOf(page);
-          expected.add(new MachineCheckSeen(vcpu, gpa, requiredStatus(), gpa, 7));
-          expected.add(new MachineCheckSeen(vcpu, gpa, requiredStatus(), gpa, 7));
+          expected.add(new MachineCheckSeen(vcpu, gpa, requiredStatus(), gpa, 7, 0x8c));
+          expected.add(new MachineCheckSeen(vcpu, gpa, requiredStatus(), gpa, 7, 0x8c));
         }
       }
     }
