@@ -61,11 +61,11 @@ final class Lab implements Callable<Integer> {
 
   @Option(
       names = "--kernel",
-      paramLabel = "SUITE[/VERSION]",
+      paramLabel = "SUITE[/VERSION][/generic]",
       defaultValue = "trixie-backports",
       description =
-          "The newest kernel of a Debian suite, or the newest whose version begins so (default:"
-              + " ${DEFAULT-VALUE}).")
+          "The newest kernel of a Debian suite, or the newest whose version begins so; the cloud"
+              + " kernel, or the generic one, which is larger (default: ${DEFAULT-VALUE}).")
   String kernel;
 
   @Option(names = "--cpu", paramLabel = "MODEL", description = "QEMU's name of the processor.")
