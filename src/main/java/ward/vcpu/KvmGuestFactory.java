@@ -114,6 +114,7 @@ public final class KvmGuestFactory implements GuestFactory {
   private DeviceBus devices(Architecture architecture, KvmVm vm, VcpuStates states)
       throws IOException {
     DeviceBus devices = new DeviceBus(reports);
+    devices.attachPorts(MoveCounter.PORT, new MoveCounter(states.moves()));
     byte[] serialPort = states.machine().get(SerialPort.SECTION);
     if (serialPort != null) {
       SerialPort port = architecture.attachSerialPort(vm, devices, console);

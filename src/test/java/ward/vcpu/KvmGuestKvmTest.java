@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.io.TempDir;
 import ward.guest.GuestExit;
 import ward.guest.GuestFactory;
@@ -24,6 +25,7 @@ import ward.testing.RequiresKvm;
 
 /** A real guest on this machine's KVM, with its memory behind a userfaultfd. */
 @RequiresKvm
+@EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(60)
 class KvmGuestKvmTest {
 
