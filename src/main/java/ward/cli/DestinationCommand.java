@@ -96,6 +96,21 @@ final class DestinationCommand implements Callable<Integer> {
   int streams;
 
   @Option(
+      names = "--console",
+      paramLabel = "FILE",
+      description =
+          "Where to append what the guest writes to its first serial port, if it has one.")
+  Path consoleOutput;
+
+  @Option(
+      names = "--console-input",
+      paramLabel = "FILE",
+      description =
+          "What is appended to this file, or written to this FIFO, is typed at the guest's first"
+              + " serial port.")
+  Path consoleInput;
+
+  @Option(
       names = "--control",
       paramLabel = "SOCKET",
       description = "UNIX socket for `ward control`; only its owner may use it.")
@@ -147,12 +162,14 @@ final class DestinationCommand implements Callable<Integer> {
   public Integer call() {
     Kernel kernel = NativeKernel.load();
     try (GuestLog reports = GuestLog.open(guestLog);
+        GuestConsole console = GuestConsole.open(consoleOutput, consoleInput);
         PoisonMarker lost = marker.open(kernel);
         Userfaultfd userfaultfd = openUserfaultfd(kernel, lost);
         Transport transport = Transports.open("ward-destination");
         NettySourceLink link = new NettySourceLink(transport)) {
       GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host));
-      GuestChoice choice = GuestChoice.of(vcpu, kernel, books, reports, threads, seed);
+      GuestChoice choice =
+          GuestChoice.of(vcpu, kernel, books, reports, console.console(), threads, seed);
       log.info("{}", choice.description());
       log.info("lost pages are marked by {}", lost.kind().description());
       warnOfUnnamedLosses(lost.kind(), choice);
