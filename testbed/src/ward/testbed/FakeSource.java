@@ -102,6 +102,10 @@ final class FakeSource implements AutoCloseable {
       if (message instanceof PageRequest request) {
         lie.answer(request, context::writeAndFlush);
       }
+      if (message instanceof ControlFrame control
+          && control.message() instanceof ControlMessage.PoisonMapApplied) {
+        context.writeAndFlush(new ControlFrame(new ControlMessage.GuestReleased()));
+      }
     }
 
     @Override

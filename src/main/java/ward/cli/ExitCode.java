@@ -12,7 +12,8 @@ public enum ExitCode {
   UNFINISHED_AFTER_RUN(
       7, "unfinished; the guest ran at the destination, or may have, and pages are missing there"),
   VERIFICATION_FAILED(8, "counts, ledgers or markers do not agree; the source keeps its copy"),
-  GUEST_ENDED(9, "the migration is complete, but the guest could not go on at the destination");
+  GUEST_ENDED(9, "the migration is complete, but the guest could not go on at the destination"),
+  GUEST_ENDED_HERE(10, "the guest ended on the source before a destination took it");
 
   private final int code;
   private final String meaning;

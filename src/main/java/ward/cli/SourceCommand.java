@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -11,25 +12,31 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
+import ward.guest.Guest;
 import ward.kernel.Kernel;
+import ward.kernel.KernelCallException;
 import ward.kernel.NativeKernel;
 import ward.memory.GuestLayout;
-import ward.metrics.SourceMetrics;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
+import ward.source.DepartingGuest;
 import ward.source.SourceMemory;
 import ward.source.SourceOutcome;
-import ward.source.SourceServer;
 import ward.source.SourceSession;
 import ward.source.SourceSettings;
+import ward.vcpu.KvmGuestFactory;
+import ward.vcpu.UnsupportedKvmException;
 import ward.wire.Transport;
 
 /** {@code ward source}. */
 @Command(
     name = "source",
-    description =
-        "Serves a paused guest's memory, and what is lost of it, to one `ward destination`. Ends"
-            + " when the destination has everything and has proved it.")
+    description = {
+      "Serves a guest's memory, and what is lost of it, to one `ward destination`. Ends when the"
+          + " destination has everything and has proved it.",
+      "The guest is one that is paused elsewhere; with --run it runs here until a destination"
+          + " comes, and again if that one does not take it."
+    })
 final class SourceCommand implements Callable<Integer> {
 
   private static final Logger log = LoggerFactory.getLogger("ward.source");
@@ -45,7 +52,7 @@ final class SourceCommand implements Callable<Integer> {
       names = "--memory",
       required = true,
       paramLabel = "FILE",
-      description = "The paused guest's memory: a file, or a memfd by /proc/PID/fd/N.")
+      description = "The guest's memory: a file, or a memfd by /proc/PID/fd/N.")
   Path memory;
 
   @Option(
@@ -68,6 +75,22 @@ final class SourceCommand implements Callable<Integer> {
       paramLabel = "FILE",
       description = "What the guest's vCPUs hold; without it only memory moves.")
   Path vcpuState;
+
+  @Option(
+      names = "--run",
+      description =
+          "Run the guest here, from --vcpu-state, until a destination comes: it is paused then, and"
+              + " what its vCPUs hold goes along. If the destination does not take it, it runs on"
+              + " here and the next one may come. The guest writes to the memory file.")
+  boolean run;
+
+  @Option(
+      names = "--guest-log",
+      paramLabel = "FILE",
+      description =
+          "With --run: where to write what the guest reports, a line for each 32-bit word it writes"
+              + " to I/O port 0x500 (vCPU, word).")
+  Path guestLog;
 
   @Option(
       names = "--control",
@@ -106,18 +129,61 @@ final class SourceCommand implements Callable<Integer> {
     Kernel kernel = NativeKernel.load();
     GuestLayout guest = LayoutFile.read(layout);
     byte[] states = readVcpuStates();
+    GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host));
     try (SourceMemory mapped = map(kernel, guest);
-        LedgerJournal journal = openLedger(guest);
-        Transport transport = Transports.open("ward-source")) {
+        LedgerJournal journal = openLedger(books, guest);
+        Transport transport = Transports.open("ward-source");
+        GuestLog reports = GuestLog.open(guestLog)) {
       journal.warnings().forEach(warning -> log.warn("{}", warning));
       UnreadablePages.inject(kernel, mapped.memory(), injectUnreadable);
-      return serve(kernel, new SourceSession.Subject(mapped, states, journal), transport);
+      if (!run) {
+        return serve(
+            kernel,
+            subject(mapped, DepartingGuest.asleep(states), journal),
+            null,
+            books,
+            transport);
+      }
+      try (Guest running = start(kernel, mapped, states, books, reports)) {
+        return serve(
+            kernel,
+            subject(mapped, DepartingGuest.running(running), journal),
+            running,
+            books,
+            transport);
+      }
     } catch (LedgerException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
     }
   }
 
+  private static SourceSession.Subject subject(
+      SourceMemory memory, DepartingGuest guest, LedgerJournal journal) {
+    return new SourceSession.Subject(memory, guest, journal);
+  }
+
+  private Guest start(
+      Kernel kernel, SourceMemory mapped, byte[] states, GuestBooks books, GuestLog reports) {
+    try {
+      Guest guest = new KvmGuestFactory(kernel, books, reports).createOver(mapped.memory(), states);
+      guest.resume();
+      log.info("the guest runs here until a destination comes");
+      return guest;
+    } catch (KernelCallException | UnsupportedKvmException e) {
+      throw new CommandFailure(ExitCode.HOST_REFUSED, "--run: " + e.getMessage());
+    } catch (IOException e) {
+      throw new CommandFailure(ExitCode.INPUT_REFUSED, "--vcpu-state: " + e.getMessage());
+    }
+  }
+
   private byte[] readVcpuStates() {
+    if (run && vcpuState == null) {
+      throw new CommandFailure(ExitCode.USAGE, "--run needs --vcpu-state: where the guest begins");
+    }
+    if (!run && guestLog != null) {
+      throw new CommandFailure(
+          ExitCode.USAGE, "--guest-log needs --run: without it no guest reports anything here");
+    }
     try {
       return vcpuState == null ? new byte[0] : Files.readAllBytes(vcpuState);
     } catch (IOException e) {
@@ -128,7 +194,7 @@ final class SourceCommand implements Callable<Integer> {
 
   private SourceMemory map(Kernel kernel, GuestLayout guest) {
     try {
-      return SourceMemory.map(kernel, memory, guest, !injectUnreadable.isEmpty());
+      return SourceMemory.map(kernel, memory, guest, access());
     } catch (java.nio.file.NoSuchFileException e) {
       throw new CommandFailure(
           ExitCode.INPUT_REFUSED, "--memory %s: no such file".formatted(memory));
@@ -137,29 +203,38 @@ final class SourceCommand implements Callable<Integer> {
     }
   }
 
-  private LedgerJournal openLedger(GuestLayout guest) {
+  private SourceMemory.Access access() {
+    if (run) {
+      return SourceMemory.Access.RUN;
+    }
+    return injectUnreadable.isEmpty() ? SourceMemory.Access.READ : SourceMemory.Access.MARK;
+  }
+
+  private LedgerJournal openLedger(GuestBooks books, GuestLayout guest) {
     try {
-      return LedgerJournal.open(ledger, guest.guest());
+      return books.open(guest.guest());
     } catch (LedgerException e) {
       throw new CommandFailure(Ledgers.exitCodeFor(e), e.getMessage());
     }
   }
 
-  private int serve(Kernel kernel, SourceSession.Subject subject, Transport transport) {
-    SourceMetrics metrics = new SourceMetrics();
-    String name = HostName.orSystems(host);
-    try (SourceSession session =
-            new SourceSession(
-                new SourceSettings(name, pauseStream),
-                kernel,
-                subject,
-                new SourceEvents(metrics, log));
-        SourceServer server = SourceServer.listen(transport, listen.resolve(), name, session);
-        ControlServer commands = controlServer(transport, session, server, metrics)) {
-      log.info("listening on {} with {}", server.address(), subject.journal().ledger());
-      Termination.onSignal(() -> session.abandon("stopped by a signal"));
-      SourceOutcome outcome = session.outcome().toCompletableFuture().join();
-      return finish(outcome, session, server, metrics);
+  /**
+   * @param running null where the guest does not run here
+   */
+  private int serve(
+      Kernel kernel,
+      SourceSession.Subject subject,
+      Guest running,
+      GuestBooks books,
+      Transport transport) {
+    SourceSettings settings = new SourceSettings(HostName.orSystems(host), pauseStream);
+    SourceRun.Parts parts =
+        new SourceRun.Parts(settings, kernel, subject, Optional.ofNullable(running), books);
+    try (SourceRun run = SourceRun.listen(parts, transport, listen.resolve());
+        ControlServer commands = ControlServer.listen(transport, control, run.commands())) {
+      log.info("listening on {} with {}", run.address(), subject.journal().ledger());
+      Termination.onSignal(run::stop);
+      return finish(run.toTheEnd(), run.status());
     } catch (ward.wire.TransportException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
     } catch (IOException e) {
@@ -167,28 +242,17 @@ final class SourceCommand implements Callable<Integer> {
     }
   }
 
-  private ControlServer controlServer(
-      Transport transport, SourceSession session, SourceServer server, SourceMetrics metrics)
-      throws ward.wire.TransportException {
-    return ControlServer.listen(
-        transport,
-        control,
-        new SourceControl(session, () -> SourceStatus.of(session, server, metrics)));
-  }
-
-  private int finish(
-      SourceOutcome outcome, SourceSession session, SourceServer server, SourceMetrics metrics) {
-    ExitCode code = Outcomes.exitCode(outcome);
-    SourceStatus status = SourceStatus.of(session, server, metrics);
+  private int finish(SourceRun.Ending ending, SourceStatus status) {
+    ExitCode code = ending.exitCode();
     if (json) {
       spec.commandLine()
           .getOut()
-          .println(Json.pretty(new SourceResult(code.code(), outcome, status)));
+          .println(Json.pretty(new SourceResult(code.code(), ending.outcome(), status)));
     } else if (code == ExitCode.OK) {
-      spec.commandLine().getOut().println(outcome.text());
+      spec.commandLine().getOut().println(ending.outcome().text());
     }
     if (code != ExitCode.OK) {
-      throw new CommandFailure(code, outcome.text());
+      throw new CommandFailure(code, ending.outcome().text());
     }
     return code.code();
   }

@@ -9,10 +9,13 @@ import ward.wire.ControlMessage;
 /** What a source does for {@code ward control}. */
 final class SourceControl implements ControlServer.Commands {
 
-  private final SourceSession session;
+  private final Supplier<SourceSession> session;
   private final Supplier<SourceStatus> status;
 
-  SourceControl(SourceSession session, Supplier<SourceStatus> status) {
+  /**
+   * @param session the one under way, asked anew for every command
+   */
+  SourceControl(Supplier<SourceSession> session, Supplier<SourceStatus> status) {
     this.session = session;
     this.status = status;
   }
@@ -23,11 +26,12 @@ final class SourceControl implements ControlServer.Commands {
       return now(new ControlMessage.Status(Json.line(status.get())));
     }
     if (command instanceof ControlMessage.StreamControl stream) {
-      session.pauseStream(stream.paused());
+      session.get().pauseStream(stream.paused());
       return now(new ControlMessage.Done());
     }
     if (command instanceof ControlMessage.ReportPoison report) {
       return session
+          .get()
           .reportPoison(report.entries())
           .thenApply(
               result ->

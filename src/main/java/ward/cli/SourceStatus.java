@@ -8,6 +8,9 @@ import ward.source.SourceSession;
 record SourceStatus(
     String role,
     String phase,
+    String guest,
+    int attempts,
+    long machineChecksInjected,
     String listening,
     int port,
     long answered,
@@ -17,10 +20,23 @@ record SourceStatus(
     long reported,
     long unreadableNotLost) {
 
-  static SourceStatus of(SourceSession session, SourceServer server, SourceMetrics metrics) {
+  /**
+   * @param guest {@code running} here, {@code asleep}, or {@code ended}
+   * @param attempts destinations that have come, and failed to take it
+   */
+  static SourceStatus of(
+      SourceSession session,
+      SourceServer server,
+      SourceMetrics metrics,
+      String guest,
+      int attempts,
+      long machineChecksInjected) {
     return new SourceStatus(
         "source",
         session.phase().name(),
+        guest,
+        attempts,
+        machineChecksInjected,
         server.address().getHostString(),
         server.address().getPort(),
         metrics.answeredPages(),

@@ -74,6 +74,8 @@ public final class DestinationSession implements AutoCloseable {
   private volatile Channel urgent;
   private Channel control;
   private boolean mapEnded;
+  private boolean mapApplied;
+  private boolean released;
   private int streamsEnded;
   private long startNanos;
   private volatile long pauseNanos;
@@ -203,7 +205,11 @@ public final class DestinationSession implements AutoCloseable {
       case STREAM -> streams.add(channel);
       case LOCAL -> throw new IllegalStateException("a migration has no LOCAL connection");
     }
-    if (urgent != null && streams.size() == settings.streams()) {
+    resumeIfReady();
+  }
+
+  private void resumeIfReady() {
+    if (released && urgent != null && streams.size() == settings.streams()) {
       resumeGuest();
     }
   }
@@ -282,6 +288,8 @@ public final class DestinationSession implements AutoCloseable {
       onMapPart(part);
     } else if (message instanceof ControlMessage.PoisonMapEnd end) {
       onMapEnd(end);
+    } else if (message instanceof ControlMessage.GuestReleased) {
+      onReleased();
     } else if (message instanceof ControlMessage.LatePoison late) {
       onLatePoison(late);
     } else if (message instanceof ControlMessage.HandOverAccepted) {
@@ -388,6 +396,7 @@ public final class DestinationSession implements AutoCloseable {
       fail(DestinationOutcome.Kind.INPUT_REFUSED, text);
       return;
     }
+    mapApplied = true;
     send(new ControlMessage.PoisonMapApplied(ledger.size(), digest));
     connect(ConnectionKind.URGENT);
     for (int i = 0; i < settings.streams(); i++) {
@@ -395,7 +404,18 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  /** The whole map is in place and acknowledged: only now may the guest run. */
+  private void onReleased() {
+    requireMessageIn(DestinationPhase.RECEIVING_MAP, "GuestReleased");
+    if (!mapApplied || released) {
+      throw new ProtocolException(
+          "GuestReleased %s; it answers PoisonMapApplied, once"
+              .formatted(released ? "again" : "before the poison map was applied"));
+    }
+    released = true;
+    resumeIfReady();
+  }
+
+  /** The whole map is in place and acknowledged, and the source has let go of the vCPUs. */
   private void resumeGuest() {
     enter(DestinationPhase.RUNNING, "poison map applied: " + arrival.poisonedFrames().size());
     early.forEach(this::writeRequest);

@@ -1,5 +1,6 @@
 package ward.guest;
 
+import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.CompletionStage;
 import ward.memory.PageSet;
@@ -32,6 +33,15 @@ public interface Guest extends AutoCloseable {
    * @param interval the least time between two of them
    */
   default void announce(PageSet frames, Duration interval) {}
+
+  /**
+   * What the guest holds apart from its memory, as {@link GuestFactory#create} takes it. Only of a
+   * paused guest, which may be resumed afterwards as if nothing had been.
+   *
+   * @throws IOException if a vCPU does not stand still because it waits for a page, if the guest
+   *     has ended, or if the host cannot say what it holds
+   */
+  byte[] save() throws IOException;
 
   /** Completes when every vCPU has ended by itself, or one of them cannot go on. */
   CompletionStage<GuestExit> exited();

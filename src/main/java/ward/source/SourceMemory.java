@@ -11,8 +11,29 @@ import ward.kernel.Linux;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 
-/** A paused guest's memory file, mapped read-only region by region. */
+/** A guest's memory file, mapped region by region. */
 public final class SourceMemory implements AutoCloseable {
+
+  /** What a mapping is for. */
+  public enum Access {
+    /** Nobody runs in it. */
+    READ(Linux.O_RDONLY, Linux.PROT_READ),
+    /**
+     * The kernel demands a file that is open for writing of whoever places poison markers in a
+     * shared mapping of it.
+     */
+    MARK(Linux.O_RDWR, Linux.PROT_READ),
+    /** The guest runs in it. */
+    RUN(Linux.O_RDWR, Linux.PROT_READ | Linux.PROT_WRITE);
+
+    private final int openFlags;
+    private final int protection;
+
+    Access(int openFlags, int protection) {
+      this.openFlags = openFlags;
+      this.protection = protection;
+    }
+  }
 
   private final Kernel kernel;
   private final Fd file;
@@ -29,21 +50,20 @@ public final class SourceMemory implements AutoCloseable {
    * Maps what the layout says.
    *
    * @param path a file, a memfd by {@code /proc/PID/fd/N}, or anything else that mmap(2) takes
-   * @param writable opens the file for writing too, although it is mapped read-only: the kernel
-   *     demands that of whoever places poison markers in a shared mapping
+   * @param access what is done with it, beside reading
    * @throws IOException if the file cannot be mapped, or is shorter than the layout; both lengths
    *     are in the message
    */
-  public static SourceMemory map(Kernel kernel, Path path, GuestLayout layout, boolean writable)
+  public static SourceMemory map(Kernel kernel, Path path, GuestLayout layout, Access access)
       throws IOException {
     requireLength(path, layout);
-    Fd file = kernel.open(path.toString(), writable ? Linux.O_RDWR : Linux.O_RDONLY);
+    Fd file = kernel.open(path.toString(), access.openFlags);
     long[] addresses = new long[layout.regions().size()];
     try {
       for (int i = 0; i < addresses.length; i++) {
         GuestRegion region = layout.regions().get(i);
         addresses[i] =
-            kernel.mapShared(file, region.fileOffset(), region.lengthBytes(), Linux.PROT_READ);
+            kernel.mapShared(file, region.fileOffset(), region.lengthBytes(), access.protection);
       }
     } catch (IOException e) {
       unmap(kernel, layout, addresses);

@@ -15,13 +15,17 @@ import java.util.Set;
  * </pre>
  */
 public enum SourcePhase {
-  /** Nobody has come. The guest is here, paused. */
+  /** Nobody has come. The guest is here, running or paused. */
   LISTENING,
-  /** A destination is here; it is being told what the guest looks like and what is lost. */
+  /**
+   * A destination is here; it is being told what the guest looks like and what is lost. The guest
+   * is paused.
+   */
   SENDING_MAP,
   /**
-   * The destination has the whole poison map in place and may run the guest. It says so afterwards,
-   * so a source that hears nothing more cannot know that the guest is still only here.
+   * The destination has the whole poison map in place and has been told that it may run the guest.
+   * It says so afterwards, so a source that hears nothing more cannot know that the guest is still
+   * only here, and never runs it again.
    */
   MAP_APPLIED,
   /** The guest runs at the destination, and its pages are here until they are there. */

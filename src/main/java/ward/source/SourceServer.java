@@ -5,6 +5,7 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.SimpleChannelInboundHandler;
 import java.net.InetSocketAddress;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.wire.ConnectionKind;
@@ -40,15 +41,18 @@ public final class SourceServer implements AutoCloseable {
 
   /**
    * @param address port 0 takes any free port
+   * @param sessions the session that a connection is for, asked when it comes: a guest that stayed
+   *     gets another one
    * @throws TransportException if the address cannot be had
    */
   public static SourceServer listen(
-      Transport transport, InetSocketAddress address, String host, SourceSession session)
+      Transport transport, InetSocketAddress address, String host, Supplier<SourceSession> sessions)
       throws TransportException {
     ChannelInitializer<Channel> pipeline =
         new ChannelInitializer<>() {
           @Override
           protected void initChannel(Channel channel) {
+            SourceSession session = sessions.get();
             HelloHandler hello =
                 HelloHandler.accepting(
                     session::judge,

@@ -39,7 +39,7 @@ import ward.wire.ProtocolException;
 import ward.wire.Role;
 
 /**
- * One outgoing migration of a paused guest.
+ * One outgoing migration of a guest.
  *
  * <p>Confined to a thread of its own, which may wait for the disk; the event loops translate, read
  * pages and send them. {@link SourcePhase} says what is true when.
@@ -53,8 +53,8 @@ public final class SourceSession implements AutoCloseable {
 
   private static final int CLOSE_SECONDS = 30;
 
-  /** What is migrated. The memory is released by the session, the journal stays the caller's. */
-  public record Subject(SourceMemory memory, byte[] vcpuStates, LedgerJournal journal) {}
+  /** What is migrated. All of it stays the caller's, and outlives the session. */
+  public record Subject(SourceMemory memory, DepartingGuest guest, LedgerJournal journal) {}
 
   private final Subject subject;
   private final SourceListener listener;
@@ -137,15 +137,15 @@ public final class SourceSession implements AutoCloseable {
   }
 
   /**
-   * Ends everything that reads the memory, then unmaps it: an event loop in the middle of a slice
-   * would otherwise send whatever is mapped there next. Not for an event loop to call.
+   * Ends everything that reads the memory, which may be unmapped afterwards: an event loop in the
+   * middle of a slice would otherwise send whatever is mapped there next. Not for an event loop to
+   * call.
    */
   @Override
   public void close() {
     run(() -> fail(SourceOutcome.Kind.ABORTED, "the session was closed"));
     stopThread();
     closeConnections().forEach(ChannelFuture::awaitUninterruptibly);
-    subject.memory().close();
   }
 
   private void stopThread() {
@@ -195,10 +195,12 @@ public final class SourceSession implements AutoCloseable {
         });
   }
 
-  private void onControl(Hello hello, Channel channel) {
-    if (session != null) {
+  private void onControl(Hello hello, Channel channel) throws IOException {
+    if (session != null || phase.isLast()) {
       channel.writeAndFlush(
-          new ControlFrame(new Refusal(Refusal.Code.BUSY, "another destination came first")));
+          new ControlFrame(
+              new Refusal(
+                  Refusal.Code.BUSY, "another destination came first, or the source gives up")));
       channel.close();
       return;
     }
@@ -206,12 +208,25 @@ public final class SourceSession implements AutoCloseable {
     control = channel;
     enter(
         SourcePhase.SENDING_MAP, "destination " + hello.host() + " at " + channel.remoteAddress());
-    sendGuest();
+    try {
+      sendGuest();
+    } catch (IOException e) {
+      send(
+          new Refusal(
+              Refusal.Code.HOST, "the source cannot give the guest away: " + e.getMessage()));
+      throw e;
+    }
   }
 
-  /** Poison travels first: the whole map goes out before a page does. */
-  private void sendGuest() {
-    send(new ControlMessage.GuestOffer(layout, subject.vcpuStates()));
+  /**
+   * Poison travels first: the whole map goes out before a page does. What the guest met while it
+   * ran here is in the ledger when it stands still.
+   */
+  private void sendGuest() throws IOException {
+    byte[] vcpuStates = subject.guest().leave();
+    requireLedgerInLayout();
+    lost.startFromLedger();
+    send(new ControlMessage.GuestOffer(layout, vcpuStates));
     List<PoisonEntry> entries = subject.journal().ledger().effectiveEntries();
     for (int from = 0; from < entries.size(); from += MAP_PART) {
       int to = Math.min(entries.size(), from + MAP_PART);
@@ -337,6 +352,7 @@ public final class SourceSession implements AutoCloseable {
       return;
     }
     enter(SourcePhase.MAP_APPLIED, applied.pages() + " poisoned pages in place");
+    send(new ControlMessage.GuestReleased());
   }
 
   private void onGuestResumed() {
@@ -525,6 +541,9 @@ public final class SourceSession implements AutoCloseable {
     boolean ran = phase.next().contains(SourcePhase.UNFINISHED);
     String where = whereTheGuestIs();
     enter(ran ? SourcePhase.UNFINISHED : SourcePhase.ABORTED, text);
+    if (!ran) {
+      subject.guest().stay();
+    }
     for (PoisonReport report : new LinkedHashSet<>(awaited.values())) {
       report.fail(new IOException("the migration ended first: " + text));
     }

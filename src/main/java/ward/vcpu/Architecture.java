@@ -45,11 +45,16 @@ interface Architecture {
   void requireAbilities(Kvm kvm) throws IOException;
 
   /** Gives a VM that has no vCPU yet what its vCPUs need around them. */
-  void setUp(Kvm kvm, KvmVm vm) throws IOException;
+  Machine setUp(Kvm kvm, KvmVm vm) throws IOException;
 
   /** Gives a guest a serial port, where one of this architecture looks for it first. */
   SerialPort attachSerialPort(KvmVm vm, DeviceBus devices, Console console);
 
-  /** Makes a vCPU as a guest finds it after power-on; its state is restored afterwards. */
-  Processor setUp(Kvm kvm, KvmVcpu vcpu) throws IOException;
+  /**
+   * Makes a vCPU as a guest finds it after power-on, of the kind that a state was taken of; the
+   * state itself is restored afterwards.
+   *
+   * @throws IOException naming what the guest has seen of its processor and this host cannot offer
+   */
+  Processor setUp(Kvm kvm, KvmVcpu vcpu, VcpuState state) throws IOException;
 }

@@ -1,10 +1,13 @@
 package ward.vcpu;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.kernel.KernelCallException;
@@ -66,6 +69,7 @@ final class DeviceBus {
   private final ReportListener reports;
   private final List<Attachment> ports = new ArrayList<>();
   private final List<Attachment> memory = new ArrayList<>();
+  private final Map<String, Supplier<byte[]>> states = new HashMap<>();
   private final Set<Integer> mentioned = ConcurrentHashMap.newKeySet();
   private volatile boolean mmioMentioned;
 
@@ -86,6 +90,20 @@ final class DeviceBus {
    */
   void attachMemory(long first, int shift, ByteRegisters device) {
     memory.add(new Attachment(first, shift, device));
+  }
+
+  /**
+   * @param section the name of the device's state in {@link VcpuStates#machine()}
+   */
+  void travelsWith(String section, Supplier<byte[]> state) {
+    states.put(section, state);
+  }
+
+  /** What the devices hold, by section. No vCPU runs meanwhile. */
+  Map<String, byte[]> save() {
+    Map<String, byte[]> sections = new HashMap<>();
+    states.forEach((section, state) -> sections.put(section, state.get()));
+    return sections;
   }
 
   /** Handles a KVM_EXIT_IO. */

@@ -1,5 +1,7 @@
 package ward.vcpu;
 
+import java.util.List;
+import java.util.stream.IntStream;
 import ward.kernel.Fd;
 import ward.kernel.Ioctl;
 import ward.kernel.Kernel;
@@ -17,6 +19,9 @@ public final class Kvm implements AutoCloseable {
   private static final int CAP_SYNC_MMU = 16;
   private static final int CAP_TSC_DEADLINE_TIMER = 72;
   private static final int CAP_IMMEDIATE_EXIT = 136;
+
+  /** Linux 6.18 lists fewer than 350. */
+  private static final int MSRS_MAX = 2048;
 
   private final Kernel kernel;
   private final Fd fd;
@@ -90,6 +95,19 @@ public final class Kvm implements AutoCloseable {
     NativeMemory capabilities = NativeMemory.allocate(Long.BYTES);
     call(KvmRequest.X86_GET_MCE_CAP_SUPPORTED, capabilities);
     return capabilities.getLong(0);
+  }
+
+  /**
+   * The model specific registers that a guest's state consists of, but for those of the machine
+   * check banks.
+   */
+  List<Integer> msrIndexes() throws KernelCallException {
+    NativeMemory list = NativeMemory.allocate(Integer.BYTES + MSRS_MAX * Integer.BYTES);
+    list.putInt(0, MSRS_MAX);
+    call(KvmRequest.GET_MSR_INDEX_LIST, list);
+    return IntStream.rangeClosed(1, list.getInt(0))
+        .mapToObj(i -> list.getInt(i * Integer.BYTES))
+        .toList();
   }
 
   /** What CPUID answers in a guest of whom nothing else is said: this host's processor. */

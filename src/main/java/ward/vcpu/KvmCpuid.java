@@ -1,5 +1,6 @@
 package ward.vcpu;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -41,6 +42,8 @@ final class KvmCpuid {
   private static final int VENDOR_LEAF = 0;
   static final int FEATURES_LEAF = 1;
   private static final Set<Integer> TOPOLOGY_LEAVES = Set.of(0x0b, 0x1f);
+  private static final int EXTENDED_FEATURES_LEAF = 7;
+  private static final int AMD_FEATURES_LEAF = 0x80000001;
   private static final int AMD_TOPOLOGY_LEAF = 0x8000001e;
   private static final int KVM_FEATURES_LEAF = 0x40000001;
 
@@ -62,6 +65,9 @@ final class KvmCpuid {
   static final int STRUCTURED_FEATURES_LEAF = 7;
   static final int AVX2 = 1 << 5;
   static final int EXTENDED_STATE_LEAF = 0xd;
+  private static final int VMX = 1 << 5;
+  private static final int SVM = 1 << 2;
+  private static final int SHADOW_STACKS = 1 << 7;
 
   /** KVM_MAX_CPUID_ENTRIES of asm/kvm_host.h. */
   private static final int CAPACITY = 256;
@@ -77,37 +83,31 @@ final class KvmCpuid {
     return new KvmCpuid(CAPACITY);
   }
 
+  static KvmCpuid empty() {
+    return new KvmCpuid(0);
+  }
+
   /**
-   * @param bytes the struct; more entries than KVM takes are refused by KVM
-   * @throws IllegalArgumentException if the bytes are fewer than the entries, or more than there is
-   *     room for
+   * What travelled.
+   *
+   * @throws IOException if the section's length is not that of its entries, or KVM takes fewer
    */
-  static KvmCpuid of(byte[] bytes) {
-    KvmCpuid cpuid = empty();
-    if (bytes.length > cpuid.memory.sizeBytes()) {
-      throw new IllegalArgumentException(
-          "%d bytes of CPUID; at most %d are allowed"
-              .formatted(bytes.length, cpuid.memory.sizeBytes()));
+  static KvmCpuid of(byte[] section) throws IOException {
+    int count = (section.length - HEADER_BYTES) / ENTRY_BYTES;
+    int written = ByteBuffer.wrap(section).order(ByteOrder.LITTLE_ENDIAN).getInt(0);
+    if (written != count || count > CAPACITY) {
+      throw new IOException(
+          "section %s announces %s entries and has %d; at most %d are allowed"
+              .formatted(SECTION, Integer.toUnsignedString(written), count, CAPACITY));
     }
-    cpuid.memory.putBytes(0, bytes);
-    if (cpuid.entryCount() < 0 || cpuid.sizeBytes() != bytes.length) {
-      throw new IllegalArgumentException(
-          "%d bytes for %d entries of CPUID".formatted(bytes.length, cpuid.entryCount()));
-    }
+    KvmCpuid cpuid = new KvmCpuid(count);
+    cpuid.memory.putBytes(0, section);
     return cpuid;
   }
 
-  /** The struct with its entries. */
+  /** The struct with its entries, as a section. */
   byte[] toBytes() {
-    return memory.getBytes(0, sizeBytes());
-  }
-
-  private int sizeBytes() {
-    return HEADER_BYTES + entryCount() * ENTRY_BYTES;
-  }
-
-  static KvmCpuid empty() {
-    return new KvmCpuid(0);
+    return memory.getBytes(0, entry(entryCount()));
   }
 
   NativeMemory memory() {
@@ -133,8 +133,14 @@ final class KvmCpuid {
   }
 
   int register(int function, int register) {
+    return register(function, 0, register);
+  }
+
+  /** What a register answers; 0 where nothing is said about the leaf. */
+  int register(int function, int index, int register) {
     for (int i = 0; i < entryCount(); i++) {
-      if (memory.getInt(entry(i) + FUNCTION) == function) {
+      if (memory.getInt(entry(i) + FUNCTION) == function
+          && memory.getInt(entry(i) + INDEX) == index) {
         return memory.getInt(entry(i) + register);
       }
     }
@@ -186,6 +192,16 @@ final class KvmCpuid {
         memory.putInt(entry(i) + EAX, apicId);
       }
     }
+  }
+
+  /**
+   * Hides what a guest would keep state for that no section carries: virtual machines of its own
+   * ({@code KVM_GET_NESTED_STATE}) and shadow stacks ({@code KVM_REG_GUEST_SSP}).
+   */
+  void hideWhatDoesNotTravel() {
+    clear(FEATURES_LEAF, ECX, VMX);
+    clear(AMD_FEATURES_LEAF, ECX, SVM);
+    clear(EXTENDED_FEATURES_LEAF, ECX, SHADOW_STACKS);
   }
 
   /**

@@ -1,8 +1,11 @@
 package ward.vcpu;
 
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -32,6 +35,9 @@ final class KvmGuest implements Guest, VcpuListener {
 
   private final MappedMemory mapped;
   private final KvmVm vm;
+  private final Architecture architecture;
+  private final Machine machine;
+  private final DeviceBus devices;
   private final List<KvmVcpu> vcpus;
   private final List<VcpuLoop> loops = new ArrayList<>();
   private final List<Thread> threads = new ArrayList<>();
@@ -44,20 +50,30 @@ final class KvmGuest implements Guest, VcpuListener {
   private int running;
   private boolean closed;
 
-  KvmGuest(MappedMemory mapped, KvmVm vm, List<KvmVcpu> vcpus) {
+  KvmGuest(
+      MappedMemory mapped,
+      KvmVm vm,
+      Architecture architecture,
+      Machine machine,
+      DeviceBus devices,
+      List<KvmVcpu> vcpus) {
     this.mapped = mapped;
     this.vm = vm;
+    this.architecture = architecture;
+    this.machine = machine;
+    this.devices = devices;
     this.vcpus = List.copyOf(vcpus);
     this.running = vcpus.size();
   }
 
-  void start(Kernel kernel, List<Processor> processors, MemoryErrors errors, DeviceBus devices) {
+  void start(Kernel kernel, List<Processor> processors, VcpuStates states, MemoryErrors errors) {
     this.errors = errors;
     copyDevice = new CopyDevice(kernel, memory(), errors, this::fail);
     devices.attachPorts(CopyDevice.PORT, copyDevice);
     for (KvmVcpu vcpu : vcpus) {
       Processor processor = processors.get(vcpu.index());
       VcpuLoop loop = new VcpuLoop(kernel, vcpu, processor, memory(), errors, devices, timer, this);
+      loop.inherit(states.vcpus().get(vcpu.index()));
       loops.add(loop);
       threads.add(daemon(loop, "vcpu-" + vcpu.index()));
     }
@@ -113,6 +129,28 @@ final class KvmGuest implements Guest, VcpuListener {
       throw new IllegalStateException(
           "%s cannot wait for itself; pause and close the guest on another thread"
               .formatted(Thread.currentThread().getName()));
+    }
+  }
+
+  @Override
+  public byte[] save() throws IOException {
+    requireOtherThread();
+    requireStandstill();
+    List<VcpuState> states = new ArrayList<>();
+    for (VcpuLoop loop : loops) {
+      states.add(loop.save());
+    }
+    Map<String, byte[]> around = new HashMap<>(machine.save());
+    around.putAll(devices.save());
+    return new VcpuStates(architecture.name(), around, states).toBytes();
+  }
+
+  private void requireStandstill() throws IOException {
+    long moving = loops.stream().filter(loop -> !loop.gate().isOutside()).count();
+    if (moving > 0) {
+      throw new IOException(
+          "%d of %d vCPUs do not stand still; a guest is saved while it is paused and no vCPU waits for a page"
+              .formatted(moving, loops.size()));
     }
   }
 
@@ -186,6 +224,7 @@ final class KvmGuest implements Guest, VcpuListener {
     timer.shutdownNow();
     if (stopped) {
       vcpus.forEach(KvmVcpu::close);
+      machine.close();
       vm.close();
       mapped.close();
     } else {

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
+import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
 
@@ -44,6 +45,26 @@ public final class KvmGuestFactory implements GuestFactory {
    */
   @Override
   public Guest create(GuestLayout layout, byte[] vcpuStates) throws IOException {
+    return create(() -> MappedMemory.of(kernel, layout), vcpuStates);
+  }
+
+  /**
+   * Makes a paused guest of memory that is there already: a source's, whose guest has run before.
+   *
+   * @param memory stays mapped, readable and writable, until the guest has been closed; whose it
+   *     is, the caller's
+   * @param vcpuStates as for {@link #create(GuestLayout, byte[])}
+   * @throws IOException as {@link #create(GuestLayout, byte[])}
+   */
+  public Guest createOver(GuestMemory memory, byte[] vcpuStates) throws IOException {
+    return create(() -> MappedMemory.borrow(kernel, memory), vcpuStates);
+  }
+
+  private interface MemorySource {
+    MappedMemory map() throws IOException;
+  }
+
+  private Guest create(MemorySource memory, byte[] vcpuStates) throws IOException {
     if (vcpuStates.length == 0) {
       throw new IOException(
           "the source sent no vCPU states, so there is nothing to run: give `ward source"
@@ -53,33 +74,37 @@ public final class KvmGuestFactory implements GuestFactory {
     VcpuStates states = VcpuStates.parse(vcpuStates, architecture);
     try (Kvm kvm = Kvm.open(kernel)) {
       architecture.requireAbilities(kvm);
-      return create(kvm, architecture, layout, states);
+      return create(kvm, architecture, memory, states);
     }
   }
 
-  private Guest create(Kvm kvm, Architecture architecture, GuestLayout layout, VcpuStates states)
+  private Guest create(Kvm kvm, Architecture architecture, MemorySource memory, VcpuStates states)
       throws IOException {
-    MappedMemory mapped = MappedMemory.of(kernel, layout);
+    MappedMemory mapped = memory.map();
     KvmVm vm = null;
+    Machine machine = null;
     List<KvmVcpu> vcpus = new ArrayList<>();
     List<Processor> processors = new ArrayList<>();
     try {
       vm = kvm.createVm();
-      architecture.setUp(kvm, vm);
+      machine = architecture.setUp(kvm, vm);
       vm.setMemory(mapped.memory());
       for (VcpuState state : states.vcpus()) {
         KvmVcpu vcpu = vm.createVcpu(state.index());
         vcpus.add(vcpu);
-        processors.add(architecture.setUp(kvm, vcpu));
+        processors.add(architecture.setUp(kvm, vcpu, state));
       }
+      machine.vcpusMade();
       for (VcpuState state : states.vcpus()) {
         processors.get(state.index()).restore(state);
       }
-      KvmGuest guest = new KvmGuest(mapped, vm, vcpus);
-      guest.start(kernel, processors, errors, devices(architecture, vm, states));
+      machine.restore(states.machine());
+      DeviceBus devices = devices(architecture, vm, states);
+      KvmGuest guest = new KvmGuest(mapped, vm, architecture, machine, devices, vcpus);
+      guest.start(kernel, processors, states, errors);
       return guest;
     } catch (IOException | RuntimeException e) {
-      release(mapped, vm, vcpus);
+      release(mapped, vm, machine, vcpus);
       throw e;
     }
   }
@@ -92,13 +117,17 @@ public final class KvmGuestFactory implements GuestFactory {
     if (serialPort != null) {
       SerialPort port = architecture.attachSerialPort(vm, devices, console);
       port.restore(serialPort);
+      devices.travelsWith(SerialPort.SECTION, port::state);
       console.attach(port);
     }
     return devices;
   }
 
-  private static void release(MappedMemory mapped, KvmVm vm, List<KvmVcpu> vcpus) {
+  private static void release(MappedMemory mapped, KvmVm vm, Machine machine, List<KvmVcpu> vcpus) {
     vcpus.forEach(KvmVcpu::close);
+    if (machine != null) {
+      machine.close();
+    }
     if (vm != null) {
       vm.close();
     }

@@ -62,6 +62,10 @@ public final class KvmRegs {
     memory.putLong(RSP, value);
   }
 
+  public void rsi(long value) {
+    memory.putLong(RSI, value);
+  }
+
   public void rdi(long value) {
     memory.putLong(RDI, value);
   }

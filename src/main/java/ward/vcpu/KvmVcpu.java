@@ -61,6 +61,23 @@ final class KvmVcpu implements AutoCloseable {
     }
   }
 
+  /**
+   * Completes the access for which KVM_RUN returned, without running another instruction: until
+   * then its result is in none of the registers ({@code KVM_GET_REGS} in
+   * Documentation/virt/kvm/api.rst, under KVM_EXIT_IO and KVM_EXIT_MMIO).
+   *
+   * @return 0 if the same instruction made another access, which {@link #exit()} describes; {@code
+   *     -EINTR} once there is none
+   */
+  int completeAccess() {
+    run.immediateExit(true);
+    try {
+      return run();
+    } finally {
+      run.immediateExit(false);
+    }
+  }
+
   private void finishFragments() throws KernelCallException {
     for (int i = 0; i < FRAGMENTS_MAX; i++) {
       run.answerMmioWithOnes();

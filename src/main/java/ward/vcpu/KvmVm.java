@@ -15,6 +15,11 @@ final class KvmVm implements AutoCloseable {
   /** Three pages below 4 GiB which KVM wants on some Intel processors; above every guest's RAM. */
   private static final long TSS_ADDRESS = 0xfffbd000L;
 
+  /** {@code struct kvm_enable_cap}: __u32 cap; __u32 flags; __u64 args[4]; ... */
+  static final int ENABLE_CAP_BYTES = 104;
+
+  static final int ENABLE_CAP_ARGUMENT = 8;
+
   private final Kernel kernel;
   private final Fd fd;
   private final int runBytes;
@@ -28,6 +33,14 @@ final class KvmVm implements AutoCloseable {
   void createInterruptControllers() throws KernelCallException {
     call(KvmRequest.SET_TSS_ADDR, TSS_ADDRESS);
     call(KvmRequest.CREATE_IRQCHIP, 0);
+  }
+
+  /** Turns an extension on that changes what KVM answers about this VM. */
+  void enable(int extension, long argument) throws KernelCallException {
+    NativeMemory enable = NativeMemory.allocate(ENABLE_CAP_BYTES);
+    enable.putInt(0, extension);
+    enable.putLong(ENABLE_CAP_ARGUMENT, argument);
+    call(KvmRequest.ENABLE_CAP, enable);
   }
 
   void setMemory(GuestMemory memory) throws KernelCallException {
@@ -68,7 +81,7 @@ final class KvmVm implements AutoCloseable {
     return KvmCall.make(kernel, fd, request, argument);
   }
 
-  private int call(Ioctl request, NativeMemory argument) throws KernelCallException {
+  int call(Ioctl request, NativeMemory argument) throws KernelCallException {
     return KvmCall.make(kernel, fd, request, argument);
   }
 

@@ -7,15 +7,26 @@ import ward.kernel.KernelCallException;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 
-/** A guest's RAM as private anonymous memory of this process, one mapping for each region. */
+/**
+ * A guest's RAM in this process, one mapping for each region: private anonymous memory of its own,
+ * or memory that somebody else has mapped and unmaps.
+ */
 final class MappedMemory implements AutoCloseable {
 
   private final Kernel kernel;
   private final GuestMemory memory;
 
-  private MappedMemory(Kernel kernel, GuestMemory memory) {
+  private final boolean borrowed;
+
+  private MappedMemory(Kernel kernel, GuestMemory memory, boolean borrowed) {
     this.kernel = kernel;
     this.memory = memory;
+    this.borrowed = borrowed;
+  }
+
+  /** Memory that stays mapped when this is closed. */
+  static MappedMemory borrow(Kernel kernel, GuestMemory memory) {
+    return new MappedMemory(kernel, memory, true);
   }
 
   /** Maps every region or none. No page of it exists yet. */
@@ -30,7 +41,7 @@ final class MappedMemory implements AutoCloseable {
         throw e;
       }
     }
-    return new MappedMemory(kernel, new GuestMemory(layout, addresses));
+    return new MappedMemory(kernel, new GuestMemory(layout, addresses), false);
   }
 
   GuestMemory memory() {
@@ -39,6 +50,9 @@ final class MappedMemory implements AutoCloseable {
 
   @Override
   public void close() {
+    if (borrowed) {
+      return;
+    }
     List<GuestRegion> regions = memory.layout().regions();
     long[] addresses = new long[regions.size()];
     for (int i = 0; i < addresses.length; i++) {

@@ -3,6 +3,7 @@ package ward.vcpu;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.Deque;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentLinkedDeque;
@@ -85,6 +86,16 @@ final class MemoryErrorInjector {
       delivered = true;
     }
     return delivered;
+  }
+
+  /** Errors of which the guest has not heard yet, in order. */
+  List<MemoryError> waiting() {
+    return List.copyOf(waiting);
+  }
+
+  /** Takes over what waited on the host that the guest comes from; it is in the books already. */
+  void inherit(List<MemoryError> errors) {
+    waiting.addAll(errors);
   }
 
   boolean hasWaiting() {

@@ -1,5 +1,7 @@
 package ward.vcpu;
 
+import java.io.IOException;
+import java.util.Map;
 import java.util.Optional;
 import ward.kernel.KernelCallException;
 
@@ -9,8 +11,24 @@ import ward.kernel.KernelCallException;
  */
 interface Processor {
 
-  /** Puts a state in, whole. */
-  void restore(VcpuState state) throws KernelCallException;
+  /**
+   * What the vCPU holds, as sections of {@link Architecture#vcpuFormat()}. It stands outside
+   * KVM_RUN, with no access half done.
+   */
+  Map<String, byte[]> save() throws IOException;
+
+  /**
+   * Puts a state in, all of it that does without the guest's memory, which has no pages yet.
+   *
+   * @throws IOException if KVM refuses a part of it
+   */
+  void restore(VcpuState state) throws IOException;
+
+  /**
+   * Puts in what KVM reads from the guest's memory or writes there at once. Called on the vCPU's
+   * own thread before its first KVM_RUN, when whoever brings missing pages is at work.
+   */
+  default void restoreIntoMemory() throws IOException {}
 
   /**
    * Ends the memory access for which KVM_RUN returned KVM_EXIT_MMIO so that the guest stands before

@@ -23,10 +23,10 @@ import ward.kernel.KernelCallException;
  *
  * @see <a href="https://www.ti.com/lit/ds/symlink/pc16550d.pdf">PC16550D data sheet, section 8</a>
  */
-final class SerialPort implements ByteRegisters {
+public final class SerialPort implements ByteRegisters {
 
-  /** Its state in the machine's sections. */
-  static final String SECTION = "ward_serial";
+  /** The name of its state among the machine's sections; a guest without it has no serial port. */
+  public static final String SECTION = "ward_serial";
 
   /**
    * The registers in the order IER, FCR, LCR, MCR, SCR, DLL, DLM, then whether an empty transmitter
@@ -83,6 +83,11 @@ final class SerialPort implements ByteRegisters {
   SerialPort(InterruptLine line, Console console) {
     this.line = line;
     this.console = console;
+  }
+
+  /** The state of a port that nobody has used yet. */
+  public static byte[] reset() {
+    return new byte[STATE_BYTES];
   }
 
   @Override

@@ -102,6 +102,12 @@ final class ThreadGuest implements Guest {
     }
   }
 
+  /** {@inheritDoc} Threads have no state that could move: empty. */
+  @Override
+  public byte[] save() {
+    return new byte[0];
+  }
+
   @Override
   public CompletionStage<GuestExit> exited() {
     return exited;

@@ -62,6 +62,11 @@ final class VcpuGate {
     }
   }
 
+  /** Whether the thread stands at the gate, and stays there until it is let through. */
+  synchronized boolean isOutside() {
+    return !running && wish != Wish.RUN;
+  }
+
   synchronized void end() {
     wish = Wish.END;
     notifyAll();

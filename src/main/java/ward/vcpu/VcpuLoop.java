@@ -111,6 +111,9 @@ final class VcpuLoop implements Runnable {
     boolean ended = false;
     try {
       prepareThread();
+      if (on && gate.enter()) {
+        processor.restoreIntoMemory();
+      }
       while (on && exit.isEmpty() && gate.enter()) {
         step();
       }
@@ -137,6 +140,38 @@ final class VcpuLoop implements Runnable {
     int number = kernel.takeSignal(SIGNALS, signal, 0);
     while (number > 0) {
       number = kernel.takeSignal(SIGNALS, signal, 0);
+    }
+  }
+
+  /** Takes over what the vCPU was when it was saved. Before the thread starts. */
+  void inherit(VcpuState state) {
+    injector.inherit(state.waiting());
+    on = !state.off();
+  }
+
+  /**
+   * What the vCPU holds. Only while its thread stands at the gate or has ended.
+   *
+   * @throws IOException if the access that it is in the middle of ends the guest, or KVM refuses
+   */
+  VcpuState save() throws IOException {
+    if (on) {
+      settle();
+    }
+    if (exit.isPresent()) {
+      throw new IOException(exit.get().reason());
+    }
+    return new VcpuState(vcpu.index(), processor.save(), injector.waiting(), !on);
+  }
+
+  private void settle() throws IOException {
+    int result = vcpu.completeAccess();
+    while (result == 0 && on && exit.isEmpty()) {
+      onExit();
+      result = vcpu.completeAccess();
+    }
+    if (result != -EINTR && exit.isEmpty()) {
+      throw new KernelCallException(KvmRequest.RUN, vcpu.toString(), -result);
     }
   }
 

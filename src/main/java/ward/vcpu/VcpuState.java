@@ -1,5 +1,6 @@
 package ward.vcpu;
 
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -8,11 +9,20 @@ import java.util.Map;
  * @param index from 0; on x86 also its APIC id
  * @param sections structs of KVM's interface by name, such as {@code kvm_regs}; which, the
  *     architecture says
+ * @param waiting errors that the guest could not be told of yet, in order
+ * @param off whether the guest has switched this vCPU off
  */
-public record VcpuState(int index, Map<String, byte[]> sections) {
+public record VcpuState(
+    int index, Map<String, byte[]> sections, List<MemoryError> waiting, boolean off) {
 
   public VcpuState {
     sections = Map.copyOf(sections);
+    waiting = List.copyOf(waiting);
+  }
+
+  /** A vCPU that is on, with nothing left to hear. */
+  public VcpuState(int index, Map<String, byte[]> sections) {
+    this(index, sections, List.of(), false);
   }
 
   /**

@@ -33,7 +33,12 @@ public record VcpuStates(String architecture, Map<String, byte[]> machine, List<
             .setArchitecture(architecture)
             .addAllSections(written(machine));
     for (VcpuState vcpu : vcpus) {
-      message.addVcpusBuilder().setIndex(vcpu.index()).addAllSections(written(vcpu.sections()));
+      message
+          .addVcpusBuilder()
+          .setIndex(vcpu.index())
+          .addAllSections(written(vcpu.sections()))
+          .addAllWaiting(WaitingErrors.written(vcpu.waiting()))
+          .setOff(vcpu.off());
     }
     return message.build().toByteArray();
   }
@@ -102,8 +107,12 @@ public record VcpuStates(String architecture, Map<String, byte[]> machine, List<
           "vCPU %s where vCPU %d is due; they come in order, without gaps"
               .formatted(Integer.toUnsignedString(vcpu.getIndex()), expectedIndex));
     }
+    String owner = "vCPU " + expectedIndex;
     return new VcpuState(
-        expectedIndex, sections("vCPU " + expectedIndex, vcpu.getSectionsList(), format));
+        expectedIndex,
+        sections(owner, vcpu.getSectionsList(), format),
+        WaitingErrors.parse(owner, vcpu.getWaitingList(), expectedIndex),
+        vcpu.getOff());
   }
 
   private static Map<String, byte[]> sections(

@@ -1,22 +1,17 @@
 package ward.vcpu;
 
 import java.io.IOException;
-import java.util.List;
-import ward.vcpu.StateFormat.Part;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Optional;
 
 /** x86-64: local APICs, CPUID, machine checks. */
 final class X86 implements Architecture {
 
-  private static final StateFormat VCPU =
-      new StateFormat(
-          List.of(
-              Part.required(KvmRegs.SECTION, KvmRegs.SIZE_BYTES),
-              Part.required(KvmSregs.SECTION, KvmSregs.SIZE_BYTES),
-              new Part(KvmCpuid.SECTION, KvmCpuid.HEADER_BYTES, KvmCpuid.ENTRY_BYTES, false)));
-  private static final StateFormat MACHINE =
-      new StateFormat(List.of(Part.optional(SerialPort.SECTION, SerialPort.STATE_BYTES)));
-
   private static final int CAP_MCE = 31;
+
+  /** Without it a pending exception is told as one that was taken. */
+  static final int CAP_EXCEPTION_PAYLOAD = 164;
 
   /** A PC's first serial port. */
   private static final int SERIAL_PORT = 0x3f8;
@@ -30,12 +25,12 @@ final class X86 implements Architecture {
 
   @Override
   public StateFormat vcpuFormat() {
-    return VCPU;
+    return X86State.FORMAT;
   }
 
   @Override
   public StateFormat machineFormat() {
-    return MACHINE;
+    return X86Machine.FORMAT;
   }
 
   @Override
@@ -44,8 +39,11 @@ final class X86 implements Architecture {
   }
 
   @Override
-  public void setUp(Kvm kvm, KvmVm vm) throws IOException {
-    vm.createInterruptControllers();
+  public Machine setUp(Kvm kvm, KvmVm vm) throws IOException {
+    if (kvm.checkExtension(CAP_EXCEPTION_PAYLOAD) > 0) {
+      vm.enable(CAP_EXCEPTION_PAYLOAD, 1);
+    }
+    return X86Machine.make(vm);
   }
 
   @Override
@@ -56,11 +54,45 @@ final class X86 implements Architecture {
   }
 
   @Override
-  public Processor setUp(Kvm kvm, KvmVcpu vcpu) throws IOException {
-    KvmCpuid cpuid = kvm.guestCpuid();
-    X86Processor processor = new X86Processor(vcpu);
+  public Processor setUp(Kvm kvm, KvmVcpu vcpu, VcpuState state) throws IOException {
+    KvmCpuid cpuid = cpuid(kvm, state);
+    cpuid.setApicId(vcpu.index());
+    long mcgCap = machineCheckCapabilities(kvm, state);
+    X86State registers = new X86State(vcpu, X86Abilities.of(kvm), cpuid, mcgCap);
+    X86Processor processor = new X86Processor(vcpu, registers);
     processor.setCpuid(cpuid);
-    processor.setUpMachineChecks(kvm.supportedMachineCheckCapabilities() | MachineChecks.BANKS);
+    processor.setUpMachineChecks(mcgCap);
     return processor;
+  }
+
+  /** What the guest has seen before, or for one that has seen nothing all that there is. */
+  private static KvmCpuid cpuid(Kvm kvm, VcpuState state) throws IOException {
+    KvmCpuid offered = kvm.guestCpuid();
+    byte[] seen = state.sections().get(KvmCpuid.SECTION);
+    if (seen == null) {
+      offered.hideWhatDoesNotTravel();
+      return offered;
+    }
+    KvmCpuid guest = KvmCpuid.of(seen);
+    Optional<String> objection = CpuidCheck.objection(guest, offered);
+    if (objection.isPresent()) {
+      throw new UnsupportedKvmException("vCPU %d: %s".formatted(state.index(), objection.get()));
+    }
+    return guest;
+  }
+
+  private static long machineCheckCapabilities(Kvm kvm, VcpuState state) throws IOException {
+    long supported = kvm.supportedMachineCheckCapabilities() | MachineChecks.BANKS;
+    byte[] seen = state.sections().get(X86State.MCG_CAP);
+    if (seen == null) {
+      return supported;
+    }
+    long wanted = ByteBuffer.wrap(seen).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    if ((wanted & ~supported) != 0) {
+      throw new UnsupportedKvmException(
+          "the guest has seen IA32_MCG_CAP 0x%x, this host's KVM offers 0x%x: use a host with the same machine checks"
+              .formatted(wanted, supported));
+    }
+    return wanted;
   }
 }

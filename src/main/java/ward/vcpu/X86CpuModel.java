@@ -32,6 +32,7 @@ public final class X86CpuModel {
   public static byte[] likeThisHost(Kernel kernel, Set<Without> without) throws IOException {
     try (Kvm kvm = Kvm.open(kernel)) {
       KvmCpuid cpuid = kvm.guestCpuid();
+      cpuid.hideWhatDoesNotTravel();
       if (without.contains(Without.EXTENDED_STATE)) {
         cpuid.hideExtendedState();
       }

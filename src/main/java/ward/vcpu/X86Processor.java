@@ -1,5 +1,7 @@
 package ward.vcpu;
 
+import java.io.IOException;
+import java.util.Map;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -15,16 +17,17 @@ import ward.kernel.NativeMemory;
 final class X86Processor implements Processor {
 
   private static final Logger LOG = LoggerFactory.getLogger(X86Processor.class);
-  private static final int MP_STATE_RUNNABLE = 0;
   private static final long ALL_ONES = -1;
 
   private final KvmVcpu vcpu;
+  private final X86State state;
   private CpuSignature signature;
   private long machineCheckCapabilities;
   private Optional<MemoryError> deferred = Optional.empty();
 
-  X86Processor(KvmVcpu vcpu) {
+  X86Processor(KvmVcpu vcpu, X86State state) {
     this.vcpu = vcpu;
+    this.state = state;
   }
 
   /**
@@ -66,16 +69,18 @@ final class X86Processor implements Processor {
   }
 
   @Override
-  public void restore(VcpuState state) throws KernelCallException {
-    byte[] written = state.sections().get(KvmCpuid.SECTION);
-    if (written != null) {
-      setCpuid(KvmCpuid.of(written));
-    }
-    vcpu.call(KvmRequest.SET_SREGS, new KvmSregs(state.section(KvmSregs.SECTION)).memory());
-    setRegisters(new KvmRegs(state.section(KvmRegs.SECTION)));
-    NativeMemory runnable = NativeMemory.allocate(Integer.BYTES);
-    runnable.putInt(0, MP_STATE_RUNNABLE);
-    vcpu.call(KvmRequest.SET_MP_STATE, runnable);
+  public Map<String, byte[]> save() throws KernelCallException {
+    return state.save();
+  }
+
+  @Override
+  public void restore(VcpuState saved) throws IOException {
+    state.restore(saved);
+  }
+
+  @Override
+  public void restoreIntoMemory() throws IOException {
+    state.restoreIntoMemory();
   }
 
   private KvmRegs registers() throws KernelCallException {

@@ -158,6 +158,13 @@ public sealed interface ControlMessage {
     }
   }
 
+  /**
+   * Source to destination: the guest will not run at the source again, so it may run at the
+   * destination. Without this word a connection that breaks while {@link PoisonMapApplied} is under
+   * way would leave two hosts that each believe that the guest is theirs.
+   */
+  record GuestReleased() implements ControlMessage {}
+
   /** Destination to source: the guest runs here now; the stream may start. */
   record GuestResumed() implements ControlMessage {}
 

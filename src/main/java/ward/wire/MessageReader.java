@@ -65,6 +65,7 @@ final class MessageReader {
           new ControlMessage.PoisonMapPart(entries(from.getPoisonMapPart().getEntries()));
       case POISON_MAP_END -> mapEnd(from.getPoisonMapEnd());
       case POISON_MAP_APPLIED -> mapApplied(from.getPoisonMapApplied());
+      case GUEST_RELEASED -> new ControlMessage.GuestReleased();
       case GUEST_RESUMED -> new ControlMessage.GuestResumed();
       case LATE_POISON -> new ControlMessage.LatePoison(entries(from.getLatePoison().getEntries()));
       case POISON_OUTCOME -> outcome(from.getPoisonOutcome());

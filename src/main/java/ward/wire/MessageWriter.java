@@ -30,6 +30,7 @@ final class MessageWriter {
         ControlMessage.PoisonMapApplied.class,
         (to, m) ->
             to.getPoisonMapAppliedBuilder().setPages(m.pages()).setDigest(bytes(m.digest())));
+    on(ControlMessage.GuestReleased.class, (to, m) -> to.getGuestReleasedBuilder());
     on(ControlMessage.GuestResumed.class, (to, m) -> to.getGuestResumedBuilder());
     on(
         ControlMessage.LatePoison.class,

@@ -106,6 +106,11 @@ class DestinationSessionKernelTest {
     }
 
     @Override
+    public byte[] save() {
+      throw new UnsupportedOperationException("a destination saves nothing");
+    }
+
+    @Override
     public CompletionStage<GuestExit> exited() {
       return new CompletableFuture<>();
     }
@@ -134,9 +139,15 @@ class DestinationSessionKernelTest {
   private void running(long... lostPages) throws Exception {
     offer();
     sendMap(lostPages);
+    release();
     link.ready(ConnectionKind.URGENT);
     link.ready(ConnectionKind.STREAM);
     link.awaitSent(ControlMessage.GuestResumed.class);
+  }
+
+  private void release() throws Exception {
+    link.awaitSent(ControlMessage.PoisonMapApplied.class);
+    link.say(new ControlMessage.GuestReleased());
   }
 
   private void stream(int page, int count) {
@@ -167,8 +178,11 @@ class DestinationSessionKernelTest {
     awaitThat(() -> link.isConnected(ConnectionKind.URGENT), "urgent");
     boolean resumedEarly = log.contains("resume");
     link.ready(ConnectionKind.URGENT);
+    boolean resumedUnreleased = log.contains("resume");
+    link.say(new ControlMessage.GuestReleased());
     link.awaitSent(ControlMessage.GuestResumed.class);
 
+    assertThat(resumedUnreleased).isFalse();
     assertThat(applied.digest()).isEqualTo(LedgerDigest.ofFrames(frames));
     assertThat(marked).isTrue();
     assertThat(resumedEarly).isFalse();
@@ -176,6 +190,33 @@ class DestinationSessionKernelTest {
     assertThat(at("phase RUNNING")).isLessThan(at("resume"));
     assertThat(at("resume")).isLessThan(at("sent GuestResumed"));
     assertThat(LedgerJournal.read(directory).ledger().frames()).isEqualTo(frames);
+  }
+
+  @Test
+  void aSourceThatReleasesTheGuestBeforeTheMapIsAppliedBreaksTheProtocol() throws Exception {
+    offer();
+
+    link.say(new ControlMessage.GuestReleased());
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(Kind.PEER_REFUSED);
+    assertThat(end.text()).contains("GuestReleased before the poison map was applied");
+    assertThat(log).doesNotContain("resume");
+  }
+
+  @Test
+  void aGuestThatWasNeverReleasedDoesNotRunWhenTheSourceLeaves() throws Exception {
+    offer();
+    sendMap(5);
+    link.awaitSent(ControlMessage.PoisonMapApplied.class);
+    link.ready(ConnectionKind.URGENT);
+    link.ready(ConnectionKind.STREAM);
+
+    link.lose(ConnectionKind.CONTROL, null);
+
+    assertThat(awaitOutcome().kind()).isEqualTo(Kind.ABORTED);
+    session.close();
+    assertThat(log).contains("phase ABORTED").doesNotContain("resume", "phase RUNNING");
   }
 
   private boolean isPoisoned(long page) throws Exception {
@@ -376,6 +417,7 @@ class DestinationSessionKernelTest {
       throws Exception {
     offer();
     sendMap();
+    release();
     link.ready(ConnectionKind.STREAM);
     stream(0, 15);
     link.frame(ConnectionKind.STREAM, new StreamEnd());

@@ -41,7 +41,7 @@ final class SmallGuest implements AutoCloseable {
   SmallGuest(Path directory) throws IOException {
     file = directory.resolve("memory");
     Files.write(file, content());
-    memory = SourceMemory.map(kernel, file, LAYOUT, false);
+    memory = SourceMemory.map(kernel, file, LAYOUT, SourceMemory.Access.READ);
     journal = LedgerJournal.open(directory.resolve("ledger"), LAYOUT.guest());
   }
 

@@ -31,7 +31,9 @@ class SourceMemoryTest {
     IOException refusal =
         assertThrows(
             IOException.class,
-            () -> SourceMemory.map(NativeKernel.load(), file, SmallGuest.LAYOUT, false));
+            () ->
+                SourceMemory.map(
+                    NativeKernel.load(), file, SmallGuest.LAYOUT, SourceMemory.Access.READ));
 
     assertThat(refusal)
         .hasMessageContaining(file.toString())
@@ -84,7 +86,8 @@ class SourceMemoryTest {
                     }
                     return method.invoke(NativeKernel.load(), arguments);
                   });
-      SourceMemory memory = SourceMemory.map(counting, bench.guest.file, SmallGuest.LAYOUT, false);
+      SourceMemory memory =
+          SourceMemory.map(counting, bench.guest.file, SmallGuest.LAYOUT, SourceMemory.Access.READ);
 
       memory.close();
       memory.close();

@@ -1,6 +1,7 @@
 package ward.source;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
@@ -14,6 +15,8 @@ import io.netty.util.ReferenceCountUtil;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
@@ -67,14 +70,7 @@ class SourceSessionTest {
   }
 
   private void start() throws Exception {
-    session =
-        new SourceSession(
-            new SourceSettings("venus", false),
-            guest.kernel,
-            new SourceSession.Subject(guest.memory, new byte[] {1, 2}, guest.journal),
-            events);
-    server =
-        SourceServer.listen(transport, new InetSocketAddress("127.0.0.1", 0), "venus", session);
+    start(DepartingGuest.asleep(new byte[] {1, 2}));
   }
 
   @AfterEach
@@ -83,6 +79,7 @@ class SourceSessionTest {
       server.close();
       session.close();
     }
+    guest.memory.close();
     transport.close();
     guest.close();
   }
@@ -173,6 +170,7 @@ class SourceSessionTest {
       urgent = dial(ConnectionKind.URGENT, id);
       urgent.take(HelloCompleted.class);
       awaitPhase(SourcePhase.MAP_APPLIED);
+      control.takeMessage(ControlMessage.GuestReleased.class);
       return this;
     }
 
@@ -226,6 +224,97 @@ class SourceSessionTest {
         new ControlMessage.PoisonMapEnd(2, LedgerDigest.ofFrames(SmallGuest.frames(3, 101))),
         control.takeMessage(ControlMessage.PoisonMapEnd.class));
     assertEquals(SourcePhase.SENDING_MAP, session.phase());
+  }
+
+  /** A guest that runs here, and notes what is done to it. */
+  private final class RunningGuest implements DepartingGuest {
+
+    final List<String> events = Collections.synchronizedList(new ArrayList<>());
+    private IOException obstacle;
+
+    @Override
+    public byte[] leave() throws IOException {
+      events.add("leave in " + session.phase());
+      if (obstacle != null) {
+        throw obstacle;
+      }
+      guest.journal.append(List.of(SmallGuest.entry(5)));
+      return new byte[] {7};
+    }
+
+    @Override
+    public void stay() {
+      events.add("stay in " + session.phase());
+    }
+  }
+
+  private void start(DepartingGuest departing) throws Exception {
+    session =
+        new SourceSession(
+            new SourceSettings("venus", false),
+            guest.kernel,
+            new SourceSession.Subject(guest.memory, departing, guest.journal),
+            events);
+    server =
+        SourceServer.listen(
+            transport, new InetSocketAddress("127.0.0.1", 0), "venus", () -> session);
+  }
+
+  @Test
+  void aRunningGuestIsHeldWhenADestinationComesAndItsLastLossIsInTheMap() throws Exception {
+    RunningGuest running = new RunningGuest();
+    start(running);
+    assertThat(running.events).isEmpty();
+
+    Peer control = dial(ConnectionKind.CONTROL, UUID.randomUUID());
+
+    control.take(HelloCompleted.class);
+    assertArrayEquals(
+        new byte[] {7}, control.takeMessage(ControlMessage.GuestOffer.class).vcpuStates());
+    assertEquals(
+        List.of(SmallGuest.entry(5)),
+        control.takeMessage(ControlMessage.PoisonMapPart.class).entries());
+    assertThat(running.events).containsExactly("leave in SENDING_MAP");
+  }
+
+  @Test
+  void aGuestRunsOnHereWhenTheDestinationLeavesBeforeItWasReleased() throws Exception {
+    RunningGuest running = new RunningGuest();
+    start(running);
+    Destination destination = new Destination().takeMap();
+
+    destination.control.hangUp();
+
+    assertEquals(SourceOutcome.Kind.ABORTED, outcome().kind());
+    assertThat(running.events).containsExactly("leave in SENDING_MAP", "stay in ABORTED");
+  }
+
+  @Test
+  void aGuestThatWasReleasedNeverRunsHereAgain() throws Exception {
+    RunningGuest running = new RunningGuest();
+    start(running);
+    Destination destination = new Destination().takeMap().applyMap();
+
+    destination.control.hangUp();
+
+    assertEquals(SourceOutcome.Kind.UNFINISHED, outcome().kind());
+    assertThat(running.events).containsExactly("leave in SENDING_MAP");
+  }
+
+  @Test
+  void aGuestThatCannotLeaveStaysAndTheDestinationHearsWhy() throws Exception {
+    RunningGuest running = new RunningGuest();
+    running.obstacle = new IOException("it has ended");
+    start(running);
+
+    Peer control = dial(ConnectionKind.CONTROL, UUID.randomUUID());
+
+    control.take(HelloCompleted.class);
+    Refusal refusal = control.takeMessage(Refusal.class);
+    assertEquals(Refusal.Code.HOST, refusal.code());
+    assertThat(refusal.reason()).contains("it has ended");
+    assertEquals(SourceOutcome.Kind.HOST_FAILED, outcome().kind());
+    assertThat(running.events).containsExactly("leave in SENDING_MAP", "stay in ABORTED");
   }
 
   @Test

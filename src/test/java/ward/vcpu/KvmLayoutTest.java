@@ -39,7 +39,19 @@ class KvmLayoutTest {
         Arguments.of("sizeof kvm_msr_entry", KvmMsr.ENTRY_BYTES),
         Arguments.of("sizeof kvm_signal_mask", KvmSignalMask.HEADER_BYTES),
         Arguments.of("sizeof kvm_irq_level", KvmIrqLevel.SIZE_BYTES),
-        Arguments.of("sizeof kvm_mp_state", Integer.BYTES));
+        Arguments.of("sizeof kvm_mp_state", Integer.BYTES),
+        Arguments.of("sizeof kvm_enable_cap", KvmVm.ENABLE_CAP_BYTES),
+        Arguments.of("sizeof kvm_irqchip", X86Machine.IRQCHIP_BYTES),
+        Arguments.of("sizeof kvm_pit_config", X86Machine.PIT_CONFIG_BYTES),
+        Arguments.of("sizeof kvm_pit_state2", X86Machine.PIT_BYTES),
+        Arguments.of("sizeof kvm_clock_data", X86Machine.CLOCK_BYTES),
+        Arguments.of("sizeof kvm_lapic_state", X86State.LAPIC_BYTES),
+        Arguments.of("sizeof kvm_vcpu_events", X86State.EVENTS_BYTES),
+        Arguments.of("sizeof kvm_debugregs", X86State.DEBUGREGS_BYTES),
+        Arguments.of("sizeof kvm_xsave", X86State.XSAVE_BYTES_LEAST),
+        Arguments.of("sizeof kvm_xcrs", X86State.XCRS_BYTES),
+        Arguments.of("sizeof kvm_sregs2", X86State.SREGS2_BYTES),
+        Arguments.of("sizeof kvm_msr_list", Integer.BYTES));
   }
 
   @ParameterizedTest
@@ -142,7 +154,10 @@ class KvmLayoutTest {
         Arguments.of("kvm_signal_mask.sigset", KvmSignalMask.HEADER_BYTES),
         Arguments.of("kvm_irq_level.irq", KvmIrqLevel.IRQ),
         Arguments.of("kvm_irq_level.level", KvmIrqLevel.LEVEL),
-        Arguments.of("kvm_mp_state.mp_state", 0));
+        Arguments.of("kvm_mp_state.mp_state", 0),
+        Arguments.of("kvm_enable_cap.args", KvmVm.ENABLE_CAP_ARGUMENT),
+        Arguments.of("kvm_irqchip.chip_id", 0),
+        Arguments.of("kvm_clock_data.flags", X86Machine.CLOCK_FLAGS));
   }
 
   @ParameterizedTest
@@ -167,6 +182,25 @@ class KvmLayoutTest {
         Arguments.of("KVM_SYSTEM_EVENT_CRASH", KvmRun.SYSTEM_EVENT_CRASH),
         Arguments.of(
             "KVM_EXIT_ARM_SEA_FLAG_GPA_VALID", (int) MemoryEvent.ArmSea.PHYSICAL_ADDRESS_VALID));
+  }
+
+  @ParameterizedTest
+  @MethodSource("numbers")
+  void everyOtherNumberIsTheHeaders(String name, int number) {
+    assertThat(number).isEqualTo((int) NativeKernel.constant(name));
+  }
+
+  static Stream<Arguments> numbers() {
+    return Stream.of(
+        Arguments.of("KVM_CAP_XCRS", X86Abilities.CAP_XCRS),
+        Arguments.of("KVM_CAP_SREGS2", X86Abilities.CAP_SREGS2),
+        Arguments.of("KVM_CAP_XSAVE2", X86Abilities.CAP_XSAVE2),
+        Arguments.of("KVM_CAP_EXCEPTION_PAYLOAD", X86.CAP_EXCEPTION_PAYLOAD),
+        Arguments.of("KVM_PIT_SPEAKER_DUMMY", X86Machine.SPEAKER_DUMMY),
+        Arguments.of("KVM_IRQCHIP_PIC_MASTER", X86Machine.Chip.PIC_MASTER.ordinal()),
+        Arguments.of("KVM_IRQCHIP_PIC_SLAVE", X86Machine.Chip.PIC_SLAVE.ordinal()),
+        Arguments.of("KVM_IRQCHIP_IOAPIC", X86Machine.Chip.IOAPIC.ordinal()),
+        Arguments.of("KVM_MP_STATE_RUNNABLE", X86State.MP_STATE_RUNNABLE));
   }
 
   @ParameterizedTest

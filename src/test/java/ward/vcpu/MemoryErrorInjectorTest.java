@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
@@ -22,6 +23,11 @@ class MemoryErrorInjectorTest {
     boolean diskFull;
     boolean interruptsAll;
     Optional<MemoryError> unread = Optional.empty();
+
+    @Override
+    public Map<String, byte[]> save() {
+      throw new AssertionError("nothing is saved here");
+    }
 
     @Override
     public void restore(VcpuState state) {

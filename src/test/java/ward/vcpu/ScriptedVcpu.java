@@ -93,10 +93,16 @@ final class ScriptedVcpu {
         vendor == CpuVendor.AMD ? 0x444d4163 : 0x6c65746e,
         vendor == CpuVendor.AMD ? 0x69746e65 : 0x49656e69);
     cpuid.add(1, version, 0, 0, 0);
-    X86Processor processor = new X86Processor(vcpu);
+    X86Processor processor = new X86Processor(vcpu, stateOf(vcpu));
     processor.setCpuid(cpuid);
     processor.setUpMachineChecks(capabilities | MachineChecks.BANKS);
     return processor;
+  }
+
+  private static X86State stateOf(KvmVcpu vcpu) {
+    X86Abilities none =
+        new X86Abilities(X86State.XSAVE_BYTES_LEAST, false, false, false, List.of());
+    return new X86State(vcpu, none, KvmCpuid.empty(), 0);
   }
 
   /** The next KVM_RUN exits to the caller. */
@@ -190,6 +196,7 @@ final class ScriptedVcpu {
       }
       case "KVM_X86_SET_MCE" -> setMachineCheck((NativeMemory) argument);
       case "KVM_SET_SIGNAL_MASK" -> 0;
+      case "KVM_KVMCLOCK_CTRL" -> -Errno.EINVAL.intValue();
       default -> throw new UnsupportedOperationException(request);
     };
   }

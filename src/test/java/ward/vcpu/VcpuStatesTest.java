@@ -112,8 +112,8 @@ class VcpuStatesTest {
   @Test
   void aSectionThatThisBuildDoesNotKnowIsRefused() {
     assertRefused(
-        message("x86_64", vcpu(0, REGS, SREGS, section("kvm_xsave", 4096))),
-        "vCPU 0 has a section \"kvm_xsave\", which this build does not know: it was written by a"
+        message("x86_64", vcpu(0, REGS, SREGS, section("kvm_nested_state", 4096))),
+        "vCPU 0 has a section \"kvm_nested_state\", which this build does not know: it was written by a"
             + " newer Ward; upgrade this host first");
   }
 

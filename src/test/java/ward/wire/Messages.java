@@ -79,6 +79,7 @@ final class Messages {
         new ControlMessage.PoisonMapPart(entries(9)),
         new ControlMessage.PoisonMapEnd(9, digest()),
         new ControlMessage.PoisonMapApplied(10, digest()),
+        new ControlMessage.GuestReleased(),
         new ControlMessage.GuestResumed(),
         new ControlMessage.LatePoison(
             List.of(new PoisonEntry(1L << 30, 30, Severity.ACTION_OPTIONAL, entry(3).origin()))),

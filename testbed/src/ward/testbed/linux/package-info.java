@@ -1,6 +1,8 @@
 /**
- * What a boot loader leaves in memory for a Linux kernel that is started without firmware.
+ * Linux guests that are started without firmware: what a boot loader leaves in memory, a first
+ * program, and what it says on its console.
  *
- * <p>Start with {@link ward.testbed.linux.Arm64LinuxBoot}.
+ * <p>Start with {@link ward.testbed.linux.LinuxGuestBuilder} for x86-64, and {@link
+ * ward.testbed.linux.Arm64LinuxBoot} for arm64.
  */
 package ward.testbed.linux;

@@ -1,0 +1,169 @@
+package ward.cli;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import ward.guest.Guest;
+import ward.guest.GuestExit;
+import ward.kernel.Kernel;
+import ward.metrics.SourceMetrics;
+import ward.source.SourceOutcome;
+import ward.source.SourcePhase;
+import ward.source.SourceServer;
+import ward.source.SourceSession;
+import ward.source.SourceSettings;
+import ward.wire.Transport;
+import ward.wire.TransportException;
+
+/**
+ * A source from its first listening until the guest is elsewhere, or cannot go anywhere. A guest
+ * that runs here outlives a migration that was given up before it ran elsewhere; then the next
+ * destination may come.
+ */
+final class SourceRun implements AutoCloseable {
+
+  private static final Logger log = LoggerFactory.getLogger("ward.source");
+
+  /**
+   * @param running empty where the guest does not run here
+   */
+  record Parts(
+      SourceSettings settings,
+      Kernel kernel,
+      SourceSession.Subject subject,
+      Optional<Guest> running,
+      GuestBooks books) {}
+
+  /** How it ended, and what the process answers. */
+  record Ending(ExitCode exitCode, SourceOutcome outcome) {}
+
+  private final Parts parts;
+  private final SourceMetrics metrics = new SourceMetrics();
+  private final CompletableFuture<GuestExit> guestExit;
+  private SourceServer server; // set once, before anybody else sees this object
+  private volatile SourceSession session;
+  private volatile boolean stopped;
+  private volatile int attempts;
+
+  private SourceRun(Parts parts) throws IOException {
+    this.parts = parts;
+    this.guestExit =
+        parts
+            .running()
+            .map(guest -> guest.exited().toCompletableFuture())
+            .orElseGet(CompletableFuture::new);
+    this.session = newSession();
+  }
+
+  /**
+   * @throws TransportException if the address cannot be had
+   * @throws IOException if the ledger does not fit the guest
+   */
+  static SourceRun listen(Parts parts, Transport transport, InetSocketAddress address)
+      throws IOException, TransportException {
+    SourceRun run = new SourceRun(parts);
+    try {
+      run.server =
+          SourceServer.listen(transport, address, parts.settings().host(), () -> run.session);
+      return run;
+    } catch (TransportException e) {
+      run.session.close();
+      throw e;
+    }
+  }
+
+  private SourceSession newSession() throws IOException {
+    return new SourceSession(
+        parts.settings(), parts.kernel(), parts.subject(), new SourceEvents(metrics, log));
+  }
+
+  InetSocketAddress address() {
+    return server.address();
+  }
+
+  ControlServer.Commands commands() {
+    return new SourceControl(() -> session, this::status);
+  }
+
+  SourceStatus status() {
+    return SourceStatus.of(
+        session, server, metrics, whereTheGuestIs(), attempts, parts.books().injected());
+  }
+
+  private String whereTheGuestIs() {
+    if (guestExit.isDone()) {
+      return "ended";
+    }
+    boolean here =
+        session.phase() == SourcePhase.LISTENING || session.phase() == SourcePhase.ABORTED;
+    return parts.running().isPresent() && here ? "running" : "asleep";
+  }
+
+  /** For an operator's signal: no further destination is waited for. */
+  void stop() {
+    stopped = true;
+    session.abandon("stopped by a signal");
+  }
+
+  /** Waits for the end. */
+  Ending toTheEnd() throws IOException {
+    guestExit.thenAccept(exit -> session.abandon(textOf(exit)));
+    SourceOutcome outcome = session.outcome().toCompletableFuture().join();
+    while (isAnotherAttemptPossible()) {
+      log.warn("the guest runs on here: {}", outcome.text());
+      attempts++;
+      session.close();
+      session = newSession();
+      abandonIfOver();
+      outcome = session.outcome().toCompletableFuture().join();
+    }
+    return ending(outcome);
+  }
+
+  private boolean isAnotherAttemptPossible() {
+    return parts.running().isPresent()
+        && session.phase() == SourcePhase.ABORTED
+        && !stopped
+        && !guestExit.isDone();
+  }
+
+  /** What came between the end of one session and the beginning of the next reached neither. */
+  private void abandonIfOver() {
+    if (stopped) {
+      session.abandon("stopped by a signal");
+    } else if (guestExit.isDone()) {
+      session.abandon(textOf(guestExit.join()));
+    }
+  }
+
+  private static String textOf(GuestExit exit) {
+    return "the guest ended here (%s: %s)".formatted(exit.kind(), exit.reason());
+  }
+
+  private Ending ending(SourceOutcome outcome) {
+    if (session.phase() == SourcePhase.ABORTED && guestExit.isDone()) {
+      return new Ending(
+          ExitCode.GUEST_ENDED_HERE,
+          new SourceOutcome(
+              outcome.kind(), textOf(guestExit.join()) + "; there is nothing left to migrate"));
+    }
+    if (session.phase() == SourcePhase.ABORTED && parts.running().isPresent()) {
+      return new Ending(
+          Outcomes.exitCode(outcome),
+          new SourceOutcome(
+              outcome.kind(),
+              outcome.text()
+                  + "; it ran in this process, and ends with it: start it again from --memory and a state of its vCPUs"));
+    }
+    return new Ending(Outcomes.exitCode(outcome), outcome);
+  }
+
+  @Override
+  public void close() {
+    server.close();
+    session.close();
+  }
+}
