@@ -33,7 +33,7 @@ class PoisonScenario {
   }
 
   @ParameterizedTest
-  @CsvSource("thread")
+  @CsvSource({"auto", "thread"})
   void theSameWithMarkersForOlderKernels(String vcpu) throws IOException {
     everyLossIsMet(9, 7, 5, vcpu, "sigbus");
   }

@@ -26,15 +26,6 @@ public interface Guest extends AutoCloseable {
   void pause();
 
   /**
-   * Tells the guest of lost pages, one after the other, before it meets them: its kernel can then
-   * take them out of use. Returns at once. Where no processor runs, nobody is told.
-   *
-   * @param frames guest frame numbers: guest-physical address {@code >>> 12}
-   * @param interval the least time between two of them
-   */
-  default void announce(PageSet frames, Duration interval) {}
-
-  /**
    * What the guest holds apart from its memory, as {@link GuestFactory#create} takes it. Only of a
    * paused guest, which may be resumed afterwards as if nothing had been.
    *
@@ -42,6 +33,15 @@ public interface Guest extends AutoCloseable {
    *     has ended, or if the host cannot say what it holds
    */
   byte[] save() throws IOException;
+
+  /**
+   * Tells the guest of lost pages, one after the other, before it meets them: its kernel can then
+   * take them out of use. Returns at once. Where no processor runs, nobody is told.
+   *
+   * @param frames guest frame numbers: guest-physical address {@code >>> 12}
+   * @param interval the least time between two of them
+   */
+  default void announce(PageSet frames, Duration interval) {}
 
   /** Completes when every vCPU has ended by itself, or one of them cannot go on. */
   CompletionStage<GuestExit> exited();

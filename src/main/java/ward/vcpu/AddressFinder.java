@@ -13,9 +13,10 @@ interface AddressFinder {
   AddressFinder NONE = List::of;
 
   /**
-   * The guest-physical addresses that the instruction may touch, in the order in which the
-   * processor would: page tables, its own bytes, its operands. Empty if that cannot be told. Used
-   * by the vCPU's own thread, outside KVM_RUN.
+   * The guest-physical addresses of pages that the instruction touches and that cannot be read:
+   * page tables, its own bytes, its operands. What the processor would not come to, because an
+   * earlier one stops it, is left out. Empty if that cannot be told. Used by the vCPU's own thread,
+   * outside KVM_RUN.
    */
   List<Long> reach();
 }

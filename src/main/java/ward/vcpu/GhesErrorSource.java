@@ -14,9 +14,10 @@ import org.slf4j.LoggerFactory;
  * writes its record, and does nothing else before the abort.
  *
  * <p>A record that the guest has not acknowledged is never overwritten. vCPUs that meet errors
- * meanwhile wait in the order in which they came, outside the guest: one that went on would only
- * meet the same error again. Nothing that waits here is lost in a migration: the vCPU still stands
- * before the access, and repeats it on the next host.
+ * meanwhile wait in the order in which they came: each asks again and again, and one that has
+ * stopped asking loses its place. A vCPU may run on while it waits, for it only meets the same
+ * error again. Nothing that waits here is lost in a migration either: the vCPU stands before the
+ * access, and repeats it on the next host.
  *
  * <p>Safe for all vCPU threads. No call waits for another vCPU.
  */
@@ -26,7 +27,7 @@ final class GhesErrorSource {
   enum Delivery {
     /** The abort, at once: the guest finds the record. */
     WRITTEN,
-    /** The same call again, soon, and nothing else. */
+    /** No abort; the same call again, within a few milliseconds, if the error is still met. */
     WAITS,
     /** The abort, without a record; the log says why. */
     IMPOSSIBLE
@@ -38,13 +39,22 @@ final class GhesErrorSource {
    */
   static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(5);
 
+  /** A vCPU that asks no more was paused, or went on to something else on an interrupt. */
+  static final long PLACE_KEPT_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+
   private static final Logger LOG = LoggerFactory.getLogger(GhesErrorSource.class);
+  private static final int NOBODY = -1;
 
   private final ErrorStatusBlock block;
   private final LongSupplier nanoTime;
 
-  /** By vCPU, when it came, in that order. Only the first one uses the block. */
-  private final Map<Integer, Long> queue = new LinkedHashMap<>();
+  /** By vCPU, in the order in which they came. */
+  private final Map<Integer, Place> queue = new LinkedHashMap<>();
+
+  /** Which vCPU uses the block. */
+  private int writer = NOBODY;
+
+  private record Place(long cameNanos, long askedNanos) {}
 
   /**
    * @param nanoTime as {@link System#nanoTime()}
@@ -63,42 +73,56 @@ final class GhesErrorSource {
    * @param error of the calling thread's vCPU
    */
   Delivery deliver(MemoryError error) {
-    ErrorStatusBlock.Outcome outcome =
-        isFirst(error.vcpu())
-            ? block.write(new ErrorRecord(List.of(error)))
-            : ErrorStatusBlock.Outcome.UNACKNOWLEDGED;
-    Delivery delivery =
-        switch (outcome) {
-          case WRITTEN -> Delivery.WRITTEN;
-          case UNREACHABLE -> Delivery.IMPOSSIBLE;
-          case UNACKNOWLEDGED -> isPatient(error) ? Delivery.WAITS : Delivery.IMPOSSIBLE;
-        };
-    if (delivery != Delivery.WAITS) {
-      withdraw(error.vcpu());
+    if (!begin(error.vcpu())) {
+      return patience(error);
     }
-    return delivery;
+    ErrorStatusBlock.Outcome outcome = ErrorStatusBlock.Outcome.UNREACHABLE;
+    try {
+      outcome = block.write(new ErrorRecord(List.of(error)));
+    } finally {
+      end(error.vcpu(), outcome);
+    }
+    return switch (outcome) {
+      case WRITTEN -> Delivery.WRITTEN;
+      case UNREACHABLE -> Delivery.IMPOSSIBLE;
+      case UNACKNOWLEDGED -> patience(error);
+    };
   }
 
-  /** Gives a vCPU's place in the queue away: it stopped, or found another way out. */
-  synchronized void withdraw(int vcpu) {
-    queue.remove(vcpu);
+  /** Whether it is this vCPU's turn to use the block. */
+  private synchronized boolean begin(int vcpu) {
+    long now = nanoTime.getAsLong();
+    queue.entrySet().removeIf(entry -> isForgotten(entry.getKey(), entry.getValue(), now));
+    queue.merge(vcpu, new Place(now, now), (place, asked) -> new Place(place.cameNanos(), now));
+    boolean isFirst = queue.keySet().iterator().next() == vcpu;
+    if (isFirst) {
+      writer = vcpu;
+    }
+    return isFirst;
   }
 
-  private synchronized boolean isFirst(int vcpu) {
-    queue.putIfAbsent(vcpu, nanoTime.getAsLong());
-    return queue.keySet().iterator().next() == vcpu;
+  private boolean isForgotten(int vcpu, Place place, long now) {
+    return vcpu != writer && now - place.askedNanos() > PLACE_KEPT_NANOS;
   }
 
-  private synchronized boolean isPatient(MemoryError error) {
-    long waitedNanos = nanoTime.getAsLong() - queue.get(error.vcpu());
+  private synchronized void end(int vcpu, ErrorStatusBlock.Outcome outcome) {
+    writer = NOBODY;
+    if (outcome != ErrorStatusBlock.Outcome.UNACKNOWLEDGED) {
+      queue.remove(vcpu);
+    }
+  }
+
+  private synchronized Delivery patience(MemoryError error) {
+    long waitedNanos = nanoTime.getAsLong() - queue.get(error.vcpu()).cameNanos();
     if (waitedNanos <= PATIENCE_NANOS) {
-      return true;
+      return Delivery.WAITS;
     }
+    queue.remove(error.vcpu());
     LOG.error(
         "no error record of {} reaches the guest: it has not acknowledged the one before within {}"
             + " ms",
         error.place(),
         TimeUnit.NANOSECONDS.toMillis(waitedNanos));
-    return false;
+    return Delivery.IMPOSSIBLE;
   }
 }

@@ -1,7 +1,8 @@
 package ward.vcpu;
 
-import com.google.protobuf.InvalidProtocolBufferException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -11,12 +12,21 @@ import ward.memory.GuestRegion;
 
 /**
  * A guest's generic hardware error sources, in the order of its HEST: part of the guest's state, so
- * that the next host finds them too ({@code proto/ghes.proto}).
+ * that the next host finds them too. They travel as 32 bytes each, little-endian:
+ *
+ * <pre>
+ *  0  u64  statusAddressRegister      24  u32  statusBlockBytes
+ *  8  u64  readAckRegister            28  u32  notification, by its number
+ * 16  u64  statusBlock
+ * </pre>
  */
 public record GhesLayout(List<GhesSource> sources) {
 
-  /** What {@link #parse} takes: sources are 40 bytes each, and a guest has one or two. */
-  private static final int SOURCES_MAX = 64;
+  /** The section of a machine's state that {@link #toBytes()} fills. */
+  static final StateFormat.Part SECTION =
+      new StateFormat.Part("ghes", 0, GhesLayout.SOURCE_BYTES, false);
+
+  private static final int SOURCE_BYTES = 32;
 
   public GhesLayout {
     sources = List.copyOf(sources);
@@ -29,58 +39,46 @@ public record GhesLayout(List<GhesSource> sources) {
 
   /** The layout as it travels. */
   public byte[] toBytes() {
-    ward.vcpu.proto.GhesLayout.Builder message = ward.vcpu.proto.GhesLayout.newBuilder();
+    ByteBuffer bytes =
+        ByteBuffer.allocate(sources.size() * SOURCE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     for (GhesSource source : sources) {
-      message
-          .addSourcesBuilder()
-          .setNotification(source.notification().number())
-          .setStatusAddressRegister(source.statusAddressRegister())
-          .setReadAckRegister(source.readAckRegister())
-          .setStatusBlock(source.statusBlock())
-          .setStatusBlockBytes(source.statusBlockBytes());
+      bytes.putLong(source.statusAddressRegister()).putLong(source.readAckRegister());
+      bytes.putLong(source.statusBlock()).putInt(source.statusBlockBytes());
+      bytes.putInt(source.notification().number());
     }
-    return message.build().toByteArray();
+    return bytes.array();
   }
 
   /**
    * Reads what {@link #toBytes()} wrote on another host.
    *
    * @param memory the guest's
-   * @throws IOException saying what is wrong: no such message, a notification that is unknown, an
-   *     address that is not allowed or not the guest's RAM
+   * @throws IOException saying what is wrong: a length, a notification that is unknown, an address
+   *     that is not allowed or not the guest's RAM
    */
   public static GhesLayout parse(byte[] bytes, GuestLayout memory) throws IOException {
+    if (bytes.length % SOURCE_BYTES != 0) {
+      throw new IOException(
+          "%d bytes of error sources; a multiple of %d is needed"
+              .formatted(bytes.length, SOURCE_BYTES));
+    }
+    ByteBuffer written = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
     List<GhesSource> sources = new ArrayList<>();
-    for (ward.vcpu.proto.GhesSource source : message(bytes).getSourcesList()) {
-      sources.add(inRam(parse(source), memory));
+    while (written.hasRemaining()) {
+      sources.add(inRam(parse(written), memory));
     }
     return new GhesLayout(sources);
   }
 
-  private static ward.vcpu.proto.GhesLayout message(byte[] bytes) throws IOException {
-    try {
-      ward.vcpu.proto.GhesLayout message = ward.vcpu.proto.GhesLayout.parseFrom(bytes);
-      if (message.getSourcesCount() > SOURCES_MAX) {
-        throw new IOException(
-            "%d error sources; at most %d are allowed"
-                .formatted(message.getSourcesCount(), SOURCES_MAX));
-      }
-      return message;
-    } catch (InvalidProtocolBufferException e) {
-      throw new IOException(
-          "%d bytes are not a guest's error sources: %s".formatted(bytes.length, e.getMessage()),
-          e);
-    }
-  }
-
-  private static GhesSource parse(ward.vcpu.proto.GhesSource source) throws IOException {
+  private static GhesSource parse(ByteBuffer written) throws IOException {
+    long statusAddressRegister = written.getLong();
+    long readAckRegister = written.getLong();
+    long statusBlock = written.getLong();
+    int statusBlockBytes = written.getInt();
+    GhesSource.Notification notification = notification(written.getInt());
     try {
       return new GhesSource(
-          notification(source.getNotification()),
-          source.getStatusAddressRegister(),
-          source.getReadAckRegister(),
-          source.getStatusBlock(),
-          source.getStatusBlockBytes());
+          notification, statusAddressRegister, readAckRegister, statusBlock, statusBlockBytes);
     } catch (IllegalArgumentException e) {
       throw new IOException("an error source of the guest has " + e.getMessage(), e);
     }

@@ -29,6 +29,10 @@ public final class KvmRegs {
   static final int RIP = 128;
   static final int RFLAGS = 136;
 
+  private static final int[] OFFSETS = {
+    0, 16, 24, 8, RSP, 56, RSI, RDI, 64, 72, 80, 88, 96, 104, 112, 120
+  };
+
   private final NativeMemory memory = NativeMemory.allocate(SIZE_BYTES);
 
   /** All zeros. */
@@ -48,6 +52,18 @@ public final class KvmRegs {
   /** The struct. */
   public byte[] toBytes() {
     return memory.getBytes(0, SIZE_BYTES);
+  }
+
+  /**
+   * A general register by the number that instructions encode it with: 0 is RAX, 1 RCX, 2 RDX, 3
+   * RBX, 4 RSP, 5 RBP, 6 RSI, 7 RDI, and 8 to 15 are R8 to R15.
+   */
+  long general(int number) {
+    return memory.getLong(OFFSETS[number]);
+  }
+
+  void general(int number, long value) {
+    memory.putLong(OFFSETS[number], value);
   }
 
   public long rip() {

@@ -78,6 +78,23 @@ public final class KvmSregs {
     segment.writeTo(memory, register.offset());
   }
 
+  long base(Register register) {
+    return memory.getLong(register.offset());
+  }
+
+  boolean has(Register register, KvmSegment.Flag flag) {
+    return memory.getByte(register.offset() + flag.offset) != 0;
+  }
+
+  long gdtBase() {
+    return memory.getLong(GDT);
+  }
+
+  /** The offset of the table's last byte. */
+  int gdtLimit() {
+    return Short.toUnsignedInt(memory.getShort(GDT + DTABLE_LIMIT));
+  }
+
   /**
    * @param limit the offset of the table's last byte
    */
@@ -95,6 +112,18 @@ public final class KvmSregs {
   private void table(int offset, long base, int limit) {
     memory.putLong(offset, base);
     memory.putShort(offset + DTABLE_LIMIT, (short) limit);
+  }
+
+  long cr0() {
+    return memory.getLong(CR0);
+  }
+
+  long cr3() {
+    return memory.getLong(CR3);
+  }
+
+  long efer() {
+    return memory.getLong(EFER);
   }
 
   public void cr0(long value) {

@@ -5,6 +5,7 @@ import static ward.vcpu.MemoryErrorDecision.ignore;
 import static ward.vcpu.MemoryErrorDecision.refuse;
 import static ward.vcpu.MemoryErrorDecision.report;
 
+import java.util.List;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import jnr.constants.platform.Errno;
@@ -146,14 +147,12 @@ final class MemoryErrorRules {
     return isExtent ? Long.numberOfTrailingZeros(size) : 0;
   }
 
+  /** One known loss in reach is the one; of several nobody can tell which was met. */
   private MemoryErrorDecision onSilentFault(MemoryEvent.RunFault event) {
-    OptionalLong page =
-        event.reach().stream()
-            .map(this::pageAt)
-            .filter(this::isKnown)
-            .findFirst()
-            .orElse(OptionalLong.empty());
-    if (page.isPresent() || event.errno() == Errno.EHWPOISON) {
+    List<OptionalLong> lost =
+        event.reach().stream().map(this::pageAt).filter(this::isKnown).distinct().toList();
+    if (!lost.isEmpty() || event.errno() == Errno.EHWPOISON) {
+      OptionalLong page = lost.size() == 1 ? lost.get(0) : OptionalLong.empty();
       return required(page, 0, Input.RUN_FAILED, GuestAccess.UNKNOWN);
     }
     return fail(

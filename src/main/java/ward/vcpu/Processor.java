@@ -37,7 +37,7 @@ interface Processor {
   void undoPendingAccess() throws KernelCallException;
 
   /** Where the guest's next instruction reaches; by default that is not known. */
-  default AddressFinder addressFinder() {
+  default AddressFinder addressFinder(GuestBytes memory) throws KernelCallException {
     return AddressFinder.NONE;
   }
 

@@ -44,6 +44,7 @@ final class VcpuLoop implements Runnable {
   private final KvmVcpu vcpu;
   private final MemoryErrorRules rules;
   private final Processor processor;
+  private final GuestBytes bytes;
   private final MemoryErrorInjector injector;
   private final DeviceBus devices;
   private final ScheduledExecutorService timer;
@@ -75,6 +76,7 @@ final class VcpuLoop implements Runnable {
     this.vcpu = vcpu;
     this.rules = new MemoryErrorRules(vcpu.index(), memory, errors::lostExtentAt);
     this.processor = processor;
+    this.bytes = new CopiedGuestBytes(kernel, memory);
     this.injector =
         new MemoryErrorInjector(
             processor, memory, errors, () -> listener.onBroadcast(vcpu.index()));
@@ -233,9 +235,9 @@ final class VcpuLoop implements Runnable {
     }
   }
 
-  private MemoryEvent.RunFault runFault(Errno errno) {
+  private MemoryEvent.RunFault runFault(Errno errno) throws KernelCallException {
     Optional<MemoryEvent.MemoryFault> fault = vcpu.exit().memoryFault();
-    List<Long> reach = fault.isPresent() ? List.of() : processor.addressFinder().reach();
+    List<Long> reach = fault.isPresent() ? List.of() : processor.addressFinder(bytes).reach();
     return new MemoryEvent.RunFault(errno, fault, reach);
   }
 

@@ -99,6 +99,11 @@ final class X86Processor implements Processor {
     return registers;
   }
 
+  @Override
+  public AddressFinder addressFinder(GuestBytes memory) throws KernelCallException {
+    return new X86AddressFinder(registers(), specialRegisters(), memory);
+  }
+
   /**
    * {@inheritDoc}
    *

@@ -146,8 +146,11 @@ class GhesErrorSourceKernelTest {
     nextFault();
 
     Delivery second = start(() -> source.deliver(error(1, 0x6000))).get(20, TimeUnit.SECONDS);
+    Thread.sleep(TimeUnit.NANOSECONDS.toMillis(GhesErrorSource.PLACE_KEPT_NANOS) + 1);
+    Delivery later = start(() -> source.deliver(error(1, 0x6000))).get(20, TimeUnit.SECONDS);
 
     assertThat(second).isEqualTo(Delivery.WAITS);
+    assertThat(later).as("a thread that waits for a page keeps its place").isEqualTo(second);
     assertThat(first).isNotDone();
     bringRegisters();
     bringBlock();

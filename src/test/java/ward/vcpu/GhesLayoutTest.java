@@ -4,7 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -67,11 +70,8 @@ class GhesLayoutTest {
 
   @Test
   void anUnknownNotificationIsRefused() {
-    byte[] bytes =
-        ward.vcpu.proto.GhesLayout.newBuilder()
-            .addSources(ward.vcpu.proto.GhesSource.newBuilder().setNotification(11))
-            .build()
-            .toByteArray();
+    byte[] bytes = new GhesLayout(List.of(POLLED)).toBytes();
+    bytes[28] = 11;
 
     assertThatThrownBy(() -> GhesLayout.parse(bytes, MEMORY))
         .isInstanceOf(IOException.class)
@@ -81,10 +81,42 @@ class GhesLayoutTest {
   }
 
   @Test
-  void bytesThatAreNoMessageAreRefused() {
-    assertThatThrownBy(() -> GhesLayout.parse(new byte[] {(byte) 0xff}, MEMORY))
+  void halfASourceIsRefused() {
+    byte[] bytes = Arrays.copyOf(new GhesLayout(List.of(POLLED)).toBytes(), 24);
+
+    assertThatThrownBy(() -> GhesLayout.parse(bytes, MEMORY))
         .isInstanceOf(IOException.class)
-        .hasMessageStartingWith("1 bytes are not a guest's error sources: ");
+        .hasMessage("24 bytes of error sources; a multiple of 32 is needed");
+  }
+
+  @Test
+  void anAddressThatIsNotAllowedIsRefused() {
+    byte[] bytes = new GhesLayout(List.of(POLLED)).toBytes();
+    bytes[8]++;
+
+    assertThatThrownBy(() -> GhesLayout.parse(bytes, MEMORY))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            "an error source of the guest has readAckRegister 0x1019; a positive multiple of 8 is"
+                + " allowed");
+  }
+
+  @Test
+  void theSectionOfAMachinesStateTakesAnyNumberOfSources() throws Exception {
+    StateFormat format = new StateFormat(List.of(GhesLayout.SECTION));
+    byte[] bytes = new GhesLayout(List.of(SYNCHRONOUS, POLLED)).toBytes();
+
+    format.check("the machine", Map.of("ghes", bytes));
+    format.check("the machine", Map.of());
+    assertThat(bytes)
+        .containsExactly(
+            HexFormat.of()
+                .parseHex(
+                    """
+                    0010000000000000 1010000000000000 0014000000000000 00040000 08000000
+                    0810000000000000 1810000000000000 0018000000000000 00040000 00000000
+                    """
+                        .replaceAll("\\s", "")));
   }
 
   @ParameterizedTest(name = "{0} {1} {2} {3}")

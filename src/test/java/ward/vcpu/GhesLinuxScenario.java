@@ -27,7 +27,6 @@ import ward.testbed.linux.Arm64LinuxBoot;
 import ward.testbed.linux.EmulatedArm64;
 import ward.testbed.linux.InitialFiles;
 import ward.vcpu.GhesErrorSource.Delivery;
-import ward.vcpu.GhesSource.Notification;
 
 /**
  * What an unmodified arm64 Linux kernel makes of the ACPI tables and of the error records. The
@@ -108,17 +107,21 @@ class GhesLinuxScenario {
 
   private void tellOfLosses(EmulatedArm64 machine, GhesLayout layout, long ram) throws Exception {
     GuestMemory memory = new GuestMemory(new GuestLayout("linux", List.of(RAM)), new long[] {ram});
+    List<MemoryError> announced = new ArrayList<>();
+    ErrorSources sources = ErrorSources.of(kernel, memory, layout, announced::add);
     machine.await("GHES: APEI firmware first mode is enabled", PATIENCE);
 
     List<Long> warned = pages(machine, "warned", WARNED_PAGES);
-    warn(warned, layout, memory);
+    warn(sources.polled().orElseThrow(), warned);
+    assertThat(announced).hasSameSizeAs(warned);
     machine.await("VICTIM warned", PATIENCE);
     long mailbox = pages(machine, "mailbox", 1).get(0);
     long consumed = pages(machine, "consumed", 1).get(0);
-    writeRecord(consumed, layout, memory);
+    writeRecord(sources.consumed().orElseThrow(), consumed);
     putLong(ram, mailbox, 1);
     machine.await("VICTIM consumed", PATIENCE);
     machine.await("ALIVE", PATIENCE);
+    Files.write(Path.of("target", "ghes-linux-console.log"), machine.console());
 
     for (GhesSource source : layout.sources()) {
       awaitAcknowledgement(source, ram);
@@ -127,23 +130,15 @@ class GhesLinuxScenario {
   }
 
   /** As a vCPU's thread does it: again and again, whenever it is out of the guest. */
-  private void warn(List<Long> pages, GhesLayout layout, GuestMemory memory) throws Exception {
-    GhesSource place = layout.source(Notification.POLLED).orElseThrow();
-    List<MemoryError> announced = new ArrayList<>();
-    PolledErrorSource source =
-        new PolledErrorSource(new ErrorStatusBlock(kernel, memory, place), announced::add);
+  private static void warn(PolledErrorSource source, List<Long> pages) throws Exception {
     pages.forEach(page -> source.announce(error(page, Severity.ACTION_OPTIONAL)));
     while (source.hasWaiting()) {
       source.deliverWaiting();
       Thread.sleep(1);
     }
-    assertThat(announced).hasSameSizeAs(pages);
   }
 
-  private void writeRecord(long page, GhesLayout layout, GuestMemory memory) {
-    GhesSource place = layout.source(Notification.SYNCHRONOUS_EXTERNAL_ABORT).orElseThrow();
-    GhesErrorSource source =
-        new GhesErrorSource(new ErrorStatusBlock(kernel, memory, place), System::nanoTime);
+  private static void writeRecord(GhesErrorSource source, long page) {
     assertThat(source.deliver(error(page, Severity.ACTION_REQUIRED))).isEqualTo(Delivery.WRITTEN);
     assertThat(source.deliver(error(page, Severity.ACTION_REQUIRED)))
         .as("no abort has come, so nobody has read the first")
@@ -151,7 +146,6 @@ class GhesLinuxScenario {
   }
 
   private static void assertConsole(List<String> console, List<Long> warned, long consumed) {
-    console.forEach(System.out::println);
     assertThat(console).noneMatch(line -> line.contains("[Firmware"));
     for (long page : warned) {
       assertThat(console).anyMatch(isRecoveryOf(page));

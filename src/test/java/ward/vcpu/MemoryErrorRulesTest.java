@@ -291,15 +291,22 @@ class MemoryErrorRulesTest {
   }
 
   @Test
-  void theFirstKnownLossInTheInstructionsReachIsTheOne() {
-    RunFault event =
-        new RunFault(
-            Errno.EFAULT,
-            Optional.empty(),
-            List.of(0x1000L, Place.HUGE.gpa, Place.OUTSIDE.gpa, Place.KNOWN.gpa));
+  void theOneKnownLossInTheInstructionsReachIsIt() {
+    RunFault event = silentFault(0x1000L, Place.HUGE.gpa, Place.OUTSIDE.gpa);
 
     assertThat(rules.decide(event).error().orElseThrow().guestPhysicalAddress())
         .isEqualTo(Place.HUGE.page());
+  }
+
+  @Test
+  void ofSeveralKnownLossesInReachNoneIsNamed() {
+    RunFault event = silentFault(Place.HUGE.gpa, Place.KNOWN.gpa);
+
+    assertThat(rules.decide(event).error().orElseThrow().guestPhysicalAddress()).isEmpty();
+  }
+
+  private static RunFault silentFault(Long... reach) {
+    return new RunFault(Errno.EFAULT, Optional.empty(), List.of(reach));
   }
 
   @ParameterizedTest

@@ -299,6 +299,19 @@ class VcpuLoopTest {
             + " lost is in the instruction's reach: guest memory is not backed");
   }
 
+  /** Without paging, and with code that cannot be read. */
+  @Test
+  void aRunThatSaysNotWhereIsFollowedThroughTheInstruction() throws KernelCallException {
+    script.rip = 0x6008;
+    errors.know(0x6000);
+    script.thenFail(Errno.EFAULT);
+
+    run();
+
+    assertThat(script.changes).containsExactly("check 0x6000");
+    assertThat(ends).containsExactly(Optional.empty());
+  }
+
   @ParameterizedTest
   @EnumSource(
       value = Errno.class,

@@ -8,8 +8,8 @@ import ward.vcpu.GhesLayout;
 import ward.vcpu.GhesSource;
 
 /**
- * One page of guest memory with two error sources, one for aborts and one that is polled, as
- * firmware leaves them: nothing to read, everything acknowledged.
+ * One page of guest memory with error sources as firmware leaves them: nothing to read, everything
+ * acknowledged.
  *
  * <pre>
  * +0x000  error status address registers    +0x400  block of the source for aborts
@@ -28,31 +28,44 @@ public final class GhesMemory {
   private final GhesLayout layout;
   private final byte[] bytes;
 
-  /**
-   * @param pageAddress guest-physical; a multiple of 4 KiB
-   */
-  public GhesMemory(long pageAddress) {
-    layout =
-        new GhesLayout(
-            List.of(
-                new GhesSource(
-                    GhesSource.Notification.SYNCHRONOUS_EXTERNAL_ABORT,
-                    pageAddress,
-                    pageAddress + READ_ACKS,
-                    pageAddress + ABORT_BLOCK,
-                    POLLED_BLOCK - ABORT_BLOCK),
-                new GhesSource(
-                    GhesSource.Notification.POLLED,
-                    pageAddress + GhesSource.REGISTER_BYTES,
-                    pageAddress + READ_ACKS + GhesSource.REGISTER_BYTES,
-                    pageAddress + POLLED_BLOCK,
-                    Pages.SIZE_BYTES - POLLED_BLOCK)));
+  private GhesMemory(long pageAddress, GhesSource... sources) {
+    layout = new GhesLayout(List.of(sources));
     ByteBuffer page = ByteBuffer.allocate(Pages.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-    for (GhesSource source : layout.sources()) {
+    for (GhesSource source : sources) {
       page.putLong((int) (source.statusAddressRegister() - pageAddress), source.statusBlock());
       page.putLong((int) (source.readAckRegister() - pageAddress), GhesSource.READ_ACK);
     }
     bytes = page.array();
+  }
+
+  /**
+   * A source for synchronous external aborts, and a polled one.
+   *
+   * @param pageAddress guest-physical; a multiple of 4 KiB
+   */
+  public static GhesMemory ofArm64(long pageAddress) {
+    GhesSource aborts =
+        new GhesSource(
+            GhesSource.Notification.SYNCHRONOUS_EXTERNAL_ABORT,
+            pageAddress,
+            pageAddress + READ_ACKS,
+            pageAddress + ABORT_BLOCK,
+            POLLED_BLOCK - ABORT_BLOCK);
+    return new GhesMemory(pageAddress, aborts, polled(pageAddress));
+  }
+
+  /** A polled source alone: an access that meets an error is a machine check there. */
+  public static GhesMemory ofX86(long pageAddress) {
+    return new GhesMemory(pageAddress, polled(pageAddress));
+  }
+
+  private static GhesSource polled(long pageAddress) {
+    return new GhesSource(
+        GhesSource.Notification.POLLED,
+        pageAddress + GhesSource.REGISTER_BYTES,
+        pageAddress + READ_ACKS + GhesSource.REGISTER_BYTES,
+        pageAddress + POLLED_BLOCK,
+        Pages.SIZE_BYTES - POLLED_BLOCK);
   }
 
   /** Where the sources are. */

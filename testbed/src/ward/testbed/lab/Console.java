@@ -27,8 +27,20 @@ final class Console {
   private Integer exitCode;
   private String panic;
 
-  void accept(String line) {
-    remember(line);
+  /**
+   * @return whether the line is no part of the encoded result
+   */
+  boolean accept(String line) {
+    boolean wasInResult = inResult;
+    understand(line);
+    boolean outside = !wasInResult && !inResult;
+    if (outside) {
+      remember(line);
+    }
+    return outside;
+  }
+
+  private void understand(String line) {
     if (line.startsWith(UP)) {
       String[] fields = line.split(" ");
       upSeconds = Double.parseDouble(fields[1]);
@@ -46,9 +58,6 @@ final class Console {
   }
 
   private void remember(String line) {
-    if (inResult) {
-      return;
-    }
     tail.addLast(line);
     if (tail.size() > TAIL_LINES) {
       tail.removeFirst();
@@ -81,13 +90,13 @@ final class Console {
   }
 
   /**
-   * The JSON from inside, {@code null} as JSON if nothing was written.
+   * The JSON from inside, an empty object if none came.
    *
    * @throws IllegalArgumentException if what came is not base64
    */
   String result() {
     return encoded.isEmpty()
-        ? "null"
+        ? "{}"
         : new String(Base64.getDecoder().decode(encoded.toString()), StandardCharsets.UTF_8);
   }
 

@@ -8,11 +8,13 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.platform.engine.DiscoverySelector;
 import org.junit.platform.engine.TestExecutionResult;
+import org.junit.platform.engine.TestSource;
 import org.junit.platform.engine.discovery.DiscoverySelectors;
+import org.junit.platform.engine.support.descriptor.ClassSource;
+import org.junit.platform.engine.support.descriptor.MethodSource;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
 import org.junit.platform.launcher.TestExecutionListener;
 import org.junit.platform.launcher.TestIdentifier;
-import org.junit.platform.launcher.TestPlan;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
 
@@ -23,12 +25,11 @@ import org.junit.platform.launcher.core.LauncherFactory;
 final class Inside implements TestExecutionListener {
 
   /** Where {@code /init} looks for what to hand out. */
-  static final Path RESULT = Path.of("/tmp/ward-result.json");
+  static final Path RESULT = Path.of("/tmp/ward-tests.json");
 
   private final List<String> passed = new ArrayList<>();
   private final List<TestReport.Entry> failed = new ArrayList<>();
   private final List<TestReport.Entry> skipped = new ArrayList<>();
-  private TestPlan plan;
 
   public static void main(String[] tests) throws IOException {
     Inside listener = new Inside();
@@ -61,11 +62,6 @@ final class Inside implements TestExecutionListener {
   }
 
   @Override
-  public void testPlanExecutionStarted(TestPlan started) {
-    plan = started;
-  }
-
-  @Override
   public void executionSkipped(TestIdentifier test, String reason) {
     System.out.println("skipped " + name(test) + ": " + reason);
     skipped.add(new TestReport.Entry(name(test), reason));
@@ -95,12 +91,14 @@ final class Inside implements TestExecutionListener {
     return result.getThrowable().map(Throwable::toString).orElse("no reason given");
   }
 
-  /** The names of the test and of what it is part of, without the engine. */
-  private String name(TestIdentifier test) {
-    String own = test.getLegacyReportingName();
-    return plan.getParent(test)
-        .filter(parent -> parent.getParentId().isPresent())
-        .map(parent -> name(parent) + "#" + own)
-        .orElse(own);
+  /** {@code Class#method}, and which invocation where there are several. */
+  private static String name(TestIdentifier test) {
+    TestSource source = test.getSource().orElse(null);
+    if (source instanceof MethodSource method) {
+      String name = method.getClassName() + "#" + method.getMethodName();
+      boolean several = test.getDisplayName().startsWith("[");
+      return several ? name + " " + test.getDisplayName() : name;
+    }
+    return source instanceof ClassSource type ? type.getClassName() : test.getDisplayName();
   }
 }

@@ -21,10 +21,10 @@ final class InsideScript {
     String header =
         """
         # Everything is run; the first failure is the result.
-        export JAVA_HOME=%s WARD_EXPECT=kernel,kvm
+        export JAVA_HOME=%s WARD_EXPECT=kernel,kvm WARD_LAB=%s
         status=0
         """
-            .formatted(architecture.javaHome());
+            .formatted(architecture.javaHome(), architecture.machineName());
     return steps.stream()
         .map(InsideScript::command)
         .map(command -> command + " || { code=$?; [ $status -ne 0 ] || status=$code; }\n")

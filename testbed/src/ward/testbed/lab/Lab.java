@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -85,6 +86,15 @@ final class Lab implements Callable<Integer> {
   int processors;
 
   @Option(
+      names = "--hosts",
+      paramLabel = "1|2",
+      defaultValue = "1",
+      description =
+          "Two machines with a network between them: what runs, runs on both, and the environment's"
+              + " WARD_HOST is 1 on 10.83.0.1 and 2 on 10.83.0.2 (default: ${DEFAULT-VALUE}).")
+  int hosts;
+
+  @Option(
       names = "--deadline",
       paramLabel = "SECONDS",
       defaultValue = "600",
@@ -126,11 +136,11 @@ final class Lab implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     LabSettings settings = settings();
-    LabResult result;
+    List<LabResult> results;
     try {
       LabRun run =
           new LabRun(settings, System.err::println, quiet ? line -> {} : System.out::println);
-      result = run.run(directory());
+      results = run.run(directory());
     } catch (LabUnavailableException e) {
       System.err.printf(
           "testbed/lab: THE LAB CANNOT BE HAD, NOTHING WAS TESTED: %s%n", e.getMessage());
@@ -139,17 +149,22 @@ final class Lab implements Callable<Integer> {
       System.err.printf("testbed/lab: %s%n", e.getMessage());
       return NOT_STARTED;
     }
+    results.forEach(this::print);
+    if (json != null) {
+      Files.writeString(json, json(results));
+    }
+    // The worst: whatever was lost outweighs what merely failed.
+    return results.stream().mapToInt(LabResult::exitCode).max().orElseThrow();
+  }
+
+  private void print(LabResult result) {
     System.out.printf(
         "testbed/lab %s, Linux %s: %s, exit code %d, %.1f s%n",
-        architecture.name().toLowerCase(java.util.Locale.ROOT),
+        architecture.name().toLowerCase(Locale.ROOT),
         result.kernel(),
         result.end(),
         result.exitCode(),
         result.wallSeconds());
-    if (json != null) {
-      Files.writeString(json, json(result));
-    }
-    return result.exitCode();
   }
 
   private LabSettings settings() {
@@ -159,6 +174,7 @@ final class Lab implements Callable<Integer> {
         cpu == null ? architecture.defaultCpu() : cpu,
         memoryMebibytes,
         processors,
+        hosts,
         steps(),
         Duration.ofSeconds(deadlineSeconds),
         cache.toAbsolutePath(),
@@ -169,6 +185,9 @@ final class Lab implements Callable<Integer> {
     TestClasses known = new TestClasses(LabFiles.testClasses());
     List<LabSettings.Step> steps = new ArrayList<>();
     try {
+      if (hosts < 1 || hosts > 2) {
+        throw new IllegalArgumentException("--hosts %d: there may be 1 or 2".formatted(hosts));
+      }
       if (!tests.isEmpty()) {
         steps.add(LabSettings.Step.tests(known.named(tests)));
       }
@@ -176,8 +195,8 @@ final class Lab implements Callable<Integer> {
         steps.add(new LabSettings.Step(main, arguments));
       }
       if (steps.isEmpty()) {
-        steps.add(LabSettings.Step.tests(known.needingAKernel()));
-        steps.add(new LabSettings.Step("ward.testbed.Loopback", List.of("--memory", "32M")));
+        steps.addAll(
+            hosts == 1 ? LabSettings.Step.ofOneHost(known) : LabSettings.Step.ofTwoHosts());
       }
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage());
@@ -196,8 +215,11 @@ final class Lab implements Callable<Integer> {
                     ProcessHandle.current().pid()));
   }
 
-  private static String json(LabResult result) throws IOException {
-    return new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(result)
+  /** Of one host as it is, of several a list. */
+  private static String json(List<LabResult> results) throws IOException {
+    return new ObjectMapper()
+            .enable(SerializationFeature.INDENT_OUTPUT)
+            .writeValueAsString(results.size() == 1 ? results.get(0) : results)
         + System.lineSeparator();
   }
 }

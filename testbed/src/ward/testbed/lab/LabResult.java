@@ -8,7 +8,9 @@ import com.fasterxml.jackson.databind.JsonNode;
  * @param kernel as {@code uname -r} says it, empty if the machine did not come up
  * @param bootSeconds by the machine's clock, until it was ready for the first program
  * @param wallSeconds of the machine from start to end
- * @param tests of the last run of tests inside, null if none
+ * @param tests what became of the tests inside, null if none ran
+ * @param run what the program inside left in the file that its environment's {@code WARD_RESULT}
+ *     names; null if nothing
  */
 record LabResult(
     String architecture,
@@ -19,4 +21,5 @@ record LabResult(
     double wallSeconds,
     Machine.End end,
     int exitCode,
-    JsonNode tests) {}
+    JsonNode tests,
+    JsonNode run) {}

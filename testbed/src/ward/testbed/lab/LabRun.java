@@ -1,6 +1,5 @@
 package ward.testbed.lab;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -12,12 +11,6 @@ import java.util.function.Consumer;
 
 /** One run of the lab: fetches, builds, boots, and reads the result. */
 final class LabRun {
-
-  /** The machine ended without a result, or the kernel panicked. */
-  static final int MACHINE_LOST = 125;
-
-  /** As timeout(1) has it. */
-  static final int DEADLINE_PASSED = 124;
 
   private final LabSettings settings;
   private final Consumer<String> progress;
@@ -33,21 +26,49 @@ final class LabRun {
     this.console = console;
   }
 
-  /** What a machine is started from. */
-  private record Boot(Emulator emulator, Path kernel, Path initramfs) {}
-
-  /** Runs it; the console is kept in the directory. */
-  LabResult run(Path directory) throws IOException {
+  /** Runs it; the consoles are kept in the directory. One result for each host. */
+  List<LabResult> run(Path directory) throws IOException {
     Files.createDirectories(directory);
-    Boot boot = prepare(directory);
+    MachineRun.Boot boot = prepare(directory);
+    progress.accept("booting; the console is kept in " + directory);
     try {
-      return boot(boot, directory.resolve("console.log"));
+      return settings.hosts() == 1 ? List.of(alone(boot, directory)) : together(boot, directory);
     } finally {
       Files.deleteIfExists(boot.initramfs());
     }
   }
 
-  private Boot prepare(Path directory) throws IOException {
+  private LabResult alone(MachineRun.Boot boot, Path directory) throws IOException {
+    Path log = directory.resolve("console.log");
+    try (MachineRun machine =
+        new MachineRun(settings, boot, 0, List.of(), log, progress, console)) {
+      return machine.await();
+    }
+  }
+
+  private List<LabResult> together(MachineRun.Boot boot, Path directory) throws IOException {
+    try (LabNetwork network = LabNetwork.create();
+        MachineRun first = host(1, network, boot, directory)) {
+      network.awaitHost1();
+      try (MachineRun second = host(2, network, boot, directory)) {
+        return MachineRun.awaitAll(List.of(first, second));
+      }
+    }
+  }
+
+  private MachineRun host(int host, LabNetwork network, MachineRun.Boot boot, Path directory)
+      throws IOException {
+    return new MachineRun(
+        settings,
+        boot,
+        host,
+        network.options(host),
+        directory.resolve("console-%d.log".formatted(host)),
+        progress,
+        line -> console.accept("host %d: %s".formatted(host, line)));
+  }
+
+  private MachineRun.Boot prepare(Path directory) throws IOException {
     Architecture architecture = settings.architecture();
     try (PackageCache cache = new PackageCache(settings.cache(), settings.refresh(), progress)) {
       DebianMirror mirror = DebianMirror.ofThisMachine();
@@ -59,7 +80,7 @@ final class LabRun {
         Files.copy(userland, output);
         payload(kernel, WardBuild.of(architecture, cache, mirror)).writeTo(output);
       }
-      return new Boot(emulator, kernel.image(), initramfs);
+      return new MachineRun.Boot(emulator, kernel.image(), initramfs);
     }
   }
 
@@ -76,68 +97,20 @@ final class LabRun {
     return new KernelFiles(cache.unpacked(set));
   }
 
+  private List<String> modules() {
+    List<String> modules = new ArrayList<>(settings.architecture().kvmModules());
+    if (settings.hosts() > 1) {
+      modules.addAll(LabNetwork.MODULES);
+    }
+    return modules;
+  }
+
   private Payload payload(KernelFiles kernel, WardBuild ward) throws IOException {
     return new Payload(
         ward,
         LabFiles.testClasses(),
         LabFiles.testLibraries(),
-        kernel.modules(settings.architecture().kvmModules()),
+        kernel.modules(modules()),
         InsideScript.of(settings.architecture(), settings.steps()));
-  }
-
-  private LabResult boot(Boot boot, Path log) throws IOException {
-    progress.accept("booting; the console is kept in " + log);
-    long start = System.nanoTime();
-    try (Machine machine = Machine.start(boot.emulator().with(options(boot)), log, console)) {
-      Machine.End end = machine.await(settings.deadline());
-      return result(end, machine.console(), (System.nanoTime() - start) / 1e9);
-    }
-  }
-
-  private List<String> options(Boot boot) {
-    Architecture architecture = settings.architecture();
-    return new ArrayList<>(
-        List.of(
-            "-cpu",
-            settings.cpu(),
-            "-m",
-            Integer.toString(settings.memoryMebibytes()),
-            "-smp",
-            Integer.toString(settings.processors()),
-            "-nodefaults",
-            "-nographic",
-            "-no-reboot",
-            "-serial",
-            "stdio",
-            "-kernel",
-            boot.kernel().toString(),
-            "-initrd",
-            boot.initramfs().toString(),
-            "-append",
-            "console=%s rdinit=/init panic=-1 quiet".formatted(architecture.console())));
-  }
-
-  private LabResult result(Machine.End end, Console said, double wallSeconds) throws IOException {
-    if (end != Machine.End.POWERED_OFF) {
-      progress.accept("%s; the console's last lines:%n%s".formatted(end, said.tail()));
-    }
-    return new LabResult(
-        settings.architecture().machineName(),
-        settings.kernel().label(),
-        said.kernel().orElse(""),
-        settings.cpu(),
-        said.upSeconds(),
-        wallSeconds,
-        end,
-        exitCode(end, said),
-        new ObjectMapper().readTree(said.result()));
-  }
-
-  private static int exitCode(Machine.End end, Console said) {
-    return switch (end) {
-      case POWERED_OFF -> said.exitCode().orElse(MACHINE_LOST);
-      case DEADLINE -> DEADLINE_PASSED;
-      case PANICKED, DIED -> MACHINE_LOST;
-    };
   }
 }

@@ -8,6 +8,7 @@ import java.util.List;
  * What the command line asks for.
  *
  * @param memoryMebibytes of the emulated machine; what it runs from is in there too
+ * @param hosts how many machines there are, all alike, on one network of their own
  * @param steps what runs inside, one after the other
  * @param deadline for the machine, from its start
  */
@@ -17,6 +18,7 @@ record LabSettings(
     String cpu,
     int memoryMebibytes,
     int processors,
+    int hosts,
     List<Step> steps,
     Duration deadline,
     Path cache,
@@ -30,10 +32,23 @@ record LabSettings(
   record Step(String main, List<String> arguments) {
 
     /** By name: the class needs JUnit, which is on no class path outside. */
+    private static final String RESULT = "/tmp/ward-run.json";
+
     private static final String TEST_RUNNER = "ward.testbed.lab.Inside";
 
     static Step tests(List<String> tests) {
       return new Step(TEST_RUNNER, tests);
+    }
+
+    /** What is run when nothing is asked for. */
+    static List<Step> ofOneHost(TestClasses known) {
+      return List.of(
+          tests(known.needingAKernel()),
+          new Step("ward.testbed.Loopback", List.of("--memory", "32M", "--json", RESULT)));
+    }
+
+    static List<Step> ofTwoHosts() {
+      return List.of(new Step("ward.testbed.TwoHosts", List.of("--json", RESULT)));
     }
   }
 }

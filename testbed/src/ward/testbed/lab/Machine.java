@@ -32,34 +32,34 @@ final class Machine implements AutoCloseable {
 
   private final Process process;
   private final Console console = new Console();
-  private final Consumer<String> listener;
-  private final Thread reader;
   private final Thread shutdown;
+  private Thread reader;
 
-  private Machine(Process process, Path log, Consumer<String> listener) {
+  private Machine(Process process) {
     this.process = process;
-    this.listener = listener;
-    this.reader = new Thread(() -> read(log), "lab-console");
     this.shutdown = new Thread(process::destroyForcibly);
   }
 
-  /**
-   * Starts it.
-   *
-   * @param log keeps the console
-   * @param listener hears every line, on a thread of its own
-   */
-  static Machine start(ProcessBuilder emulator, Path log, Consumer<String> listener)
-      throws IOException {
-    Machine machine = new Machine(emulator.redirectErrorStream(true).start(), log, listener);
+  static Machine start(ProcessBuilder emulator) throws IOException {
+    Machine machine = new Machine(emulator.redirectErrorStream(true).start());
     // Whoever interrupts the lab does not want the machine to go on.
     Runtime.getRuntime().addShutdownHook(machine.shutdown);
-    machine.reader.setDaemon(true);
-    machine.reader.start();
     return machine;
   }
 
-  private void read(Path log) {
+  /**
+   * Begins to read the console. To be called once, before {@link #await}.
+   *
+   * @param log keeps all of it
+   * @param listener hears every line but those of the result, on a thread of its own
+   */
+  void listen(Path log, Consumer<String> listener) {
+    reader = new Thread(() -> read(log, listener), "lab-console");
+    reader.setDaemon(true);
+    reader.start();
+  }
+
+  private void read(Path log, Consumer<String> listener) {
     try (BufferedReader lines =
             new BufferedReader(
                 new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
@@ -67,14 +67,21 @@ final class Machine implements AutoCloseable {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
         copy.println(line);
         copy.flush();
-        synchronized (console) {
-          console.accept(line);
-          console.notifyAll();
-        }
-        listener.accept(line);
+        hear(line, listener);
       }
     } catch (IOException closed) {
       // The process was ended.
+    }
+  }
+
+  private void hear(String line, Consumer<String> listener) {
+    boolean outsideResult;
+    synchronized (console) {
+      outsideResult = console.accept(line);
+      console.notifyAll();
+    }
+    if (outsideResult) {
+      listener.accept(line);
     }
   }
 
@@ -114,9 +121,14 @@ final class Machine implements AutoCloseable {
     }
   }
 
+  /** Pulls the plug. */
+  void kill() {
+    process.destroyForcibly();
+  }
+
   @Override
   public void close() {
-    process.destroyForcibly();
+    kill();
     Runtime.getRuntime().removeShutdownHook(shutdown);
   }
 }

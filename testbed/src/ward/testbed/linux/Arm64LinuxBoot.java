@@ -56,7 +56,7 @@ public final class Arm64LinuxBoot {
       byte[] initialFiles,
       String commandLine) {
     base = ram.guestPhysicalAddress();
-    ghes = new GhesMemory(base + GHES);
+    ghes = GhesMemory.ofArm64(base + GHES);
     AcpiTables acpi = AcpiTables.ofArm64(machine, ghes.layout(), base + ACPI);
     long imageBytes = ByteBuffer.wrap(kernel).order(ByteOrder.LITTLE_ENDIAN).getLong(IMAGE_SIZE);
     long filesAddress = Pages.align(base + KERNEL + imageBytes + Pages.SIZE_BYTES - 1);

@@ -35,10 +35,11 @@ class AcpiTablesIaslTest {
   }
 
   static Stream<Arguments> tables() {
-    GhesLayout ghes = new GhesMemory(0x4000_1000L).layout();
+    GhesLayout ofArm64 = GhesMemory.ofArm64(0x4000_1000L).layout();
+    GhesLayout ofX86 = GhesMemory.ofX86(0xd_0000L).layout();
     return Stream.of(
-            Map.entry("arm64", AcpiTables.ofArm64(Arm64Machine.ofQemu(2), ghes, 0x4000_2000L)),
-            Map.entry("x86-64", AcpiTables.ofX86(new X86Machine(2), ghes, 0xe_0000L)))
+            Map.entry("arm64", AcpiTables.ofArm64(Arm64Machine.ofQemu(2), ofArm64, 0x4000_2000L)),
+            Map.entry("x86-64", AcpiTables.ofX86(new X86Machine(2), ofX86, 0xe_0000L)))
         .flatMap(
             machine ->
                 machine.getValue().tables().entrySet().stream()

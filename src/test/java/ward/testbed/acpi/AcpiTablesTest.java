@@ -16,7 +16,7 @@ import ward.vcpu.GhesSource;
 class AcpiTablesTest {
 
   private static final long ADDRESS = 0x4000_2000L;
-  private static final GhesLayout GHES = new GhesMemory(0x4000_1000L).layout();
+  private static final GhesLayout GHES = GhesMemory.ofArm64(0x4000_1000L).layout();
   private static final GhesLayout NO_GHES = new GhesLayout(List.of());
 
   private final AcpiTables tables = AcpiTables.ofArm64(Arm64Machine.ofQemu(2), GHES, ADDRESS);
@@ -116,7 +116,7 @@ class AcpiTablesTest {
 
   @Test
   void theErrorSourcesBeginEmptyAndAcknowledged() {
-    GhesMemory memory = new GhesMemory(0x4000_1000L);
+    GhesMemory memory = GhesMemory.ofArm64(0x4000_1000L);
     ByteBuffer page = ByteBuffer.wrap(memory.toBytes()).order(ByteOrder.LITTLE_ENDIAN);
 
     assertThat(memory.layout().sources())
@@ -131,6 +131,18 @@ class AcpiTablesTest {
       assertThat(Arrays.copyOfRange(page.array(), block, block + source.statusBlockBytes()))
           .containsOnly(0);
     }
+  }
+
+  /** Linux on x86 refuses the notification of aborts. */
+  @Test
+  void anX86GuestHasAPolledSourceOnly() {
+    GhesLayout layout = GhesMemory.ofX86(0x1000).layout();
+
+    assertThat(layout.sources())
+        .extracting(GhesSource::notification)
+        .containsExactly(GhesSource.Notification.POLLED);
+    assertThat(AcpiTables.ofX86(new X86Machine(1), layout, 0xe_0000L).tables())
+        .containsOnlyKeys("DSDT", "FACP", "APIC", "SPCR", "HEST", "XSDT");
   }
 
   @Test

@@ -1,0 +1,191 @@
+package ward.testbed;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import ward.cli.ControlClient;
+import ward.cli.LayoutFile;
+import ward.memory.PageSet;
+import ward.memory.Pages;
+import ward.poison.Origin;
+import ward.poison.PoisonEntry;
+import ward.poison.Severity;
+import ward.wire.ControlMessage;
+
+/** One end of a migration of the walker guest: a {@code ward source} and the losses it meets. */
+final class MigrationSource implements AutoCloseable {
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String NAME = "source";
+  private static final int LATE_ROUNDS = 8;
+
+  private final LoopbackSettings settings;
+  private final Path directory;
+  private final WalkerGuest guest;
+  private final PoisonPlan plan;
+  private final PageSet lost = new PageSet();
+  private int late;
+  private int lateHeld;
+  private Daemon daemon;
+
+  /**
+   * @param directory holds the guest's memory in a file {@code memory}, and gets everything else
+   */
+  MigrationSource(LoopbackSettings settings, Path directory, WalkerGuest guest) {
+    this.settings = settings;
+    this.directory = directory;
+    this.guest = guest;
+    this.plan = PoisonPlan.draw(guest, settings);
+  }
+
+  /** Declares what is known to be lost and starts the daemon; it streams nothing yet. */
+  void start(String address, int port, Deadline deadline) throws IOException {
+    LayoutFile.write(path("layout.json"), guest.layout());
+    Files.write(path("vcpus"), guest.vcpuStates());
+    declare(deadline);
+    daemon = Daemon.start(directory, NAME, List.of(), command(address, port));
+    deadline.await("the source to listen", () -> status() != null);
+  }
+
+  Path ledger() {
+    return path("ledger-source");
+  }
+
+  private Path path(String name) {
+    return directory.resolve(name);
+  }
+
+  private void declare(Deadline deadline) throws IOException {
+    if (plan.declared().isEmpty()) {
+      return;
+    }
+    List<String> command =
+        new ArrayList<>(List.of("ledger", "add", "--ledger", ledger().toString(), "--layout"));
+    command.add(path("layout.json").toString());
+    plan.declared().forEach(page -> command.add(gpa(page)));
+    try (Daemon add = Daemon.start(directory, "ledger-add", List.of(), command)) {
+      if (add.await(deadline) != 0) {
+        throw new IOException("ward ledger add failed: " + add.errors());
+      }
+    }
+    plan.declared().forEach(lost::add);
+  }
+
+  private String gpa(long page) {
+    return "0x%x".formatted(guest.layout().addressOf(page));
+  }
+
+  private List<String> command(String address, int port) {
+    List<String> command = new ArrayList<>(List.of("source", "--pause-stream", "--json"));
+    command.addAll(List.of("--listen", address + ":" + port, "--host", address));
+    command.addAll(List.of("--memory", path("memory").toString()));
+    command.addAll(List.of("--layout", path("layout.json").toString()));
+    command.addAll(List.of("--ledger", ledger().toString()));
+    command.addAll(List.of("--vcpu-state", path("vcpus").toString()));
+    command.addAll(List.of("--control", path("source.sock").toString()));
+    if (!plan.found().isEmpty()) {
+      command.add("--inject-unreadable");
+      command.add(String.join(",", plan.found().stream().map(this::gpa).toList()));
+      plan.found().forEach(lost::add);
+    }
+    return command;
+  }
+
+  /** Until the guest runs elsewhere and has asked for so many pages. */
+  void awaitAnswers(long answers, Deadline deadline) throws IOException {
+    deadline.await(
+        "the guest to ask for %d pages".formatted(answers),
+        () -> {
+          JsonNode status = status();
+          return status != null
+              && status.get("phase").asText().equals("SERVING")
+              && status.get("answered").asLong() >= answers;
+        });
+  }
+
+  /** Reports pages until enough of them were not at the destination yet. */
+  void reportLatePoison() throws IOException {
+    int next = 0;
+    for (int round = 0; round < LATE_ROUNDS && late < settings.late(); round++) {
+      int end = Math.min(next + settings.late() - late, plan.lateCandidates().size());
+      report(plan.lateCandidates().subList(next, end));
+      next = end;
+    }
+  }
+
+  private void report(List<Long> pages) throws IOException {
+    Origin origin = new Origin("testbed", Instant.now(), Origin.Discovery.REPORTED);
+    List<PoisonEntry> entries = pages.stream().map(page -> entry(page, origin)).toList();
+    ControlMessage.ReportPoisonResult result =
+        (ControlMessage.ReportPoisonResult) control(new ControlMessage.ReportPoison(entries));
+    result
+        .poisoned()
+        .forEach(frame -> lost.add(guest.layout().pageAt(frame << Pages.SHIFT).orElseThrow()));
+    late += (int) result.poisoned().size();
+    lateHeld += (int) result.held().size();
+  }
+
+  private PoisonEntry entry(long page, Origin origin) {
+    long address = guest.layout().addressOf(page);
+    return new PoisonEntry(address, PoisonEntry.MIN_PAGE_SHIFT, Severity.ACTION_REQUIRED, origin);
+  }
+
+  /** Lets it send what nobody has asked for yet. */
+  void stream() throws IOException {
+    control(new ControlMessage.StreamControl(false));
+  }
+
+  private ControlMessage control(ControlMessage command) throws IOException {
+    return ControlClient.send(path("source.sock"), command);
+  }
+
+  /** Null while the daemon does not answer yet. */
+  private JsonNode status() throws IOException {
+    if (!daemon.isAlive()) {
+      throw new IOException("ward source ended early; its last words:%n%s".formatted(errors()));
+    }
+    try {
+      return JSON.readTree(
+          ((ControlMessage.Status) control(new ControlMessage.StatusQuery())).json());
+    } catch (IOException notListeningYet) {
+      return null;
+    }
+  }
+
+  /** The daemon's exit code. */
+  int await(Deadline deadline) throws IOException {
+    return daemon.await(deadline);
+  }
+
+  /** Indexes of all pages that are lost by now. */
+  PageSet lost() {
+    return lost;
+  }
+
+  /** How many were lost while the source served. */
+  int late() {
+    return late;
+  }
+
+  /** How many were reported too late to matter. */
+  int lateHeld() {
+    return lateHeld;
+  }
+
+  /** What the daemon logged. */
+  String errors() {
+    return daemon == null ? "" : daemon.errors();
+  }
+
+  @Override
+  public void close() {
+    if (daemon != null) {
+      daemon.close();
+    }
+  }
+}
