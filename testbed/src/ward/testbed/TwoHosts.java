@@ -77,6 +77,7 @@ final class TwoHosts implements Callable<Integer> {
             latePoison,
             seed,
             vcpu,
+            "auto",
             Duration.ofSeconds(timeoutSeconds));
     try (FileChannel file =
         FileChannel.open(
