@@ -40,6 +40,8 @@ public final class WalkerGuestBuilder {
   private final long memoryBytes;
   private final int vcpus;
   private final long seed;
+  private String program = "walker";
+  private long[] moreParameters = {};
   private int ring = 3;
   private long flags;
   private Map<String, byte[]> sections = Map.of();
@@ -98,6 +100,23 @@ public final class WalkerGuestBuilder {
     return this;
   }
 
+  /**
+   * Runs another program in the walker's place.
+   *
+   * @param name of a source in {@code testbed/guest}, without its ending
+   * @param parameters what follows those that every program has
+   */
+  public WalkerGuestBuilder running(String name, long... parameters) {
+    program = name;
+    moreParameters = parameters.clone();
+    return this;
+  }
+
+  /** Where a vCPU's parameters are: the same in the memory file and for the guest. */
+  public static long parametersAddress(int vcpu) {
+    return WalkerImage.parameters(vcpu);
+  }
+
   /** The layout that the guest will have. */
   public GuestLayout layout() {
     long lowBytes = Math.min(memoryBytes / 4 * 3, LOW_BYTES_MAX);
@@ -116,11 +135,11 @@ public final class WalkerGuestBuilder {
    */
   public WalkerGuest writeTo(FileChannel memoryFile) throws IOException {
     GuestLayout layout = layout();
-    WalkerImage image = new WalkerImage(layout, vcpus);
+    WalkerImage image = new WalkerImage(layout, vcpus, program);
     List<long[]> orders = orders(layout.pageCount());
     writeFully(memoryFile, ByteBuffer.allocate(1), memoryBytes - 1);
     writeContent(memoryFile, layout.pageCount(), image.pages());
-    ByteBuffer bytes = image.write(orders, flags);
+    ByteBuffer bytes = image.write(orders, flags, moreParameters);
     writeFully(memoryFile, bytes, bytes.position());
     return new WalkerGuest(layout, states().toBytes(), image.pages(), stackPages(), orders);
   }

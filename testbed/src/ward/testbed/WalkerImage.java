@@ -46,6 +46,7 @@ final class WalkerImage {
   private static final int STUB_BYTES = 16;
   private static final int PARAMETERS = 0x7000;
   private static final int PARAMETER_BYTES = 64;
+  private static final int MORE_PARAMETERS = 32;
   private static final int TSS = 0x8000;
   private static final int TSS_STRIDE_BYTES = 512;
 
@@ -95,11 +96,13 @@ final class WalkerImage {
 
   private final GuestLayout layout;
   private final int vcpus;
+  private final String program;
   private final ByteBuffer bytes;
 
-  WalkerImage(GuestLayout layout, int vcpus) {
+  WalkerImage(GuestLayout layout, int vcpus, String program) {
     this.layout = layout;
     this.vcpus = vcpus;
+    this.program = program;
     long end = orders() + layout.pageCount() * Integer.BYTES + (long) vcpus * Long.BYTES;
     if (end > layout.regions().get(0).lengthBytes()) {
       throw new IllegalArgumentException(
@@ -150,12 +153,12 @@ final class WalkerImage {
   }
 
   /** The image's bytes; the first belongs at GPA 0x1000. */
-  ByteBuffer write(List<long[]> orders, long flags) throws IOException {
+  ByteBuffer write(List<long[]> orders, long flags, long[] more) throws IOException {
     writePageTables();
     writeDescriptors();
     writeInterruptTable();
     writeCode();
-    writeParameters(orders, flags);
+    writeParameters(orders, flags, more);
     return bytes.duplicate().position(START);
   }
 
@@ -218,16 +221,17 @@ final class WalkerImage {
   }
 
   private void writeCode() throws IOException {
-    try (InputStream program = WalkerImage.class.getResourceAsStream("/guest/walker.bin")) {
-      if (program == null) {
+    try (InputStream binary = WalkerImage.class.getResourceAsStream("/guest/" + program + ".bin")) {
+      if (binary == null) {
         throw new IOException(
-            "no guest/walker.bin on the class path; `make -C testbed/guest` makes it on x86-64");
+            "no guest/%s.bin on the class path; `make -C testbed/guest` makes it on x86-64"
+                .formatted(program));
       }
-      bytes.put(CODE, program.readAllBytes());
+      bytes.put(CODE, binary.readAllBytes());
     }
   }
 
-  private void writeParameters(List<long[]> orders, long flags) {
+  private void writeParameters(List<long[]> orders, long flags, long[] more) {
     int order = orders();
     for (int vcpu = 0; vcpu < vcpus; vcpu++) {
       long[] pages = orders.get(vcpu);
@@ -236,6 +240,9 @@ final class WalkerImage {
       bytes.putLong(block + 8, pages.length);
       bytes.putLong(block + 16, flags);
       bytes.putLong(block + 24, stackEnd(vcpu));
+      for (int i = 0; i < more.length; i++) {
+        bytes.putLong(block + MORE_PARAMETERS + i * Long.BYTES, more[i]);
+      }
       for (long page : pages) {
         bytes.putInt(order, (int) (layout.addressOf(page) >> Pages.SHIFT));
         order += Integer.BYTES;
@@ -244,7 +251,8 @@ final class WalkerImage {
     }
   }
 
-  private static int parameters(int vcpu) {
+  /** The guest-physical address of a vCPU's parameters. */
+  static int parameters(int vcpu) {
     return PARAMETERS + vcpu * PARAMETER_BYTES;
   }
 

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.HexFormat;
 import java.util.concurrent.TimeUnit;
 import ward.guest.Guest;
 import ward.guest.GuestExit;
@@ -36,11 +37,26 @@ final class GuestFixture implements AutoCloseable {
   private final FileChannel file;
   private final WalkerGuest walker;
   private final Guest guest;
+  private final int unitBytes;
   private final Fd userfaultfd;
 
   GuestFixture(Kernel kernel, GuestFactory factory, WalkerGuestBuilder builder, Path directory)
       throws IOException {
+    this(kernel, factory, builder, directory, Pages.SIZE_BYTES);
+  }
+
+  /**
+   * @param unitBytes the size of the host's pages
+   */
+  GuestFixture(
+      Kernel kernel,
+      GuestFactory factory,
+      WalkerGuestBuilder builder,
+      Path directory,
+      int unitBytes)
+      throws IOException {
     this.kernel = kernel;
+    this.unitBytes = unitBytes;
     this.file =
         FileChannel.open(
             directory.resolve("memory"),
@@ -95,9 +111,28 @@ final class GuestFixture implements AutoCloseable {
     return walker.expectedHash(file, page);
   }
 
+  /** Fills what the guest needs to run, and a page; all others are left missing. */
+  void fillImageAnd(long page) throws IOException {
+    PageSet wanted = walker.imagePages().copy();
+    wanted.add(page);
+    PageSet units = new PageSet();
+    wanted.forEach(each -> units.add(each & -unitPages()));
+    PageSet missing = new PageSet();
+    for (long each = 0; each < walker.layout().pageCount(); each++) {
+      if (!units.contains(each)) {
+        missing.add(each);
+      }
+    }
+    fill(new PageSet(), missing);
+  }
+
+  private int unitPages() {
+    return unitBytes / Pages.SIZE_BYTES;
+  }
+
   /** Poisons some pages, leaves others missing, and fills the rest. */
   void fill(PageSet poisoned, PageSet missing) throws IOException {
-    for (long page = 0; page < walker.layout().pageCount(); page++) {
+    for (long page = 0; page < walker.layout().pageCount(); page += unitPages()) {
       if (poisoned.contains(page)) {
         poison(page);
       } else if (!missing.contains(page)) {
@@ -108,13 +143,13 @@ final class GuestFixture implements AutoCloseable {
 
   void poison(long page) throws IOException {
     NativeMemory poison = NativeMemory.allocate(32);
-    poison.putLong(0, memory().hostAddressOf(page));
-    poison.putLong(8, Pages.SIZE_BYTES);
+    poison.putLong(0, memory().hostAddressOf(page & -unitPages()));
+    poison.putLong(8, unitBytes);
     call(POISON, poison);
   }
 
   void copy(long page) throws IOException {
-    ByteBuffer content = ByteBuffer.allocateDirect(Pages.SIZE_BYTES);
+    ByteBuffer content = ByteBuffer.allocateDirect(unitBytes);
     while (content.hasRemaining()
         && file.read(content, walker.fileOffsetOf(page) + content.position()) >= 0) {
       // a read may be short
@@ -122,9 +157,19 @@ final class GuestFixture implements AutoCloseable {
     NativeMemory copy = NativeMemory.allocate(40);
     copy.putLong(0, memory().hostAddressOf(page));
     copy.putLong(8, NativeMemory.of(content).address());
-    copy.putLong(16, Pages.SIZE_BYTES);
+    copy.putLong(16, unitBytes);
     call(COPY, copy);
     java.lang.ref.Reference.reachabilityFence(content);
+  }
+
+  /** The end of a page, hexadecimal, as the file holds it. */
+  String lastBytes(long page, int count) throws IOException {
+    ByteBuffer bytes = ByteBuffer.allocate(count);
+    long from = walker.fileOffsetOf(page) + Pages.SIZE_BYTES - count;
+    while (bytes.hasRemaining() && file.read(bytes, from + bytes.position()) >= 0) {
+      // a read may be short
+    }
+    return HexFormat.of().formatHex(bytes.array());
   }
 
   /** Waits until someone touches a missing page, and returns that page. */
