@@ -182,6 +182,13 @@ final class VcpuLoop implements Runnable {
     if (result < 0) {
       throw new KernelCallException("pthread_sigmask", "vCPU " + vcpu.index(), -result);
     }
+    int early = kernel.hearOfErrorsEarly();
+    if (early < 0) {
+      LOG.warn(
+          "vCPU {} hears of memory errors only when it meets them: {}",
+          vcpu.index(),
+          KernelCallException.describe(-early));
+    }
     vcpu.openToSignals();
     becomeThread(kernel.threadId());
   }

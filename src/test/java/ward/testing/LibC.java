@@ -16,8 +16,6 @@ public final class LibC {
 
     int ftruncate(int fd, long length);
 
-    int prctl(int option, long two, long three, long four, long five);
-
     int mprotect(long address, long length, int protection);
   }
 
@@ -35,15 +33,6 @@ public final class LibC {
     requireGood("memfd_create(MFD_HUGETLB)", fd);
     requireGood("ftruncate", C.ftruncate(fd, lengthBytes));
     return fd;
-  }
-
-  /** Whether this process wants to hear of memory errors before it consumes them. */
-  public static void killEarly(boolean wanted) {
-    int killPolicy = 33;
-    int set = 1;
-    int early = 1;
-    int byDefault = 2;
-    requireGood("prctl(PR_MCE_KILL)", C.prctl(killPolicy, set, wanted ? early : byDefault, 0, 0));
   }
 
   /**

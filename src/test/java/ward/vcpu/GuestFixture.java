@@ -30,6 +30,7 @@ final class GuestFixture implements AutoCloseable {
   private static final Ioctl REGISTER = Ioctl.readWrite("UFFDIO_REGISTER", 0xAA, 0x00, 32);
   private static final Ioctl COPY = Ioctl.readWrite("UFFDIO_COPY", 0xAA, 0x03, 40);
   private static final Ioctl POISON = Ioctl.readWrite("UFFDIO_POISON", 0xAA, 0x08, 32);
+  private static final long SETTLE_MILLIS = 1_000;
   private static final int MESSAGE_BYTES = 32;
   private static final int MESSAGE_ADDRESS = 16;
 
@@ -38,25 +39,45 @@ final class GuestFixture implements AutoCloseable {
   private final WalkerGuest walker;
   private final Guest guest;
   private final int unitBytes;
+  private final boolean ownsMemory;
   private final Fd userfaultfd;
 
   GuestFixture(Kernel kernel, GuestFactory factory, WalkerGuestBuilder builder, Path directory)
       throws IOException {
-    this(kernel, factory, builder, directory, Pages.SIZE_BYTES);
+    this(kernel, factory, builder, directory, Pages.SIZE_BYTES, false);
+  }
+
+  /** A guest over memory that is made for this test, and unmapped after it. */
+  GuestFixture(
+      Kernel kernel,
+      KvmGuestFactory factory,
+      WalkerGuestBuilder builder,
+      Path directory,
+      Backing backing)
+      throws IOException {
+    this(
+        kernel,
+        (layout, states) -> factory.createOver(backing.map(kernel, layout), states),
+        builder,
+        directory,
+        backing.pageBytes,
+        true);
   }
 
   /**
    * @param unitBytes the size of the host's pages
    */
-  GuestFixture(
+  private GuestFixture(
       Kernel kernel,
       GuestFactory factory,
       WalkerGuestBuilder builder,
       Path directory,
-      int unitBytes)
+      int unitBytes,
+      boolean ownsMemory)
       throws IOException {
     this.kernel = kernel;
     this.unitBytes = unitBytes;
+    this.ownsMemory = ownsMemory;
     this.file =
         FileChannel.open(
             directory.resolve("memory"),
@@ -148,6 +169,10 @@ final class GuestFixture implements AutoCloseable {
     call(POISON, poison);
   }
 
+  long hostAddressOf(long page) {
+    return memory().hostAddressOf(page);
+  }
+
   void copy(long page) throws IOException {
     ByteBuffer content = ByteBuffer.allocateDirect(unitBytes);
     while (content.hasRemaining()
@@ -182,6 +207,12 @@ final class GuestFixture implements AutoCloseable {
     return memory().pageAtHostAddress(message.getLong(MESSAGE_ADDRESS)).orElseThrow();
   }
 
+  /** Waits until the guest's threads have done what they do before the guest runs. */
+  void awaitVcpus() throws InterruptedException {
+    guest.pause();
+    Thread.sleep(SETTLE_MILLIS);
+  }
+
   GuestExit runToExit() throws Exception {
     guest.resume();
     return guest.exited().toCompletableFuture().get(60, TimeUnit.SECONDS);
@@ -191,6 +222,16 @@ final class GuestFixture implements AutoCloseable {
   public void close() throws IOException {
     guest.close();
     userfaultfd.close();
+    if (ownsMemory) {
+      unmap();
+    }
     file.close();
+  }
+
+  private void unmap() {
+    for (int i = 0; i < memory().layout().regions().size(); i++) {
+      kernel.unmap(
+          memory().hostAddressOfRegion(i), memory().layout().regions().get(i).lengthBytes());
+    }
   }
 }

@@ -61,7 +61,7 @@ final class ScriptedVcpu {
             new Class<?>[] {Kernel.class},
             (proxy, method, arguments) ->
                 switch (method.getName()) {
-                  case "blockSignals" -> 0;
+                  case "blockSignals", "hearOfErrorsEarly" -> 0;
                   case "threadId" -> THREAD;
                   case "signalThread" -> send((int) arguments[0], (int) arguments[1]);
                   case "takeSignal" -> take((SignalInfo) arguments[1]);
