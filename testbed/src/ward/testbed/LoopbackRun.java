@@ -69,6 +69,9 @@ public final class LoopbackRun implements AutoCloseable {
             StandardOpenOption.CREATE,
             StandardOpenOption.READ,
             StandardOpenOption.WRITE);
+    if (settings.awake()) {
+      builder.walkingUntilMoved();
+    }
     progress.accept("making a guest of %d MiB".formatted(settings.memoryBytes() >> 20));
     guest = builder.writeTo(memoryFile);
     plan = PoisonPlan.draw(guest, settings);
@@ -107,7 +110,8 @@ public final class LoopbackRun implements AutoCloseable {
                 lateCount,
                 lateHeldCount,
                 sourceCode,
-                destinationCode));
+                destinationCode,
+                injectedAtSource()));
   }
 
   private record Evidence(OutsideView.Comparison comparison, Witness witness) {}
@@ -159,6 +163,9 @@ public final class LoopbackRun implements AutoCloseable {
                 "loopback-source",
                 "--pause-stream",
                 "--json"));
+    if (settings.awake()) {
+      command.addAll(List.of("--run", "--guest-log", path("source-guest.log").toString()));
+    }
     if (!plan.found().isEmpty()) {
       command.add("--inject-unreadable");
       command.add(String.join(",", plan.found().stream().map(this::gpa).toList()));
@@ -167,6 +174,16 @@ public final class LoopbackRun implements AutoCloseable {
     progress.accept("starting the source");
     source = Daemon.start(directory, "source", network.sourcePrefix(), command);
     deadline.await("the source to listen", () -> status("source", source) != null);
+    if (settings.awake()) {
+      progress.accept("the guest runs at the source");
+      deadline.await("every vCPU to have walked at the source", this::hasWalkedAtSource);
+    }
+  }
+
+  private boolean hasWalkedAtSource() throws IOException {
+    WalkerReports reports = Witness.reports(List.of(path("source-guest.log")));
+    return reports.passes().stream().map(WalkerReports.PassDone::vcpu).distinct().count()
+        == settings.vcpus();
   }
 
   private void startDestination() throws IOException {
@@ -294,13 +311,37 @@ public final class LoopbackRun implements AutoCloseable {
         .get("regions")
         .forEach(region -> addresses.add(Long.decode(region.get("hostAddress").asText())));
     try (OutsideView view = new OutsideView(destination.pid(), guest.layout(), addresses)) {
-      OutsideView.Comparison comparison = view.compare(guest, memoryFile, lost);
-      Witness witness =
-          status.get("vcpu").asText().equals("kvm")
-              ? Witness.ofGuest(path("guest.log"), guest, memoryFile, lost)
-              : Witness.ofThreads(path("guest.log"), guest, memoryFile, lost);
-      return new Evidence(comparison, witness);
+      OutsideView.Comparison comparison =
+          view.compare(guest, memoryFile, lost, settings.awake() ? changedPages() : new PageSet());
+      return new Evidence(comparison, witness(status));
     }
+  }
+
+  /** What the guest has written at the destination; a stack is also written where it is wiped. */
+  private PageSet changedPages() {
+    PageSet changed = guest.stackPages().copy();
+    changed.addAll(guest.counterPages());
+    return changed;
+  }
+
+  private Witness witness(JsonNode status) throws IOException {
+    if (settings.awake()) {
+      PageSet fromTheStart = new PageSet();
+      plan.declared().forEach(fromTheStart::add);
+      plan.found().forEach(fromTheStart::add);
+      Path first = path("source-guest.log");
+      return new MovedWitness(guest, memoryFile, lost, fromTheStart)
+          .judge(
+              Witness.reports(List.of(first, path("guest.log"))), Witness.reports(List.of(first)));
+    }
+    return status.get("vcpu").asText().equals("kvm")
+        ? Witness.ofGuest(path("guest.log"), guest, memoryFile, lost)
+        : Witness.ofThreads(path("guest.log"), guest, memoryFile, lost);
+  }
+
+  /** By the source's last word. */
+  private long injectedAtSource() throws IOException {
+    return JSON.readTree(source.output()).path("status").path("machineChecksInjected").asLong();
   }
 
   /** Both daemons' standard error: what to read after a failure. */

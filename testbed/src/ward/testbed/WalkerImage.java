@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntFunction;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.PageRun;
@@ -27,10 +28,12 @@ import ward.vcpu.VcpuState;
  * 0x2000  PDPT     0x7000  parameters, 64 bytes each         then     page directories, one for
  * 0x3000  GDT      0x8000  TSSs, 512 bytes each                       each GiB with RAM
  * 0x4000  IDT                                                then     orders, u32 each
+ * 0x5000  counters, 64 bytes each
  * </pre>
  *
  * <p>Every bit that a processor would set by itself is set already (accessed and dirty in tables
- * and descriptors, busy in TSSs), so a walk writes to nothing but a stack.
+ * and descriptors, busy in TSSs), so a walk writes to nothing but a stack and the counters, where
+ * it has some.
  */
 final class WalkerImage {
 
@@ -41,6 +44,7 @@ final class WalkerImage {
   private static final int PDPT = 0x2000;
   private static final int GDT = 0x3000;
   private static final int IDT = 0x4000;
+  private static final int COUNTERS = 0x5000;
   private static final int CODE = 0x6000;
   private static final int STUBS = CODE + 0x600;
   private static final int STUB_BYTES = 16;
@@ -83,6 +87,9 @@ final class WalkerImage {
   private static final long CR0 = 0x80050033L;
 
   private static final long CR4_PAE = 1 << 5;
+
+  /** SSE instructions are allowed. */
+  private static final long CR4_OSFXSR = 1 << 9;
 
   /** LME, LMA. */
   private static final long EFER = 0x500;
@@ -153,7 +160,7 @@ final class WalkerImage {
   }
 
   /** The image's bytes; the first belongs at GPA 0x1000. */
-  ByteBuffer write(List<long[]> orders, long flags, long[] more) throws IOException {
+  ByteBuffer write(List<long[]> orders, long flags, IntFunction<long[]> more) throws IOException {
     writePageTables();
     writeDescriptors();
     writeInterruptTable();
@@ -231,7 +238,7 @@ final class WalkerImage {
     }
   }
 
-  private void writeParameters(List<long[]> orders, long flags, long[] more) {
+  private void writeParameters(List<long[]> orders, long flags, IntFunction<long[]> moreOf) {
     int order = orders();
     for (int vcpu = 0; vcpu < vcpus; vcpu++) {
       long[] pages = orders.get(vcpu);
@@ -240,6 +247,7 @@ final class WalkerImage {
       bytes.putLong(block + 8, pages.length);
       bytes.putLong(block + 16, flags);
       bytes.putLong(block + 24, stackEnd(vcpu));
+      long[] more = moreOf.apply(vcpu);
       for (int i = 0; i < more.length; i++) {
         bytes.putLong(block + MORE_PARAMETERS + i * Long.BYTES, more[i]);
       }
@@ -249,6 +257,15 @@ final class WalkerImage {
       }
       order = (order + Long.BYTES - 1) & -Long.BYTES;
     }
+  }
+
+  /** The guest-physical address of a vCPU's counters, on a page that has nothing else. */
+  static int counters(int vcpu) {
+    return COUNTERS + vcpu * PARAMETER_BYTES;
+  }
+
+  static long countersPage() {
+    return COUNTERS >> Pages.SHIFT;
   }
 
   /** The guest-physical address of a vCPU's parameters. */
@@ -286,7 +303,7 @@ final class WalkerImage {
     registers.idt(IDT, EXCEPTIONS * 16 - 1);
     registers.cr0(CR0);
     registers.cr3(PML4);
-    registers.cr4(CR4_PAE | KvmSregs.CR4_MCE);
+    registers.cr4(CR4_PAE | CR4_OSFXSR | KvmSregs.CR4_MCE);
     registers.efer(EFER);
     registers.apicBase(APIC_BASE | APIC_ENABLED | (vcpu == 0 ? APIC_BOOT_PROCESSOR : 0));
     return registers;

@@ -17,6 +17,7 @@ import ward.vcpu.ReportListener;
  * unexpected      vector  error code  RIP (2)
  * aside           bank  MCi_STATUS (2)  MCi_ADDR (2)  MCi_MISC  MCG_STATUS
  * device          page's GPA (2)  status
+ * counters        pass  pages passed (2)  the same in xmm0 (2)  machine checks taken (2)  TSC (2)
  * </pre>
  */
 public final class WalkerReports implements ReportListener {
@@ -26,9 +27,21 @@ public final class WalkerReports implements ReportListener {
   private static final int TAG_UNEXPECTED = 0x57440003;
   private static final int TAG_ASIDE = 0x57440004;
   private static final int TAG_DEVICE = 0x57440005;
+  private static final int TAG_COUNTERS = 0x57440006;
   private static final Map<Integer, Integer> WORDS =
       Map.of(
-          TAG_PASS_DONE, 7, TAG_MACHINE_CHECK, 9, TAG_UNEXPECTED, 5, TAG_ASIDE, 8, TAG_DEVICE, 4);
+          TAG_PASS_DONE,
+          7,
+          TAG_MACHINE_CHECK,
+          9,
+          TAG_UNEXPECTED,
+          5,
+          TAG_ASIDE,
+          8,
+          TAG_DEVICE,
+          4,
+          TAG_COUNTERS,
+          10);
 
   /**
    * A machine check on the one load that was expected to meet one.
@@ -63,6 +76,17 @@ public final class WalkerReports implements ReportListener {
    */
   public record PassDone(int vcpu, int pass, long pagesRead, int pagesLost, long sum) {}
 
+  /**
+   * What a vCPU has counted by the end of a pass, over all passes.
+   *
+   * @param pages passed, read or lost, counted in memory
+   * @param pagesInVectorRegister the same, counted in xmm0
+   * @param machineChecks taken, counted in the MSR KERNEL_GS_BASE
+   * @param tsc the time stamp counter
+   */
+  public record Counted(
+      int vcpu, int pass, long pages, long pagesInVectorRegister, long machineChecks, long tsc) {}
+
   /** An exception that should not happen; the vCPU has switched itself off. */
   public record Unexpected(int vcpu, int vector, int errorCode, long rip) {}
 
@@ -71,6 +95,8 @@ public final class WalkerReports implements ReportListener {
   private final List<AsideSeen> asides = new ArrayList<>();
   private final List<DeviceAnswer> deviceAnswers = new ArrayList<>();
   private final List<MachineCheckSeen> machineChecks = new ArrayList<>();
+  private final List<Counted> counted = new ArrayList<>();
+  private final Map<Integer, List<Object>> story = new HashMap<>();
   private final List<PassDone> passes = new ArrayList<>();
   private final List<Unexpected> unexpected = new ArrayList<>();
 
@@ -97,12 +123,24 @@ public final class WalkerReports implements ReportListener {
   }
 
   private void decode(int vcpu, List<Integer> words) {
+    if (words.get(0) == TAG_COUNTERS) {
+      note(
+          vcpu,
+          counted,
+          new Counted(
+              vcpu, words.get(1), wide(words, 2), wide(words, 4), wide(words, 6), wide(words, 8)));
+      return;
+    }
     switch (words.get(0)) {
       case TAG_PASS_DONE ->
-          passes.add(
+          note(
+              vcpu,
+              passes,
               new PassDone(vcpu, words.get(1), wide(words, 2), words.get(4), wide(words, 5)));
       case TAG_MACHINE_CHECK ->
-          machineChecks.add(
+          note(
+              vcpu,
+              machineChecks,
               new MachineCheckSeen(
                   vcpu,
                   wide(words, 1),
@@ -117,6 +155,11 @@ public final class WalkerReports implements ReportListener {
       case TAG_DEVICE -> deviceAnswers.add(new DeviceAnswer(vcpu, wide(words, 1), words.get(3)));
       default -> unexpected.add(new Unexpected(vcpu, words.get(1), words.get(2), wide(words, 3)));
     }
+  }
+
+  private <T> void note(int vcpu, List<T> list, T what) {
+    list.add(what);
+    story.computeIfAbsent(vcpu, ignored -> new ArrayList<>()).add(what);
   }
 
   private static long wide(List<Integer> words, int low) {
@@ -141,6 +184,16 @@ public final class WalkerReports implements ReportListener {
   /** So far, in order for each vCPU. */
   public synchronized List<DeviceAnswer> deviceAnswers() {
     return List.copyOf(deviceAnswers);
+  }
+
+  /** So far, in order for each vCPU. */
+  public synchronized List<Counted> counted() {
+    return List.copyOf(counted);
+  }
+
+  /** One vCPU's machine checks, passes and counts so far, in order. */
+  public synchronized List<Object> story(int vcpu) {
+    return List.copyOf(story.getOrDefault(vcpu, List.of()));
   }
 
   /** So far; empty in a good run. */

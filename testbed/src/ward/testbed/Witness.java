@@ -29,10 +29,7 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
   /** Reads the log of a KVM guest. */
   static Witness ofGuest(Path log, WalkerGuest guest, FileChannel sourceFile, PageSet lost)
       throws IOException {
-    WalkerReports reports = new WalkerReports();
-    for (String line : Files.readAllLines(log)) {
-      read(line.split(" "), reports);
-    }
+    WalkerReports reports = reports(List.of(log));
     List<String> faults = new ArrayList<>();
     reports.unexpected().forEach(unexpected -> faults.add(unexpected.toString()));
     Map<Long, Integer> visits = new HashMap<>();
@@ -44,6 +41,21 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
     compareVisits(guest, lost, visits, faults);
     comparePasses(reports, guest, sourceFile, lost, faults);
     return new Witness(reports.machineChecks().size(), wrong, faults);
+  }
+
+  /**
+   * What a guest said, in the order of the logs.
+   *
+   * @param logs guest logs of daemons
+   */
+  static WalkerReports reports(List<Path> logs) throws IOException {
+    WalkerReports reports = new WalkerReports();
+    for (Path log : logs) {
+      for (String line : Files.readAllLines(log)) {
+        read(line.split(" "), reports);
+      }
+    }
+    return reports;
   }
 
   /** A word of a vCPU, or one that it said aside. */
@@ -59,7 +71,7 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
   }
 
   /** The address in the bank, and an uncorrected, recoverable error with a valid address. */
-  private static boolean isRight(WalkerReports.MachineCheckSeen seen) {
+  static boolean isRight(WalkerReports.MachineCheckSeen seen) {
     boolean valid = (seen.status() >>> 63 & 1) == 1;
     boolean uncorrected = (seen.status() >>> 61 & 1) == 1;
     boolean addressValid = (seen.status() >>> 58 & 1) == 1;

@@ -5,6 +5,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -17,6 +19,7 @@ import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
 import ward.kernel.NativeKernel;
 import ward.memory.GuestLayout;
+import ward.memory.Pages;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.source.DepartingGuest;
@@ -81,7 +84,8 @@ final class SourceCommand implements Callable<Integer> {
       description =
           "Run the guest here, from --vcpu-state, until a destination comes: it is paused then, and"
               + " what its vCPUs hold goes along. If the destination does not take it, it runs on"
-              + " here and the next one may come. The guest writes to the memory file.")
+              + " here and the next one may come. The guest writes to the memory file; if it has lost"
+              + " pages, that must be on tmpfs or a memfd.")
   boolean run;
 
   @Option(
@@ -135,7 +139,7 @@ final class SourceCommand implements Callable<Integer> {
         Transport transport = Transports.open("ward-source");
         GuestLog reports = GuestLog.open(guestLog)) {
       journal.warnings().forEach(warning -> log.warn("{}", warning));
-      UnreadablePages.inject(kernel, mapped.memory(), injectUnreadable);
+      markLosses(kernel, mapped, journal);
       if (!run) {
         return serve(
             kernel,
@@ -155,6 +159,20 @@ final class SourceCommand implements Callable<Integer> {
     } catch (LedgerException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
     }
+  }
+
+  /** For the guest that runs here, what it has lost is lost from its first instruction on. */
+  private void markLosses(Kernel kernel, SourceMemory mapped, LedgerJournal journal) {
+    Set<Long> addresses = new TreeSet<>();
+    injectUnreadable.forEach(address -> addresses.add(Pages.align(address.value())));
+    if (run) {
+      journal.ledger().frames().forEach(frame -> addresses.add(frame << Pages.SHIFT));
+    }
+    UnreadablePages.inject(
+        kernel,
+        mapped.memory(),
+        addresses,
+        injectUnreadable.isEmpty() ? "--run with lost pages in the ledger" : "--inject-unreadable");
   }
 
   private static SourceSession.Subject subject(

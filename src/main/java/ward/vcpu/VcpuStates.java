@@ -16,8 +16,10 @@ import ward.vcpu.proto.Section;
  *
  * @param architecture as {@code uname -m} says it
  * @param machine sections that belong to no vCPU, by name
+ * @param moves how often the guest has been saved in order to run elsewhere
  */
-public record VcpuStates(String architecture, Map<String, byte[]> machine, List<VcpuState> vcpus) {
+public record VcpuStates(
+    String architecture, Map<String, byte[]> machine, List<VcpuState> vcpus, int moves) {
 
   public static final String X86_64 = "x86_64";
 
@@ -26,11 +28,17 @@ public record VcpuStates(String architecture, Map<String, byte[]> machine, List<
     vcpus = List.copyOf(vcpus);
   }
 
+  /** A guest that has not moved yet. */
+  public VcpuStates(String architecture, Map<String, byte[]> machine, List<VcpuState> vcpus) {
+    this(architecture, machine, vcpus, 0);
+  }
+
   /** The states as they travel. */
   public byte[] toBytes() {
     ward.vcpu.proto.VcpuStates.Builder message =
         ward.vcpu.proto.VcpuStates.newBuilder()
             .setArchitecture(architecture)
+            .setMoves(moves)
             .addAllSections(written(machine));
     for (VcpuState vcpu : vcpus) {
       message
@@ -88,7 +96,7 @@ public record VcpuStates(String architecture, Map<String, byte[]> machine, List<
     }
     Map<String, byte[]> machine =
         sections("the machine", message.getSectionsList(), host.machineFormat());
-    return new VcpuStates(host.name(), machine, vcpus);
+    return new VcpuStates(host.name(), machine, vcpus, message.getMoves());
   }
 
   private static ward.vcpu.proto.VcpuStates message(byte[] bytes) throws IOException {

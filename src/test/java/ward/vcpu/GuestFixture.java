@@ -30,6 +30,9 @@ final class GuestFixture implements AutoCloseable {
   private static final Ioctl REGISTER = Ioctl.readWrite("UFFDIO_REGISTER", 0xAA, 0x00, 32);
   private static final Ioctl COPY = Ioctl.readWrite("UFFDIO_COPY", 0xAA, 0x03, 40);
   private static final Ioctl POISON = Ioctl.readWrite("UFFDIO_POISON", 0xAA, 0x08, 32);
+  /** A guest whose ring 0 is emulated walks its memory for half a minute on an idle machine. */
+  private static final long RUN_SECONDS_MAX = 280;
+
   private static final long SETTLE_MILLIS = 1_000;
   private static final int MESSAGE_BYTES = 32;
   private static final int MESSAGE_ADDRESS = 16;
@@ -173,6 +176,21 @@ final class GuestFixture implements AutoCloseable {
     return memory().hostAddressOf(page);
   }
 
+  /**
+   * Puts the end of an empty file in the place of pages: a touch raises SIGBUS, and KVM_RUN answers
+   * EFAULT.
+   */
+  void makeUnreadable(PageSet pages) throws IOException {
+    try (Fd empty = kernel.createMemfd("unreadable", 0)) {
+      for (long page = 0; page < walker.layout().pageCount(); page++) {
+        long address = memory().hostAddressOf(page);
+        if (pages.contains(page) && kernel.mapOver(empty, address, address, Pages.SIZE_BYTES) < 0) {
+          throw new IOException("page %d cannot be replaced".formatted(page));
+        }
+      }
+    }
+  }
+
   void copy(long page) throws IOException {
     ByteBuffer content = ByteBuffer.allocateDirect(unitBytes);
     while (content.hasRemaining()
@@ -215,7 +233,7 @@ final class GuestFixture implements AutoCloseable {
 
   GuestExit runToExit() throws Exception {
     guest.resume();
-    return guest.exited().toCompletableFuture().get(60, TimeUnit.SECONDS);
+    return guest.exited().toCompletableFuture().get(RUN_SECONDS_MAX, TimeUnit.SECONDS);
   }
 
   @Override

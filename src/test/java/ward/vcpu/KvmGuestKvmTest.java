@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.io.TempDir;
 import ward.guest.GuestExit;
 import ward.guest.GuestFactory;
@@ -24,6 +25,7 @@ import ward.testing.RequiresKvm;
 
 /** A real guest on this machine's KVM, with its memory behind a userfaultfd. */
 @RequiresKvm
+@EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(60)
 class KvmGuestKvmTest {
 
@@ -123,6 +125,7 @@ class KvmGuestKvmTest {
   }
 
   @Test
+  @Timeout(300)
   void inRing0ALostPageIsAMachineCheckOnTheLoadItself() throws Exception {
     PageSet lost = pages(1500, 3500);
     try (GuestFixture fixture = fixture(new WalkerGuestBuilder(16 * MIB, 2, 4).inRing0())) {

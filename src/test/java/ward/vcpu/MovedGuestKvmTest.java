@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.io.TempDir;
 import ward.guest.Guest;
 import ward.kernel.Kernel;
@@ -20,6 +21,7 @@ import ward.testing.RequiresKvm;
 
 /** A real guest that leaves one VM in the middle of its work and goes on in another. */
 @RequiresKvm
+@EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(60)
 class MovedGuestKvmTest {
 
