@@ -3,6 +3,7 @@ package ward.testbed;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -44,6 +45,7 @@ public final class LoopbackRun implements AutoCloseable {
   private final WalkerGuest guest;
   private final PoisonPlan plan;
   private final PageSet lost = new PageSet();
+  private Interlude interlude = source -> {};
   private int lateCount;
   private int lateHeldCount;
   private Daemon source;
@@ -55,6 +57,12 @@ public final class LoopbackRun implements AutoCloseable {
    * @param progress hears what is being done, a line each
    */
   public LoopbackRun(LoopbackSettings settings, Consumer<String> progress) throws IOException {
+    this(settings, progress, Network::make);
+  }
+
+  /** Makes the guest; for tests with a part of their own in the migration. */
+  LoopbackRun(LoopbackSettings settings, Consumer<String> progress, Supply supply)
+      throws IOException {
     this.settings = settings;
     this.progress = progress;
     this.deadline = new Deadline(settings.deadline());
@@ -75,13 +83,48 @@ public final class LoopbackRun implements AutoCloseable {
     progress.accept("making a guest of %d MiB".formatted(settings.memoryBytes() >> 20));
     guest = builder.writeTo(memoryFile);
     plan = PoisonPlan.draw(guest, settings);
-    network = Network.make();
+    network = supply.network();
     LayoutFile.write(path("layout.json"), guest.layout());
     Files.write(path("vcpus"), guest.vcpuStates());
   }
 
   private Path path(String name) {
     return directory.resolve(name);
+  }
+
+  /** Where the network comes from. */
+  interface Supply {
+    Network network() throws IOException;
+  }
+
+  /** Something that happens while the source waits. */
+  interface Interlude {
+    void happen(InetSocketAddress source) throws IOException;
+  }
+
+  /**
+   * Only where the source is in this process's network.
+   *
+   * @param what when the guest has walked at the source, before the destination starts
+   */
+  void beforeTheDestination(Interlude what) {
+    interlude = what;
+  }
+
+  /** What the source says of itself. */
+  JsonNode sourceStatus() throws IOException {
+    return status("source", source);
+  }
+
+  /** Waits until every vCPU has done a whole pass at the source from now on. */
+  void awaitMoreWalksAtSource() throws IOException {
+    long now = walksAtSource();
+    deadline.await(
+        "more walks at the source", () -> walksAtSource() >= now + 2L * settings.vcpus());
+  }
+
+  private long walksAtSource() throws IOException {
+    return Witness.reports(List.of(path("source-guest.log"))).passes().size();
   }
 
   /**
@@ -91,6 +134,8 @@ public final class LoopbackRun implements AutoCloseable {
   public LoopbackResult run() throws IOException {
     declare();
     startSource();
+    interlude.happen(
+        new InetSocketAddress(network.sourceAddress(), sourceStatus().get("port").asInt()));
     startDestination();
     reportLatePoison();
     control("source", new ControlMessage.StreamControl(false));

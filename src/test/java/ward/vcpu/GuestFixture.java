@@ -139,7 +139,7 @@ final class GuestFixture implements AutoCloseable {
 
   GuestExit runToExit() throws Exception {
     guest.resume();
-    return guest.exited().toCompletableFuture().get(60, TimeUnit.SECONDS);
+    return guest.exited().toCompletableFuture().get(200, TimeUnit.SECONDS);
   }
 
   @Override
