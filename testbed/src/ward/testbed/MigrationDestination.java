@@ -29,7 +29,7 @@ final class MigrationDestination implements AutoCloseable {
     List<String> command = new ArrayList<>(List.of("destination", "--keep", "--json"));
     command.addAll(List.of("--connect", source, "--host", name));
     command.addAll(List.of("--ledger", ledger().toString()));
-    command.addAll(List.of("--vcpu", settings.vcpu()));
+    command.addAll(List.of("--vcpu", settings.vcpu(), "--marker", settings.marker()));
     command.addAll(List.of("--threads", Integer.toString(settings.vcpus())));
     command.addAll(List.of("--seed", Long.toString(settings.seed())));
     command.addAll(List.of("--control", control().toString()));

@@ -29,7 +29,7 @@ final class TwoHosts implements Callable<Integer> {
   private static final int ANSWERS_BEFORE_LATE_POISON = 100;
   private static final int FAILED = 1;
 
-  @Option(names = "--memory", defaultValue = "32M")
+  @Option(names = "--memory", defaultValue = "16M")
   MemorySize memory;
 
   @Option(names = "--vcpus", defaultValue = "1")
@@ -46,6 +46,9 @@ final class TwoHosts implements Callable<Integer> {
 
   @Option(names = "--vcpu", defaultValue = "kvm")
   String vcpu;
+
+  @Option(names = "--marker", defaultValue = "auto")
+  String marker;
 
   @Option(names = "--timeout", defaultValue = "400")
   long timeoutSeconds;
@@ -77,6 +80,7 @@ final class TwoHosts implements Callable<Integer> {
             latePoison,
             seed,
             vcpu,
+            marker,
             Duration.ofSeconds(timeoutSeconds));
     try (FileChannel file =
         FileChannel.open(

@@ -74,11 +74,19 @@ final class X86 implements Architecture {
       return offered;
     }
     KvmCpuid guest = KvmCpuid.of(seen);
-    Optional<String> objection = CpuidCheck.objection(guest, offered);
-    if (objection.isPresent()) {
-      throw new UnsupportedKvmException("vCPU %d: %s".formatted(state.index(), objection.get()));
+    // Without the rest of a saved state it is a model that somebody chose for a new guest.
+    if (state.sections().containsKey(X86State.MCG_CAP)) {
+      requireSameProcessor(state.index(), guest, offered);
     }
     return guest;
+  }
+
+  private static void requireSameProcessor(int vcpu, KvmCpuid guest, KvmCpuid offered)
+      throws UnsupportedKvmException {
+    Optional<String> objection = CpuidCheck.objection(guest, offered);
+    if (objection.isPresent()) {
+      throw new UnsupportedKvmException("vCPU %d: %s".formatted(vcpu, objection.get()));
+    }
   }
 
   private static long machineCheckCapabilities(Kvm kvm, VcpuState state) throws IOException {

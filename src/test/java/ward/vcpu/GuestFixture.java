@@ -113,6 +113,21 @@ final class GuestFixture implements AutoCloseable {
     call(POISON, poison);
   }
 
+  /**
+   * Puts the end of an empty file in the place of pages: a touch raises SIGBUS, and KVM_RUN answers
+   * EFAULT.
+   */
+  void makeUnreadable(PageSet pages) throws IOException {
+    try (Fd empty = kernel.createMemfd("unreadable", 0)) {
+      for (long page = 0; page < walker.layout().pageCount(); page++) {
+        long address = memory().hostAddressOf(page);
+        if (pages.contains(page) && kernel.mapOver(empty, address, address, Pages.SIZE_BYTES) < 0) {
+          throw new IOException("page %d cannot be replaced".formatted(page));
+        }
+      }
+    }
+  }
+
   void copy(long page) throws IOException {
     ByteBuffer content = ByteBuffer.allocateDirect(Pages.SIZE_BYTES);
     while (content.hasRemaining()

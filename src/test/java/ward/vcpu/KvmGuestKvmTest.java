@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.io.TempDir;
 import ward.guest.GuestExit;
 import ward.guest.GuestFactory;
@@ -25,6 +26,7 @@ import ward.testing.RequiresKvm;
 
 /** A real guest on this machine's KVM, with its memory behind a userfaultfd. */
 @RequiresKvm
+@EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(value = 4, unit = TimeUnit.MINUTES)
 class KvmGuestKvmTest {
 

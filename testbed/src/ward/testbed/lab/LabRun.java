@@ -68,6 +68,13 @@ final class LabRun {
         line -> console.accept("host %d: %s".formatted(host, line)));
   }
 
+  /** Only fetches the kernel. */
+  Path kernelImage() throws IOException {
+    try (PackageCache cache = new PackageCache(settings.cache(), settings.refresh(), progress)) {
+      return kernel(cache, DebianMirror.ofThisMachine()).image();
+    }
+  }
+
   private MachineRun.Boot prepare(Path directory) throws IOException {
     Architecture architecture = settings.architecture();
     try (PackageCache cache = new PackageCache(settings.cache(), settings.refresh(), progress)) {
@@ -76,6 +83,7 @@ final class LabRun {
       KernelFiles kernel = kernel(cache, mirror);
       Path userland = Userland.archive(cache, mirror, architecture);
       Path initramfs = directory.resolve("initramfs");
+      initramfs.toFile().deleteOnExit();
       try (OutputStream output = new BufferedOutputStream(Files.newOutputStream(initramfs))) {
         Files.copy(userland, output);
         payload(kernel, WardBuild.of(architecture, cache, mirror)).writeTo(output);
@@ -110,6 +118,7 @@ final class LabRun {
         ward,
         LabFiles.testClasses(),
         LabFiles.testLibraries(),
+        kernel.image(),
         kernel.modules(modules()),
         InsideScript.of(settings.architecture(), settings.steps()));
   }

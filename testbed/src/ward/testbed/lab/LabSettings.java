@@ -40,11 +40,13 @@ record LabSettings(
       return new Step(TEST_RUNNER, tests);
     }
 
-    /** What is run when nothing is asked for. */
-    static List<Step> ofOneHost(TestClasses known) {
-      return List.of(
-          tests(known.needingAKernel()),
-          new Step("ward.testbed.Loopback", List.of("--memory", "32M", "--json", RESULT)));
+    /** What is run when nothing is asked for. The loopback's guest is x86-64 code. */
+    static List<Step> ofOneHost(Architecture architecture, TestClasses known) {
+      Step program =
+          architecture == Architecture.X86
+              ? new Step("ward.testbed.Loopback", List.of("--memory", "16M", "--json", RESULT))
+              : new Step("ward.cli.Main", List.of("check"));
+      return List.of(tests(known.needingAKernel()), program);
     }
 
     static List<Step> ofTwoHosts() {

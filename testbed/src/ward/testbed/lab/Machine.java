@@ -102,15 +102,22 @@ final class Machine implements AutoCloseable {
           }
           console.wait(Math.min(left, 200));
         }
-        if (console.panic().isPresent()) {
-          return End.PANICKED;
-        }
       }
+      // After a panic there is more to read, too.
       process.waitFor(TO_POWER_OFF.toMillis(), TimeUnit.MILLISECONDS);
-      return console().exitCode().isPresent() ? End.POWERED_OFF : End.DIED;
+      return end();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);
+    }
+  }
+
+  private End end() {
+    synchronized (console) {
+      if (console.panic().isPresent()) {
+        return End.PANICKED;
+      }
+      return console.exitCode().isPresent() ? End.POWERED_OFF : End.DIED;
     }
   }
 
@@ -129,6 +136,10 @@ final class Machine implements AutoCloseable {
   @Override
   public void close() {
     kill();
-    Runtime.getRuntime().removeShutdownHook(shutdown);
+    try {
+      Runtime.getRuntime().removeShutdownHook(shutdown);
+    } catch (IllegalStateException e) {
+      // The JVM is ending, by Ctrl-C.
+    }
   }
 }
