@@ -14,15 +14,14 @@ import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.PageSet;
 import ward.memory.Pages;
-import ward.vcpu.VcpuStates;
 import ward.vcpu.X86CpuModel;
 
 /**
  * Makes a paused guest out of nothing: its memory as a file, and its vCPUs.
  *
- * <p>Three quarters of the memory begin at address 0 (at most 3 GiB), the rest at 4 GiB. All pages
- * are read, each by one vCPU, in an order drawn from the seed. The same arguments make the same
- * guest.
+ * <p>Three quarters of the memory begin at address 0, on arm64 at 1 GiB (at most 3 GiB), the rest
+ * at 4 GiB. All pages are read, each by one vCPU, in an order drawn from the seed. The same
+ * arguments make the same guest.
  */
 public final class WalkerGuestBuilder {
 
@@ -37,10 +36,16 @@ public final class WalkerGuestBuilder {
   private static final long LOOK_AT_BANK = 1 << 1;
   private static final long USE_DEVICE = 1 << 2;
 
+  /** Guests are made for the machine that they run on. */
+  private static final boolean IS_ARM64 = System.getProperty("os.arch").equals("aarch64");
+
   private final long memoryBytes;
   private final int vcpus;
   private final long seed;
   private int ring = 3;
+  private boolean mmuOn = true;
+  private boolean walks = true;
+  private List<WalkerCommand> commands = List.of();
   private long flags;
   private Map<String, byte[]> sections = Map.of();
 
@@ -98,13 +103,31 @@ public final class WalkerGuestBuilder {
     return this;
   }
 
+  /** On arm64: what vCPU 0 does after its walks. */
+  public WalkerGuestBuilder doing(List<WalkerCommand> after) {
+    commands = List.copyOf(after);
+    return this;
+  }
+
+  /** On arm64: no page is walked, only commands are carried out. */
+  public WalkerGuestBuilder withoutWalks() {
+    walks = false;
+    return this;
+  }
+
+  /** On arm64: addresses are not translated. */
+  public WalkerGuestBuilder withoutMmu() {
+    mmuOn = false;
+    return this;
+  }
+
   /** The layout that the guest will have. */
   public GuestLayout layout() {
     long lowBytes = Math.min(memoryBytes / 4 * 3, LOW_BYTES_MAX);
     return new GuestLayout(
         "walker-" + seed,
         List.of(
-            new GuestRegion(0, lowBytes, 0),
+            new GuestRegion(IS_ARM64 ? Arm64WalkerImage.RAM : 0, lowBytes, 0),
             new GuestRegion(HIGH_ADDRESS, memoryBytes - lowBytes, lowBytes)));
   }
 
@@ -116,13 +139,21 @@ public final class WalkerGuestBuilder {
    */
   public WalkerGuest writeTo(FileChannel memoryFile) throws IOException {
     GuestLayout layout = layout();
-    WalkerImage image = new WalkerImage(layout, vcpus);
-    List<long[]> orders = orders(layout.pageCount());
+    WalkerImage image = image(layout);
+    List<long[]> orders = orders(layout.pageCount(), image.stackPages());
     writeFully(memoryFile, ByteBuffer.allocate(1), memoryBytes - 1);
     writeContent(memoryFile, layout.pageCount(), image.pages());
-    ByteBuffer bytes = image.write(orders, flags);
+    ByteBuffer bytes =
+        image.write(walks ? orders : orders.stream().map(order -> new long[0]).toList());
     writeFully(memoryFile, bytes, bytes.position());
-    return new WalkerGuest(layout, states().toBytes(), image.pages(), stackPages(), orders);
+    return new WalkerGuest(
+        layout, image.states().toBytes(), image.pages(), setOf(image.stackPages()), orders);
+  }
+
+  private WalkerImage image(GuestLayout layout) {
+    return IS_ARM64
+        ? new Arm64WalkerImage(layout, vcpus, mmuOn, commands)
+        : new X86WalkerImage(layout, vcpus, new X86WalkerImage.Options(ring, flags, sections));
   }
 
   private void writeContent(FileChannel memoryFile, long pageCount, PageSet imagePages)
@@ -149,12 +180,12 @@ public final class WalkerGuestBuilder {
     }
   }
 
-  private List<long[]> orders(long pageCount) {
+  private List<long[]> orders(long pageCount, List<Long> stackPages) {
     long[] shuffled = shuffled((int) pageCount);
     int[] shareStarts = IntStream.rangeClosed(0, vcpus).map(v -> share(v, pageCount)).toArray();
     // The wiping of a stack is seen in order only by the vCPU that does it, so that one reads it.
-    for (int vcpu = 0; vcpu < vcpus; vcpu++) {
-      swap(shuffled, shareStarts[vcpu], indexOf(shuffled, WalkerImage.stackPage(vcpu)));
+    for (int vcpu = 0; vcpu < stackPages.size(); vcpu++) {
+      swap(shuffled, shareStarts[vcpu], indexOf(shuffled, stackPages.get(vcpu)));
     }
     List<long[]> orders = new ArrayList<>();
     for (int vcpu = 0; vcpu < vcpus; vcpu++) {
@@ -187,18 +218,9 @@ public final class WalkerGuestBuilder {
     pages[other] = page;
   }
 
-  private VcpuStates states() {
-    return new VcpuStates(
-        VcpuStates.X86_64,
-        Map.of(),
-        IntStream.range(0, vcpus)
-            .mapToObj(vcpu -> WalkerImage.state(vcpu, ring, sections))
-            .toList());
-  }
-
-  private PageSet stackPages() {
+  private static PageSet setOf(List<Long> stackPages) {
     PageSet pages = new PageSet();
-    IntStream.range(0, vcpus).mapToLong(WalkerImage::stackPage).forEach(pages::add);
+    stackPages.forEach(pages::add);
     return pages;
   }
 }

@@ -92,7 +92,7 @@ public final class KvmGuestFactory implements GuestFactory {
       for (VcpuState state : states.vcpus()) {
         KvmVcpu vcpu = vm.createVcpu(state.index());
         vcpus.add(vcpu);
-        processors.add(architecture.setUp(kvm, vcpu, state));
+        processors.add(architecture.setUp(kvm, vm, vcpu, state));
       }
       machine.vcpusMade();
       for (VcpuState state : states.vcpus()) {
@@ -113,6 +113,7 @@ public final class KvmGuestFactory implements GuestFactory {
   private DeviceBus devices(Architecture architecture, KvmVm vm, VcpuStates states)
       throws IOException {
     DeviceBus devices = new DeviceBus(reports);
+    architecture.attachReports(devices);
     byte[] serialPort = states.machine().get(SerialPort.SECTION);
     if (serialPort != null) {
       SerialPort port = architecture.attachSerialPort(vm, devices, console);

@@ -20,6 +20,7 @@ import ward.vcpu.proto.Section;
 public record VcpuStates(String architecture, Map<String, byte[]> machine, List<VcpuState> vcpus) {
 
   public static final String X86_64 = "x86_64";
+  public static final String AARCH64 = "aarch64";
 
   public VcpuStates {
     machine = Map.copyOf(machine);

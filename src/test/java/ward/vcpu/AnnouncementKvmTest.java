@@ -18,6 +18,7 @@ import ward.testbed.WalkerReports.AsideSeen;
 import ward.testing.RequiresKvm;
 
 /** A guest that is told of its lost pages before it meets them. */
+@OnX86
 @RequiresKvm
 @Timeout(120)
 class AnnouncementKvmTest {

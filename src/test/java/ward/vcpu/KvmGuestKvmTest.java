@@ -23,6 +23,7 @@ import ward.testbed.WalkerReports.PassDone;
 import ward.testing.RequiresKvm;
 
 /** A real guest on this machine's KVM, with its memory behind a userfaultfd. */
+@OnX86
 @RequiresKvm
 @Timeout(60)
 class KvmGuestKvmTest {

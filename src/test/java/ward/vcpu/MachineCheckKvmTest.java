@@ -24,6 +24,7 @@ import ward.testing.RequiresKvm;
 /**
  * What a real guest reads back from its registers, by RDMSR, whichever processor it believes in.
  */
+@OnX86
 @RequiresKvm
 @Timeout(120)
 class MachineCheckKvmTest {

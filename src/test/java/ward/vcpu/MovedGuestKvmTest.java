@@ -19,6 +19,7 @@ import ward.testbed.WalkerReports;
 import ward.testing.RequiresKvm;
 
 /** A real guest that leaves one VM in the middle of its work and goes on in another. */
+@OnX86
 @RequiresKvm
 @Timeout(60)
 class MovedGuestKvmTest {
