@@ -21,6 +21,7 @@ import ward.testbed.WalkerReports;
 import ward.testing.RequiresKvm;
 
 /** A real guest that leaves one VM in the middle of its work and goes on in another. */
+@OnX86
 @RequiresKvm
 @EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(value = 4, unit = TimeUnit.MINUTES)
