@@ -97,6 +97,21 @@ final class SourceCommand implements Callable<Integer> {
   Path guestLog;
 
   @Option(
+      names = "--console",
+      paramLabel = "FILE",
+      description =
+          "With --run: Where to append what the guest writes to its first serial port, if it has one.")
+  Path consoleOutput;
+
+  @Option(
+      names = "--console-input",
+      paramLabel = "FILE",
+      description =
+          "With --run: What is appended to this file, or written to this FIFO, is typed at the guest's first"
+              + " serial port.")
+  Path consoleInput;
+
+  @Option(
       names = "--control",
       paramLabel = "SOCKET",
       description = "UNIX socket for `ward control`; only its owner may use it.")
@@ -137,7 +152,8 @@ final class SourceCommand implements Callable<Integer> {
     try (SourceMemory mapped = map(kernel, guest);
         LedgerJournal journal = openLedger(books, guest);
         Transport transport = Transports.open("ward-source");
-        GuestLog reports = GuestLog.open(guestLog)) {
+        GuestLog reports = GuestLog.open(guestLog);
+        GuestConsole console = GuestConsole.open(consoleOutput, consoleInput)) {
       journal.warnings().forEach(warning -> log.warn("{}", warning));
       markLosses(kernel, mapped, journal);
       if (!run) {
@@ -148,7 +164,7 @@ final class SourceCommand implements Callable<Integer> {
             books,
             transport);
       }
-      try (Guest running = start(kernel, mapped, states, books, reports)) {
+      try (Guest running = start(kernel, mapped, states, books, reports, console)) {
         return serve(
             kernel,
             subject(mapped, DepartingGuest.running(running), journal),
@@ -181,9 +197,16 @@ final class SourceCommand implements Callable<Integer> {
   }
 
   private Guest start(
-      Kernel kernel, SourceMemory mapped, byte[] states, GuestBooks books, GuestLog reports) {
+      Kernel kernel,
+      SourceMemory mapped,
+      byte[] states,
+      GuestBooks books,
+      GuestLog reports,
+      GuestConsole console) {
     try {
-      Guest guest = new KvmGuestFactory(kernel, books, reports).createOver(mapped.memory(), states);
+      Guest guest =
+          new KvmGuestFactory(kernel, books, reports, console.console())
+              .createOver(mapped.memory(), states);
       guest.resume();
       log.info("the guest runs here until a destination comes");
       return guest;
@@ -201,6 +224,11 @@ final class SourceCommand implements Callable<Integer> {
     if (!run && guestLog != null) {
       throw new CommandFailure(
           ExitCode.USAGE, "--guest-log needs --run: without it no guest reports anything here");
+    }
+    if (!run && (consoleOutput != null || consoleInput != null)) {
+      throw new CommandFailure(
+          ExitCode.USAGE,
+          "--console and --console-input need --run: no guest runs here without it");
     }
     try {
       return vcpuState == null ? new byte[0] : Files.readAllBytes(vcpuState);

@@ -34,8 +34,13 @@ interface Processor {
   /**
    * Ends the memory access for which KVM_RUN returned KVM_EXIT_MMIO so that the guest stands before
    * the instruction and has loaded nothing.
+   *
+   * @param memory the guest's
    */
-  void undoPendingAccess() throws KernelCallException;
+  void undoPendingAccess(GuestBytes memory) throws KernelCallException;
+
+  /** Makes the guest stand before the instruction that KVM could not emulate. */
+  default void undoFailedEmulation() throws KernelCallException {}
 
   /** Where the guest's next instruction reaches; by default that is not known. */
   default AddressFinder addressFinder(GuestBytes memory) throws KernelCallException {

@@ -11,6 +11,7 @@ import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -36,6 +37,7 @@ import ward.vcpu.GhesSource.Notification;
 @Timeout(60)
 class GhesErrorSourceKernelTest {
 
+  private static final long POLL_NANOS = 50_000;
   private static final int PAGE = Pages.SIZE_BYTES;
   private static final int PAGE_COUNT = 3;
   private static final long LENGTH = Pages.bytes(PAGE_COUNT);
@@ -214,7 +216,7 @@ class GhesErrorSourceKernelTest {
     while (written < count) {
       switch (source.deliver(error(vcpu, gpa(vcpu, written)))) {
         case WRITTEN -> written++;
-        case WAITS -> Thread.onSpinWait();
+        case WAITS -> LockSupport.parkNanos(POLL_NANOS);
         case IMPOSSIBLE -> fail("a guest that acknowledges was given up");
       }
     }
@@ -227,7 +229,7 @@ class GhesErrorSourceKernelTest {
 
   private long takeRecord() {
     while (blockStatus() == 0) {
-      Thread.onSpinWait();
+      LockSupport.parkNanos(POLL_NANOS);
     }
     byte[] record = read(PAGE, RECORD_BYTES);
     guestBuffer.putBytes(0, record);

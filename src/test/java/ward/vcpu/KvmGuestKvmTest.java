@@ -125,6 +125,7 @@ class KvmGuestKvmTest {
   }
 
   @Test
+  @Timeout(300)
   void inRing0ALostPageIsAMachineCheckOnTheLoadItself() throws Exception {
     PageSet lost = pages(1500, 3500);
     try (GuestFixture fixture = fixture(new WalkerGuestBuilder(16 * MIB, 2, 4).inRing0())) {
