@@ -61,4 +61,13 @@ public record LoopbackSettings(
               .formatted(declared + found + late, pages));
     }
   }
+
+  /** The guest that these settings ask for. */
+  WalkerGuestBuilder guest() {
+    WalkerGuestBuilder builder = new WalkerGuestBuilder(memoryBytes, vcpus, seed);
+    if (awake) {
+      builder.walkingUntilMoved();
+    }
+    return builder;
+  }
 }

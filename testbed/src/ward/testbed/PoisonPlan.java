@@ -16,6 +16,14 @@ import ward.memory.PageSet;
  */
 record PoisonPlan(List<Long> declared, List<Long> found, List<Long> lateCandidates) {
 
+  /** What is lost before the guest runs at the destination. */
+  PageSet fromTheStart() {
+    PageSet pages = new PageSet();
+    declared.forEach(pages::add);
+    found.forEach(pages::add);
+    return pages;
+  }
+
   static PoisonPlan draw(WalkerGuest guest, LoopbackSettings settings) {
     SplittableRandom random = new SplittableRandom(settings.seed() * 31 + 1);
     PageSet taken = guest.imagePages().copy();

@@ -110,8 +110,13 @@ final class FirmwareFirstProcessor implements Processor {
   }
 
   @Override
-  public void undoPendingAccess() throws KernelCallException {
-    processor.undoPendingAccess();
+  public void undoPendingAccess(GuestBytes memory) throws KernelCallException {
+    processor.undoPendingAccess(memory);
+  }
+
+  @Override
+  public void undoFailedEmulation() throws KernelCallException {
+    processor.undoFailedEmulation();
   }
 
   @Override

@@ -34,8 +34,13 @@ interface Processor {
   /**
    * Ends the memory access for which KVM_RUN returned KVM_EXIT_MMIO so that the guest stands before
    * the instruction and has loaded nothing.
+   *
+   * @param memory the guest's
    */
-  void undoPendingAccess() throws KernelCallException;
+  void undoPendingAccess(GuestBytes memory) throws KernelCallException;
+
+  /** Makes the guest stand before the instruction that KVM could not emulate. */
+  default void undoFailedEmulation() throws KernelCallException {}
 
   /** Where the guest's next instruction reaches; by default that is not known. */
   default AddressFinder addressFinder(GuestBytes memory) throws KernelCallException {
@@ -92,4 +97,7 @@ interface Processor {
   default Optional<MemoryError> unread() throws KernelCallException {
     return Optional.empty();
   }
+
+  /** Takes over what was {@link #unread()} on the host that the guest comes from. */
+  default void inheritUnread(MemoryError error) {}
 }

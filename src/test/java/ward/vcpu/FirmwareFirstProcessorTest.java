@@ -37,7 +37,7 @@ class FirmwareFirstProcessorTest {
     public void restore(VcpuState state) {}
 
     @Override
-    public void undoPendingAccess() {}
+    public void undoPendingAccess(GuestBytes memory) {}
 
     @Override
     public Optional<String> obstacle(MemoryError error) {

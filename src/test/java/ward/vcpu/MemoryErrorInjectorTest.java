@@ -55,7 +55,7 @@ class MemoryErrorInjectorTest {
     }
 
     @Override
-    public void undoPendingAccess() {
+    public void undoPendingAccess(GuestBytes memory) {
       throw new AssertionError("there is no access here");
     }
 

@@ -97,7 +97,7 @@ final class Lab implements Callable<Integer> {
   @Option(
       names = "--deadline",
       paramLabel = "SECONDS",
-      defaultValue = "600",
+      defaultValue = "1200",
       description = "End the machine after that long (default: ${DEFAULT-VALUE}).")
   long deadlineSeconds;
 

@@ -71,14 +71,14 @@ final class LabRun {
   /** Only fetches the kernel. */
   Path kernelImage() throws IOException {
     try (PackageCache cache = new PackageCache(settings.cache(), settings.refresh(), progress)) {
-      return kernel(cache, DebianMirror.ofThisMachine()).image();
+      return kernel(cache, mirror(cache)).image();
     }
   }
 
   private MachineRun.Boot prepare(Path directory) throws IOException {
     Architecture architecture = settings.architecture();
     try (PackageCache cache = new PackageCache(settings.cache(), settings.refresh(), progress)) {
-      DebianMirror mirror = DebianMirror.ofThisMachine();
+      DebianMirror mirror = mirror(cache);
       Emulator emulator = Emulator.fetched(cache, mirror, architecture);
       KernelFiles kernel = kernel(cache, mirror);
       Path userland = Userland.archive(cache, mirror, architecture);
@@ -90,6 +90,10 @@ final class LabRun {
       }
       return new MachineRun.Boot(emulator, kernel.image(), initramfs);
     }
+  }
+
+  private static DebianMirror mirror(PackageCache cache) throws IOException {
+    return DebianMirror.ofThisMachine(cache.file("apt-sources"));
   }
 
   private KernelFiles kernel(PackageCache cache, DebianMirror mirror) throws IOException {

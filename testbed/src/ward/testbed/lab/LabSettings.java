@@ -36,6 +36,9 @@ record LabSettings(
 
     private static final String TEST_RUNNER = "ward.testbed.lab.Inside";
 
+    /** Seconds. On an idle machine it takes twenty; the lab's own deadline is what counts. */
+    private static final String PATIENCE = "1000";
+
     static Step tests(List<String> tests) {
       return new Step(TEST_RUNNER, tests);
     }
@@ -44,13 +47,16 @@ record LabSettings(
     static List<Step> ofOneHost(Architecture architecture, TestClasses known) {
       Step program =
           architecture == Architecture.X86
-              ? new Step("ward.testbed.Loopback", List.of("--memory", "16M", "--json", RESULT))
+              ? new Step(
+                  "ward.testbed.Loopback",
+                  List.of("--memory", "16M", "--timeout", PATIENCE, "--json", RESULT))
               : new Step("ward.cli.Main", List.of("check"));
       return List.of(tests(known.needingAKernel()), program);
     }
 
     static List<Step> ofTwoHosts() {
-      return List.of(new Step("ward.testbed.TwoHosts", List.of("--json", RESULT)));
+      return List.of(
+          new Step("ward.testbed.TwoHosts", List.of("--timeout", PATIENCE, "--json", RESULT)));
     }
   }
 }

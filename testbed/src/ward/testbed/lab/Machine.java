@@ -51,7 +51,7 @@ final class Machine implements AutoCloseable {
    * Begins to read the console. To be called once, before {@link #await}.
    *
    * @param log keeps all of it
-   * @param listener hears every line but those of the result, on a thread of its own
+   * @param listener hears every line that is to be read, on a thread of its own
    */
   void listen(Path log, Consumer<String> listener) {
     reader = new Thread(() -> read(log, listener), "lab-console");
@@ -75,12 +75,12 @@ final class Machine implements AutoCloseable {
   }
 
   private void hear(String line, Consumer<String> listener) {
-    boolean outsideResult;
+    boolean readable;
     synchronized (console) {
-      outsideResult = console.accept(line);
+      readable = console.accept(line);
       console.notifyAll();
     }
-    if (outsideResult) {
+    if (readable) {
       listener.accept(line);
     }
   }
