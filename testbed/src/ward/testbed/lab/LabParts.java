@@ -33,7 +33,7 @@ public record LabParts(Path kernelImage, Path guestPrograms, Machines machines) 
   public static LabParts ofArm64(String suite, Consumer<String> progress) throws IOException {
     Architecture architecture = Architecture.ARM64;
     try (PackageCache cache = new PackageCache(PackageCache.defaultRoot(), false, progress)) {
-      DebianMirror mirror = DebianMirror.ofThisMachine();
+      DebianMirror mirror = DebianMirror.ofThisMachine(cache.file("apt-sources"));
       Emulator emulator = Emulator.fetched(cache, mirror, architecture);
       KernelChoice choice = KernelChoice.parse(suite);
       PackageSet kernel =
