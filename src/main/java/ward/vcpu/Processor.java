@@ -97,4 +97,7 @@ interface Processor {
   default Optional<MemoryError> unread() throws KernelCallException {
     return Optional.empty();
   }
+
+  /** Takes over what was {@link #unread()} on the host that the guest comes from. */
+  default void inheritUnread(MemoryError error) {}
 }

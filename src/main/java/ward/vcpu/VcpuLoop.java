@@ -148,6 +148,7 @@ final class VcpuLoop implements Runnable {
   /** Takes over what the vCPU was when it was saved. Before the thread starts. */
   void inherit(VcpuState state) {
     injector.inherit(state.waiting());
+    state.unread().ifPresent(processor::inheritUnread);
     on = !state.off();
   }
 
@@ -163,7 +164,8 @@ final class VcpuLoop implements Runnable {
     if (exit.isPresent()) {
       throw new IOException(exit.get().reason());
     }
-    return new VcpuState(vcpu.index(), processor.save(), injector.waiting(), !on);
+    return new VcpuState(
+        vcpu.index(), processor.save(), injector.waiting(), processor.unread(), !on);
   }
 
   private void settle() throws IOException {

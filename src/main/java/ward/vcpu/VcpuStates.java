@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import ward.vcpu.proto.Section;
 
@@ -41,12 +42,13 @@ public record VcpuStates(
             .setMoves(moves)
             .addAllSections(written(machine));
     for (VcpuState vcpu : vcpus) {
-      message
-          .addVcpusBuilder()
+      ward.vcpu.proto.VcpuState.Builder written = message.addVcpusBuilder();
+      written
           .setIndex(vcpu.index())
           .addAllSections(written(vcpu.sections()))
           .addAllWaiting(WaitingErrors.written(vcpu.waiting()))
           .setOff(vcpu.off());
+      vcpu.unread().ifPresent(error -> written.setUnread(WaitingErrors.written(error)));
     }
     return message.build().toByteArray();
   }
@@ -120,6 +122,9 @@ public record VcpuStates(
         expectedIndex,
         sections(owner, vcpu.getSectionsList(), format),
         WaitingErrors.parse(owner, vcpu.getWaitingList(), expectedIndex),
+        vcpu.hasUnread()
+            ? Optional.of(WaitingErrors.parse(owner, vcpu.getUnread(), expectedIndex))
+            : Optional.empty(),
         vcpu.getOff());
   }
 
