@@ -119,4 +119,38 @@ class DeviceBusTest {
 
     assertThat(page.getLong(KvmRun.MMIO_DATA)).isEqualTo(0x42);
   }
+
+  private void mmio(long address, int sizeBytes, boolean isWrite, int value) {
+    page.putLong(KvmRun.MMIO_PHYS_ADDR, address);
+    page.putLong(KvmRun.MMIO_DATA, value);
+    page.putInt(KvmRun.MMIO_LEN, sizeBytes);
+    page.putByte(KvmRun.MMIO_IS_WRITE, (byte) (isWrite ? 1 : 0));
+  }
+
+  @Test
+  void whereThereAreNoPortsTheSameRegistersAreInMemory() throws Exception {
+    long first = Arm64.REPORTS;
+    bus.attachReports(first);
+
+    mmio(first, 4, true, 0xdeadbeef);
+    assertThat(bus.onMmio(VCPU, run)).isEqualTo(Outcome.RUNS_ON);
+    mmio(first + 16, 4, true, 0);
+    assertThat(bus.onMmio(VCPU, run)).isEqualTo(Outcome.VCPU_IS_OFF);
+    mmio(first + 24, 4, true, 0);
+    assertThat(bus.onMmio(VCPU, run)).isEqualTo(Outcome.GUEST_IS_OFF);
+
+    assertThat(words).containsExactly("1: 0xdeadbeef");
+  }
+
+  @Test
+  void aReadOfSuchARegisterAndANarrowWriteAreNothing() throws Exception {
+    bus.attachReports(Arm64.REPORTS);
+
+    mmio(Arm64.REPORTS, 2, true, 1);
+    assertThat(bus.onMmio(VCPU, run)).isEqualTo(Outcome.RUNS_ON);
+    mmio(Arm64.REPORTS + 16, 4, false, 1);
+    assertThat(bus.onMmio(VCPU, run)).isEqualTo(Outcome.RUNS_ON);
+
+    assertThat(words).isEmpty();
+  }
 }
