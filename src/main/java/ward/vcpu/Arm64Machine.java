@@ -1,5 +1,6 @@
 package ward.vcpu;
 
+import java.io.IOException;
 import java.util.List;
 import java.util.Map;
 import jnr.constants.platform.Errno;
@@ -25,9 +26,13 @@ final class Arm64Machine implements Machine {
 
   static final StateFormat FORMAT =
       new StateFormat(
-          List.of(Part.optional(SerialPort.SECTION, SerialPort.STATE_BYTES), GhesLayout.SECTION));
+          List.of(
+              new Part(Arm64InterruptState.SECTION, 0, Arm64InterruptState.ENTRY_BYTES, false),
+              GhesLayout.SECTION,
+              Part.optional(SerialPort.SECTION, SerialPort.STATE_BYTES)));
 
   private final KvmDevice controller;
+  private Arm64InterruptState state; // null before the vCPUs are there
 
   private Arm64Machine(KvmDevice controller) {
     this.controller = controller;
@@ -52,20 +57,26 @@ final class Arm64Machine implements Machine {
   }
 
   @Override
-  public void vcpusMade() throws KernelCallException {
+  public void vcpusMade(int count) throws KernelCallException {
     controller.setLong(GROUP_ADDRESS, ADDRESS_DISTRIBUTOR, DISTRIBUTOR);
     controller.setLong(GROUP_ADDRESS, ADDRESS_REDISTRIBUTORS, REDISTRIBUTORS);
     controller.setInt(GROUP_INTERRUPTS, 0, INTERRUPTS);
     controller.command(GROUP_CONTROL, CONTROL_INIT);
+    state = new Arm64InterruptState(controller, INTERRUPTS, count);
   }
 
   @Override
-  public Map<String, byte[]> save() {
-    return Map.of();
+  public Map<String, byte[]> save() throws KernelCallException {
+    return Map.of(Arm64InterruptState.SECTION, state.save());
   }
 
   @Override
-  public void restore(Map<String, byte[]> sections) {}
+  public void restore(Map<String, byte[]> sections) throws IOException {
+    byte[] section = sections.get(Arm64InterruptState.SECTION);
+    if (section != null) {
+      state.restore(section);
+    }
+  }
 
   @Override
   public void close() {

@@ -20,6 +20,9 @@ import ward.vcpu.Arm64ExceptionEntry.Abort;
  */
 final class Arm64Processor implements Processor {
 
+  /** PSTATE.SP: EL1 uses its own stack pointer and not EL0's. */
+  private static final long OWN_STACK = 1;
+
   private static final long PAN_MASK = 0xf << 20;
 
   private final KvmVcpu vcpu;
@@ -101,7 +104,7 @@ final class Arm64Processor implements Processor {
   }
 
   private boolean isAt(long page, long guestVirtualAddress) throws KernelCallException {
-    OptionalLong found = translation().translate(guestVirtualAddress);
+    OptionalLong found = translation().walk(guestVirtualAddress).address();
     return found.isPresent() && Pages.align(found.getAsLong()) == page;
   }
 
@@ -113,6 +116,29 @@ final class Arm64Processor implements Processor {
             register(Arm64Registers.TTBR0_EL1),
             register(Arm64Registers.TTBR1_EL1)),
         memory);
+  }
+
+  @Override
+  public AddressFinder addressFinder(GuestBytes guestMemory) throws KernelCallException {
+    long pc = register(Arm64Registers.PC);
+    return new Arm64AddressFinder(
+        pc, translation(), guestMemory, instruction -> operand(instruction, pc));
+  }
+
+  private Optional<Arm64Decoder.Operand> operand(int instruction, long pc) {
+    try {
+      return new Arm64Decoder(instruction, pc, this::generalRegister).operand();
+    } catch (KernelCallException e) {
+      throw new IllegalStateException("%s: its registers cannot be read".formatted(vcpu), e);
+    }
+  }
+
+  private long generalRegister(int number) throws KernelCallException {
+    if (number != Arm64Decoder.STACK_POINTER) {
+      return register(Arm64Registers.x(number));
+    }
+    boolean own = (register(Arm64Registers.PSTATE) & OWN_STACK) != 0;
+    return register(own ? Arm64Registers.SP_EL1 : Arm64Registers.SP);
   }
 
   @Override

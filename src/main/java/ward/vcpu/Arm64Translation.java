@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Optional;
 import java.util.OptionalLong;
+import ward.memory.Pages;
 
 /**
  * Follows a guest's own page tables, stage 1 of EL1 and EL0: Arm Architecture Reference Manual,
@@ -49,18 +50,40 @@ record Arm64Translation(Control control, GuestBytes memory) {
   private static final long TABLE_OR_PAGE = 2;
   private static final int OUTPUT_BITS = 48;
 
-  /** The guest-physical address; empty if it is not mapped, or a table cannot be read. */
-  OptionalLong translate(long address) {
-    if (control.isOff()) {
-      return OptionalLong.of(address);
+  /**
+   * Where a walk ended; nowhere, if both are empty: the guest itself takes a translation fault.
+   *
+   * @param address guest-physical, of the byte
+   * @param unreadable guest-physical, of the page of the table that could not be read
+   */
+  record Walk(OptionalLong address, OptionalLong unreadable) {
+
+    private static final Walk NOWHERE = new Walk(OptionalLong.empty(), OptionalLong.empty());
+
+    static Walk to(long address) {
+      return new Walk(OptionalLong.of(address), OptionalLong.empty());
     }
-    boolean upper = (address >>> UPPER_HALF_BIT & 1) != 0;
-    return control.granuleShift(upper).map(shift -> walk(address, upper, shift)).orElse(NOWHERE);
+
+    static Walk stoppedAt(long entry) {
+      return new Walk(OptionalLong.empty(), OptionalLong.of(Pages.align(entry)));
+    }
   }
 
-  private static final OptionalLong NOWHERE = OptionalLong.empty();
+  /**
+   * @param address guest-virtual
+   */
+  Walk walk(long address) {
+    if (control.isOff()) {
+      return Walk.to(address);
+    }
+    boolean upper = (address >>> UPPER_HALF_BIT & 1) != 0;
+    return control
+        .granuleShift(upper)
+        .map(shift -> walk(address, upper, shift))
+        .orElse(Walk.NOWHERE);
+  }
 
-  private OptionalLong walk(long address, boolean upper, int granuleShift) {
+  private Walk walk(long address, boolean upper, int granuleShift) {
     int stride = granuleShift - 3;
     int inputBits = Long.SIZE - control.unusedBits(upper);
     int levels = (inputBits - granuleShift + stride - 1) / stride;
@@ -70,20 +93,23 @@ record Arm64Translation(Control control, GuestBytes memory) {
       int bits = Math.min(stride, inputBits - shift);
       long index = address >>> shift & (1L << bits) - 1;
       Optional<Long> entry = entry(table + index * Long.BYTES);
-      if (entry.isEmpty() || (entry.get() & VALID) == 0) {
-        return NOWHERE;
+      if (entry.isEmpty()) {
+        return Walk.stoppedAt(table + index * Long.BYTES);
+      }
+      if ((entry.get() & VALID) == 0) {
+        return Walk.NOWHERE;
       }
       boolean isTable = (entry.get() & TABLE_OR_PAGE) != 0;
       if (!isTable || level == LEVEL_LAST) {
-        return isTable == (level == LEVEL_LAST) ? leaf(entry.get(), address, shift) : NOWHERE;
+        return isTable == (level == LEVEL_LAST) ? leaf(entry.get(), address, shift) : Walk.NOWHERE;
       }
       table = output(entry.get(), granuleShift);
     }
-    return NOWHERE;
+    return Walk.NOWHERE;
   }
 
-  private static OptionalLong leaf(long entry, long address, int shift) {
-    return OptionalLong.of(output(entry, shift) | address & (1L << shift) - 1);
+  private static Walk leaf(long entry, long address, int shift) {
+    return Walk.to(output(entry, shift) | address & (1L << shift) - 1);
   }
 
   private static long output(long entry, int shift) {

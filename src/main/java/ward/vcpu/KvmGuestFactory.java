@@ -94,7 +94,7 @@ public final class KvmGuestFactory implements GuestFactory {
         vcpus.add(vcpu);
         processors.add(architecture.setUp(kvm, vm, vcpu, state));
       }
-      machine.vcpusMade();
+      machine.vcpusMade(vcpus.size());
       for (VcpuState state : states.vcpus()) {
         processors.get(state.index()).restore(state);
       }

@@ -206,4 +206,79 @@ class Arm64GuestKvmTest {
           .isEqualTo(new GuestExit(GuestExit.Kind.POWERED_OFF, "the guest switched itself off"));
     }
   }
+
+  @Test
+  void aLostTranslationTableIsAnAbortOfTheFirstAccess() throws Exception {
+    long table = 2;
+    WalkerGuestBuilder builder = doing(What.LOAD, ADDRESS);
+    try (GuestFixture fixture = fixture(builder)) {
+      fixture.fill(pages(table), NONE);
+
+      GuestExit exit = fixture.runToExit();
+
+      // Without its table the guest finds no vector either.
+      assertThat(exit.kind()).as(exit.reason()).isEqualTo(GuestExit.Kind.SHUTDOWN);
+      assertThat(exit.reason())
+          .matches(
+              "vCPU 0 consumed poison at GPA 0x40002000 while it had not left the vector of the"
+                  + " abort before \\(0x40000[0-9a-f]{3}\\)");
+      assertThat(errors.injected()).hasSize(1);
+    }
+  }
+
+  @Test
+  void whereTheHostHasNoMemoryAKnownLossIsFoundInTheInstructionsReach() throws Exception {
+    errors.know(ADDRESS);
+    AbortSeen abort = abortWhereNothingIsMapped(What.LOAD_PAIR);
+
+    assertThat(errors.consumed())
+        .extracting(MemoryError::input)
+        .containsExactly(MemoryError.Input.RUN_FAILED);
+    assertThat(abort.esr()).isEqualTo(DATA_ABORT);
+    assertThat(abort.far()).isEqualTo(ADDRESS + 24);
+  }
+
+  private AbortSeen abortWhereNothingIsMapped(What what) throws Exception {
+    try (GuestFixture fixture = fixture(doing(what, ADDRESS + 24))) {
+      fixture.fill(NONE, NONE);
+      assertThat(kernel.unmap(fixture.guest().memory().hostAddressOf(PAGE), 4096)).isZero();
+
+      GuestExit exit = fixture.runToExit();
+
+      assertThat(exit.kind()).as(exit.reason()).isEqualTo(GuestExit.Kind.POWERED_OFF);
+      assertThat(reports.unexpected()).isEmpty();
+      assertThat(reports.aborts()).hasSize(1);
+      return reports.aborts().get(0);
+    }
+  }
+
+  @Test
+  void whereTheHostHasNoMemoryAndNoLossIsKnownTheGuestFails() throws Exception {
+    try (GuestFixture fixture = fixture(doing(What.LOAD, ADDRESS))) {
+      fixture.fill(NONE, NONE);
+      assertThat(kernel.unmap(fixture.guest().memory().hostAddressOf(PAGE), 4096)).isZero();
+
+      GuestExit exit = fixture.runToExit();
+
+      assertThat(exit.kind()).isEqualTo(GuestExit.Kind.FAILED);
+      assertThat(exit.reason()).contains("KVM_RUN failed with EFAULT and says not where");
+      assertThat(errors.consumed()).isEmpty();
+    }
+  }
+
+  @Test
+  void anAccessToNothingThatTheProcessorDoesNotDescribeIsABusAbort() throws Exception {
+    long nothing = 0x0c00_0000L;
+    try (GuestFixture fixture = fixture(doing(What.LOAD_PAIR, nothing))) {
+      fixture.fill(NONE, NONE);
+
+      GuestExit exit = fixture.runToExit();
+
+      assertThat(exit.kind()).as(exit.reason()).isEqualTo(GuestExit.Kind.POWERED_OFF);
+      assertThat(reports.aborts()).hasSize(1);
+      assertThat(reports.aborts().get(0).esr()).isEqualTo(DATA_ABORT);
+      assertThat(reports.aborts().get(0).far()).isEqualTo(nothing);
+      assertThat(errors.consumed()).isEmpty();
+    }
+  }
 }

@@ -231,4 +231,31 @@ class DeviceBusTest {
     assertThat(bus.save()).containsOnlyKeys("ward_serial");
     assertThat(bus.save().get("ward_serial")).containsExactly(1, 2);
   }
+
+  @Test
+  void whereThereAreNoPortsTheSameRegistersAreInMemory() throws Exception {
+    long first = Arm64.REPORTS;
+    bus.attachReports(first);
+
+    mmio(true, first, 4, 0xdeadbeef);
+    assertThat(bus.onMmio(VCPU, run)).isEqualTo(Outcome.RUNS_ON);
+    mmio(true, first + 16, 4, 0);
+    assertThat(bus.onMmio(VCPU, run)).isEqualTo(Outcome.VCPU_IS_OFF);
+    mmio(true, first + 24, 4, 0);
+    assertThat(bus.onMmio(VCPU, run)).isEqualTo(Outcome.GUEST_IS_OFF);
+
+    assertThat(words).containsExactly("1: 0xdeadbeef");
+  }
+
+  @Test
+  void aReadOfSuchARegisterAndANarrowWriteAreNothing() throws Exception {
+    bus.attachReports(Arm64.REPORTS);
+
+    mmio(true, Arm64.REPORTS, 2, 1);
+    assertThat(bus.onMmio(VCPU, run)).isEqualTo(Outcome.RUNS_ON);
+    mmio(false, Arm64.REPORTS + 16, 4, 1);
+    assertThat(bus.onMmio(VCPU, run)).isEqualTo(Outcome.RUNS_ON);
+
+    assertThat(words).isEmpty();
+  }
 }
