@@ -95,6 +95,11 @@ final class FirmwareFirstProcessor implements Processor {
   }
 
   @Override
+  public void inheritUnread(MemoryError error) {
+    processor.inheritUnread(error);
+  }
+
+  @Override
   public Map<String, byte[]> save() throws IOException {
     return processor.save();
   }
@@ -107,6 +112,11 @@ final class FirmwareFirstProcessor implements Processor {
   @Override
   public void restoreIntoMemory() throws IOException {
     processor.restoreIntoMemory();
+  }
+
+  @Override
+  public void attach(GuestBytes memory) {
+    processor.attach(memory);
   }
 
   @Override
