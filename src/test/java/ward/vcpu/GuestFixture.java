@@ -30,6 +30,7 @@ final class GuestFixture implements AutoCloseable {
   private static final Ioctl REGISTER = Ioctl.readWrite("UFFDIO_REGISTER", 0xAA, 0x00, 32);
   private static final Ioctl COPY = Ioctl.readWrite("UFFDIO_COPY", 0xAA, 0x03, 40);
   private static final Ioctl POISON = Ioctl.readWrite("UFFDIO_POISON", 0xAA, 0x08, 32);
+
   /** A guest whose ring 0 is emulated walks its memory for half a minute on an idle machine. */
   private static final long RUN_SECONDS_MAX = 280;
 
