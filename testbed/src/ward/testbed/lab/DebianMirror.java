@@ -68,9 +68,9 @@ record DebianMirror(String release, List<String> sources) {
     indexTargets.lines().filter(line -> isOf(release, line)).forEach(sources::add);
     if (sources.stream().noneMatch(line -> line.split(" ")[1].equals(release))) {
       throw new LabUnavailableException(
-          "this machine's apt knows no source of Debian %s: `apt-get indextargets` names none."
-                  .formatted(release)
-              + " Add one, or see why `apt-get update` fails");
+          ("this machine's apt knows no source of Debian %s: `apt-get indextargets` names none. Add"
+                  + " one, or see why `apt-get update` fails")
+              .formatted(release));
     }
     return new DebianMirror(release, List.copyOf(sources));
   }

@@ -21,6 +21,20 @@ final class KernelFiles {
     this.directory = directory;
   }
 
+  static KernelFiles fetched(
+      PackageCache cache, DebianMirror mirror, KernelChoice choice, Architecture architecture)
+      throws IOException {
+    String name = architecture.debianName();
+    PackageSet set =
+        PackageSet.chosen(
+            mirror,
+            "kernel-%s-%s".formatted(name, choice.label()),
+            name,
+            choice.suite(),
+            packages -> choice.packages(packages, name));
+    return new KernelFiles(cache.unpacked(set));
+  }
+
   Path image() throws IOException {
     return DirectoryTree.find(directory, name -> name.startsWith("vmlinuz"))
         .orElseThrow(() -> new LabUnavailableException("no vmlinuz in the kernel's packages"));

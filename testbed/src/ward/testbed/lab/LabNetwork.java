@@ -18,6 +18,7 @@ record LabNetwork(Path directory) implements AutoCloseable {
   static final List<String> MODULES = List.of("virtio_pci", "virtio_net");
 
   private static final long POLL_MILLIS = 20;
+  private static final long PATIENCE_MILLIS = 30_000;
 
   static LabNetwork create() throws IOException {
     return new LabNetwork(Files.createTempDirectory("ward-lab-"));
@@ -41,7 +42,11 @@ record LabNetwork(Path directory) implements AutoCloseable {
   /** Waits until host 1 is there to be connected to. */
   void awaitHost1() throws IOException {
     try {
-      while (!Files.exists(socket())) {
+      for (long waited = 0; !Files.exists(socket()); waited += POLL_MILLIS) {
+        if (waited > PATIENCE_MILLIS) {
+          throw new IOException(
+              "host 1 does not listen at %s; see its console".formatted(socket()));
+        }
         Thread.sleep(POLL_MILLIS);
       }
     } catch (InterruptedException e) {

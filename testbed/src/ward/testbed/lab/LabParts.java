@@ -33,18 +33,10 @@ public record LabParts(Path kernelImage, Path guestPrograms, Machines machines) 
   public static LabParts ofArm64(String suite, Consumer<String> progress) throws IOException {
     Architecture architecture = Architecture.ARM64;
     try (PackageCache cache = new PackageCache(PackageCache.defaultRoot(), false, progress)) {
-      DebianMirror mirror = DebianMirror.ofThisMachine(cache.file("apt-sources"));
+      DebianMirror mirror = cache.mirror();
       Emulator emulator = Emulator.fetched(cache, mirror, architecture);
-      KernelChoice choice = KernelChoice.parse(suite);
-      PackageSet kernel =
-          PackageSet.chosen(
-              mirror,
-              "kernel-%s-%s".formatted(architecture.debianName(), choice.label()),
-              architecture.debianName(),
-              choice.suite(),
-              packages -> choice.packages(packages, architecture.debianName()));
       return new LabParts(
-          new KernelFiles(cache.unpacked(kernel)).image(),
+          KernelFiles.fetched(cache, mirror, KernelChoice.parse(suite), architecture).image(),
           WardBuild.of(architecture, cache, mirror).guestPrograms(),
           emulator::with);
     }

@@ -71,14 +71,14 @@ final class LabRun {
   /** Only fetches the kernel. */
   Path kernelImage() throws IOException {
     try (PackageCache cache = new PackageCache(settings.cache(), settings.refresh(), progress)) {
-      return kernel(cache, mirror(cache)).image();
+      return kernel(cache, cache.mirror()).image();
     }
   }
 
   private MachineRun.Boot prepare(Path directory) throws IOException {
     Architecture architecture = settings.architecture();
     try (PackageCache cache = new PackageCache(settings.cache(), settings.refresh(), progress)) {
-      DebianMirror mirror = mirror(cache);
+      DebianMirror mirror = cache.mirror();
       Emulator emulator = Emulator.fetched(cache, mirror, architecture);
       KernelFiles kernel = kernel(cache, mirror);
       Path userland = Userland.archive(cache, mirror, architecture);
@@ -92,21 +92,8 @@ final class LabRun {
     }
   }
 
-  private static DebianMirror mirror(PackageCache cache) throws IOException {
-    return DebianMirror.ofThisMachine(cache.file("apt-sources"));
-  }
-
   private KernelFiles kernel(PackageCache cache, DebianMirror mirror) throws IOException {
-    String architecture = settings.architecture().debianName();
-    KernelChoice choice = settings.kernel();
-    PackageSet set =
-        PackageSet.chosen(
-            mirror,
-            "kernel-%s-%s".formatted(architecture, choice.label()),
-            architecture,
-            choice.suite(),
-            packages -> choice.packages(packages, architecture));
-    return new KernelFiles(cache.unpacked(set));
+    return KernelFiles.fetched(cache, mirror, settings.kernel(), settings.architecture());
   }
 
   private List<String> modules() {

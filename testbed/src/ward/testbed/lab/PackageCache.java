@@ -77,6 +77,11 @@ final class PackageCache implements AutoCloseable {
     return base.resolve("ward/lab");
   }
 
+  /** Where they come from. */
+  DebianMirror mirror() throws IOException {
+    return DebianMirror.ofThisMachine(root.resolve("apt-sources"));
+  }
+
   /** For what is made out of packages. */
   Path file(String name) {
     return root.resolve(name);
