@@ -92,7 +92,7 @@ final class TwoHosts implements Callable<Integer> {
             StandardOpenOption.CREATE,
             StandardOpenOption.READ,
             StandardOpenOption.WRITE)) {
-      WalkerGuest guest = new WalkerGuestBuilder(settings.memoryBytes(), vcpus, seed).writeTo(file);
+      WalkerGuest guest = settings.guest().writeTo(file);
       return switch (String.valueOf(System.getenv("WARD_HOST"))) {
         case "1" -> source(settings, guest, deadline);
         case "2" -> destination(settings, guest, file, deadline);

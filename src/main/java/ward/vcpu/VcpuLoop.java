@@ -77,6 +77,7 @@ final class VcpuLoop implements Runnable {
     this.rules = new MemoryErrorRules(vcpu.index(), memory, errors::lostExtentAt);
     this.processor = processor;
     this.bytes = new CopiedGuestBytes(kernel, memory);
+    processor.attach(bytes);
     this.injector =
         new MemoryErrorInjector(
             processor, memory, errors, () -> listener.onBroadcast(vcpu.index()));
@@ -315,7 +316,11 @@ final class VcpuLoop implements Runnable {
   }
 
   private void onIo(KvmRun run) throws IOException {
-    switch (devices.onIo(vcpu.index(), run)) {
+    carryOut(devices.onIo(vcpu.index(), run));
+  }
+
+  private void carryOut(DeviceBus.Outcome outcome) {
+    switch (outcome) {
       case RUNS_ON -> {}
       case VCPU_IS_OFF -> on = false;
       case GUEST_IS_OFF -> end(GuestExit.Kind.POWERED_OFF, "the guest switched itself off");
@@ -330,7 +335,7 @@ final class VcpuLoop implements Runnable {
       processor.undoPendingAccess(bytes);
       carryOut(decision);
     } else {
-      devices.onMmio(vcpu.index(), run);
+      carryOut(devices.onMmio(vcpu.index(), run));
     }
   }
 

@@ -23,6 +23,7 @@ public record VcpuStates(
     String architecture, Map<String, byte[]> machine, List<VcpuState> vcpus, int moves) {
 
   public static final String X86_64 = "x86_64";
+  public static final String AARCH64 = "aarch64";
 
   public VcpuStates {
     machine = Map.copyOf(machine);

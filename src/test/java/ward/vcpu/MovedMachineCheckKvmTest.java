@@ -151,7 +151,7 @@ class MovedMachineCheckKvmTest {
       vm.setMemory(memory.memory());
       VcpuState start = VcpuStates.parse(program.vcpuStates()).vcpus().get(0);
       try (KvmVcpu vcpu = vm.createVcpu(0)) {
-        Processor processor = architecture.setUp(kvm, vcpu, start);
+        Processor processor = architecture.setUp(kvm, vm, vcpu, start);
         processor.restore(start);
         processor.inject(required(0x5000));
         moved =
