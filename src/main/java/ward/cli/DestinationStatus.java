@@ -14,7 +14,8 @@ import ward.uffd.MarkerKind;
  *
  * @param vcpu what touches the memory: {@code kvm} or {@code thread}
  * @param marker how lost pages are marked: {@code uffd}, {@code hwpoison} or {@code sigbus}
- * @param machineChecksInjected machine checks that vCPUs were given, or SIGBUSes that threads took
+ * @param machineChecksInjected how often vCPUs were told of a loss that they had met or the host
+ *     had found
  * @param announcedPages lost pages that the guest was told of before it met them
  * @param memoryErrors how the guest heard of its losses, the latest of them
  * @param regions where the guest's memory is mapped in this process

@@ -72,9 +72,10 @@ final class GuestBooks implements MemoryErrors {
 
   @Override
   public void injected(MemoryErrorEvent event) {
-    injected.increment();
-    if (event.error().input() == MemoryError.Input.ANNOUNCEMENT) {
-      announced.increment();
+    switch (event.error().input()) {
+      case ANNOUNCEMENT -> announced.increment();
+      case BROADCAST, DEVICE_COPY -> {} // no loss that a vCPU met, or that it hears of first
+      default -> injected.increment();
     }
     remember(event);
   }
@@ -96,7 +97,10 @@ final class GuestBooks implements MemoryErrors {
     return announced.sum();
   }
 
-  /** Machine checks that vCPUs were given. */
+  /**
+   * How often vCPUs were told of a loss that they had met, or that the host had found: without
+   * {@link #announced()}, and without what other vCPUs and devices heard of it.
+   */
   long injected() {
     return injected.sum();
   }

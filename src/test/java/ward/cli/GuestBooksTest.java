@@ -12,7 +12,9 @@ import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.poison.Severity;
+import ward.vcpu.FailedRequest;
 import ward.vcpu.MemoryError;
+import ward.vcpu.MemoryErrorEvent;
 
 class GuestBooksTest {
 
@@ -36,6 +38,40 @@ class GuestBooksTest {
     assertThat(entry.guestPhysicalAddress()).isEqualTo(0x5000);
     assertThat(entry.origin().host()).isEqualTo("host-b");
     assertThat(entry.origin().discovery()).isEqualTo(Origin.Discovery.CONSUMED);
+  }
+
+  @Test
+  void everyKindOfErrorIsAnEventButOnlyLossesThatWereMetAreCountedAsSuch() {
+    GuestBooks books = new GuestBooks(directory, "host-b");
+
+    for (MemoryError.Input input : MemoryError.Input.values()) {
+      MemoryError error =
+          new MemoryError(OptionalLong.empty(), Severity.ACTION_REQUIRED, 12, input, 0);
+      books.injected(
+          new MemoryErrorEvent(
+              Instant.EPOCH, error, OptionalLong.empty(), new FailedRequest("disk")));
+    }
+
+    int inputs = MemoryError.Input.values().length;
+    assertThat(books.events()).hasSize(inputs);
+    assertThat(books.announced()).isEqualTo(1);
+    assertThat(books.injected()).isEqualTo(inputs - 3);
+  }
+
+  @Test
+  void onlyTheLatestEventsAreKept() {
+    GuestBooks books = new GuestBooks(directory, "host-b");
+
+    for (int i = 0; i <= GuestBooks.EVENTS_MAX; i++) {
+      MemoryError error = at(OptionalLong.of((long) i << 12), 12);
+      books.injected(
+          new MemoryErrorEvent(
+              Instant.EPOCH, error, OptionalLong.empty(), new FailedRequest("disk")));
+    }
+
+    assertThat(books.events()).hasSize(GuestBooks.EVENTS_MAX);
+    assertThat(books.events().get(0).error().guestPhysicalAddress()).hasValue(0x1000);
+    assertThat(books.injected()).isEqualTo(GuestBooks.EVENTS_MAX + 1);
   }
 
   @Test
