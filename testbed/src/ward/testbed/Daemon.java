@@ -32,6 +32,7 @@ final class Daemon implements AutoCloseable {
     List<String> command = new ArrayList<>(prefix);
     command.add(ProcessHandle.current().info().command().orElse("java"));
     command.addAll(machineOptions());
+    command.addAll(compilersAndCollectors());
     command.addAll(List.of("-jar", WardJar.path().toString()));
     command.addAll(arguments);
     Path output = directory.resolve(name + ".out");
@@ -49,6 +50,13 @@ final class Daemon implements AutoCloseable {
   private static List<String> machineOptions() {
     return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
         .filter(option -> option.startsWith("-XX:"))
+        .toList();
+  }
+
+  /** As this JVM has them: the lab chooses what is quick where everything is emulated. */
+  private static List<String> compilersAndCollectors() {
+    return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+        .filter(argument -> argument.startsWith("-XX:Tiered") || argument.endsWith("GC"))
         .toList();
   }
 

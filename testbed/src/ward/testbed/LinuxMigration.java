@@ -13,8 +13,11 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import ward.cli.ControlClient;
 import ward.cli.LayoutFile;
@@ -68,6 +71,7 @@ public final class LinuxMigration implements AutoCloseable {
       List<String> failures) {}
 
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final Pattern LISTENING = Pattern.compile("listening on /127\\.0\\.0\\.1:(\\d+)");
   private static final int ALIVE_BEFORE = 3;
   private static final int ALIVE_BETWEEN = 4;
   private static final int ALIVE_AFTER = 5;
@@ -135,6 +139,7 @@ public final class LinuxMigration implements AutoCloseable {
     type("source", "report");
     await("the guest's report at the source", () -> transcript().hasReportedBeforeTheMove());
     losePage();
+    await("the source to listen", () -> listeningPort().isPresent());
     startDestination();
     int moved = awaitMove();
     await("the guest to count on", () -> transcript().aliveCount() >= moved + ALIVE_BETWEEN);
@@ -158,11 +163,17 @@ public final class LinuxMigration implements AutoCloseable {
   }
 
   private void startDestination() throws IOException {
-    String port = status("source").get("port").asText();
+    String port = listeningPort().orElseThrow();
     List<String> command = new ArrayList<>(List.of("destination", "--vcpu", "kvm", "--json"));
     command.addAll(List.of("--connect", "127.0.0.1:" + port, "--host", "linux-destination"));
     progress.accept("starting the destination");
     destination = start("destination", command);
+  }
+
+  /** From the log: an emulated machine can be too busy for questions. */
+  private Optional<String> listeningPort() {
+    Matcher line = LISTENING.matcher(source.errors());
+    return line.find() ? Optional.of(line.group(1)) : Optional.empty();
   }
 
   private Daemon start(String name, List<String> command) throws IOException {
@@ -196,7 +207,7 @@ public final class LinuxMigration implements AutoCloseable {
     Origin origin = new Origin("linux-source", Instant.now(), Origin.Discovery.REPORTED);
     PoisonEntry entry =
         new PoisonEntry(page, PoisonEntry.MIN_PAGE_SHIFT, Severity.ACTION_REQUIRED, origin);
-    control("source", new ControlMessage.ReportPoison(List.of(entry)));
+    ControlClient.send(path("source.sock"), new ControlMessage.ReportPoison(List.of(entry)));
   }
 
   /** How far the guest had counted when it left. */
@@ -236,15 +247,6 @@ public final class LinuxMigration implements AutoCloseable {
   private void type(String daemon, String line) throws IOException {
     progress.accept("typing \"%s\" at the %s".formatted(line, daemon));
     Files.writeString(typed(daemon), line + "\n", StandardOpenOption.APPEND);
-  }
-
-  private JsonNode status(String daemon) throws IOException {
-    ControlMessage answer = control(daemon, new ControlMessage.StatusQuery());
-    return JSON.readTree(((ControlMessage.Status) answer).json());
-  }
-
-  private ControlMessage control(String daemon, ControlMessage command) throws IOException {
-    return ControlClient.send(path(daemon + ".sock"), command);
   }
 
   private Result result(int sourceCode, int destinationCode) throws IOException {
