@@ -122,7 +122,7 @@ static const struct {
 	OFFSET(kvm_run, fail_entry.hardware_entry_failure_reason),
 	VALUE(KVM_EXIT_SYSTEM_EVENT), VALUE(KVM_EXIT_ARM_NISV), VALUE(KVM_EXIT_MEMORY_FAULT), VALUE(KVM_EXIT_ARM_SEA),
 	VALUE(KVM_EXIT_ARM_SEA_FLAG_GPA_VALID), VALUE(KVM_SYSTEM_EVENT_SHUTDOWN), VALUE(KVM_SYSTEM_EVENT_RESET),
-	VALUE(KVM_SYSTEM_EVENT_CRASH), OFFSET(kvm_run, system_event.type), OFFSET(kvm_run, arm_nisv.esr_iss),
+	VALUE(KVM_SYSTEM_EVENT_CRASH), VALUE(KVM_INTERNAL_ERROR_EMULATION), OFFSET(kvm_run, system_event.type), OFFSET(kvm_run, arm_nisv.esr_iss),
 	OFFSET(kvm_run, arm_nisv.fault_ipa), MEMORY_FAULT(flags), MEMORY_FAULT(gpa), MEMORY_FAULT(size),
 	ARM_SEA(flags), ARM_SEA(esr), ARM_SEA(gva), ARM_SEA(gpa),
 	SIZE(kvm_signal_mask), SIZE(kvm_regs), SIZE(kvm_sregs), SIZE(kvm_mp_state), VALUE(KVM_SET_MP_STATE),

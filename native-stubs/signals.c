@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,6 +45,11 @@ int64_t ward_block_signals(uint64_t mask)
 
 	members(mask, &set);
 	return -pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int64_t ward_hear_early(void)
+{
+	return prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0) == 0 ? 0 : -errno;
 }
 
 int64_t ward_take_signal(uint64_t mask, struct ward_signal *taken, int64_t timeout_nanoseconds)

@@ -37,6 +37,8 @@ WARD_EXPORT int64_t ward_copy(uint64_t to, uint64_t from, uint64_t length);
 WARD_EXPORT int64_t ward_thread_id(void);
 WARD_EXPORT int64_t ward_signal_thread(int32_t thread, int32_t signal);
 WARD_EXPORT int64_t ward_block_signals(uint64_t mask);
+/* The calling thread hears of memory errors of this process when the host finds them (PR_MCE_KILL_EARLY), not when one is consumed. */
+WARD_EXPORT int64_t ward_hear_early(void);
 /* The number of a pending signal of mask (bit N-1 is signal N), taken off the calling thread; EAGAIN when none came in time. */
 WARD_EXPORT int64_t ward_take_signal(uint64_t mask, struct ward_signal *taken, int64_t timeout_nanoseconds);
 

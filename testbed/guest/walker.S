@@ -14,6 +14,13 @@
  *   16  u64  flags; bit 0: leave MCG_STATUS.MCIP set; bit 1: look at bank 9 before each page (ring 0 only);
  *                   bit 2: ask the copying device for each lost page
  *   24  u64  the end of the stack
+ *   32  u64  address of this vCPU's counters, 0 for none: then it walks until it has moved to another host, and twice more
+ *   40  u64  how often it has to have moved
+ *
+ * Its counters, which let it notice what a move loses or repeats:
+ *    0  u64  pages passed; the same number is in xmm0
+ *    8  u64  machine checks taken; the same number is in the MSR KERNEL_GS_BASE
+ *   16  u64  passes in all, once it has moved
  *
  * Registers of the walk:
  *   rbx page being read   rsi next frame number   rcx frames left   r8 pass   r9 pages read   r10 pages lost   r11 sum   r12 multiplier
@@ -25,6 +32,7 @@
 .set REPORT_PORT, 0x500
 .set OFF_PORT, 0x501
 .set ASIDE_PORT, 0x504
+.set MOVES_PORT, 0x503
 .set DEVICE_ADDRESS, 0x520
 .set DEVICE_COMMAND, 0x528
 .set DEVICE_STATUS, 0x529
@@ -35,6 +43,7 @@
 .set TAG_UNEXPECTED, 0x57440003
 .set TAG_ASIDE, 0x57440004
 .set TAG_DEVICE, 0x57440005
+.set TAG_COUNTERS, 0x57440006
 .set FLAG_KEEP_IN_PROGRESS, 1
 .set FLAG_LOOK_AT_BANK, 2
 .set FLAG_USE_DEVICE, 4
@@ -45,6 +54,7 @@
 .set MCG_EIPV, 2
 .set MC0_STATUS, 0x401
 .set MC9_STATUS, 0x425
+.set KERNEL_GS_BASE, 0xc0000102
 /* As much as two handlers inside each other use. */
 .set STACK_USED, 256
 /* Where the handler's stack holds the interrupted RIP, above the registers it saves. */
@@ -122,6 +132,11 @@
 start:
 	movabs	r12, 0x9e3779b97f4a7c15
 	xor	r8d, r8d
+	cmp	qword ptr [rdi + 32], 0
+	je	next_pass
+	mov	eax, 1
+	movq	xmm1, rax
+	pxor	xmm0, xmm0
 next_pass:
 	mov	rsi, [rdi]
 	mov	rcx, [rdi + 8]
@@ -164,6 +179,12 @@ page_read:
 	add	r11, rax
 	inc	r9
 page_end:
+	mov	rax, [rdi + 32]
+	test	rax, rax
+	jz	page_counted
+	inc	qword ptr [rax]
+	paddq	xmm0, xmm1
+page_counted:
 	add	rsi, 4
 	dec	rcx
 	jmp	next_page
@@ -200,6 +221,9 @@ pass_done:
 	REPORT64 r9
 	REPORT	r10d
 	REPORT64 r11
+	mov	r13, [rdi + 32]
+	test	r13, r13
+	jnz	report_counters
 	inc	r8d
 	cmp	r8d, PASSES
 	jne	next_pass
@@ -208,6 +232,34 @@ switch_off:
 	out	dx, eax
 stay_off:
 	jmp	stay_off
+
+report_counters:
+	REPORT	TAG_COUNTERS
+	REPORT	r8d
+	mov	r14, [r13]
+	REPORT64 r14
+	movq	r14, xmm0
+	REPORT64 r14
+	mov	r14, [r13 + 8]
+	REPORT64 r14
+	rdtsc
+	mov	r14d, edx
+	REPORT_EAX
+	REPORT	r14d
+	inc	r8d
+	cmp	qword ptr [r13 + 16], 0
+	jne	compare_passes
+	mov	edx, MOVES_PORT
+	in	al, dx
+	movzx	eax, al
+	cmp	rax, [rdi + 40]
+	jb	next_pass
+	lea	eax, [r8 + 2]
+	mov	[r13 + 16], rax
+compare_passes:
+	cmp	r8, [r13 + 16]
+	jne	next_pass
+	jmp	switch_off
 
 machine_check:
 	push	rax
@@ -259,6 +311,15 @@ bank_found:
 	xor	eax, eax
 	xor	edx, edx
 	wrmsr
+	mov	r14, [rdi + 32]
+	test	r14, r14
+	jz	not_counted
+	mov	ecx, KERNEL_GS_BASE
+	rdmsr
+	inc	eax
+	wrmsr
+	mov	[r14 + 8], rax
+not_counted:
 	lea	r13, [rip + page_lost]
 	mov	[rsp + SAVED_RIP], r13
 	test	qword ptr [rdi + 16], FLAG_KEEP_IN_PROGRESS

@@ -2,6 +2,7 @@ package ward.testbed;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -30,6 +31,7 @@ final class Daemon implements AutoCloseable {
       throws IOException {
     List<String> command = new ArrayList<>(prefix);
     command.add(ProcessHandle.current().info().command().orElse("java"));
+    command.addAll(machineOptions());
     command.addAll(List.of("-jar", WardJar.path().toString()));
     command.addAll(arguments);
     Path output = directory.resolve(name + ".out");
@@ -41,6 +43,13 @@ final class Daemon implements AutoCloseable {
             .redirectError(errors.toFile())
             .start();
     return new Daemon(name, process, output, errors);
+  }
+
+  /** What this JVM was told of the machine, as how to compile, holds for the daemon's as well. */
+  private static List<String> machineOptions() {
+    return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+        .filter(option -> option.startsWith("-XX:"))
+        .toList();
   }
 
   long pid() {

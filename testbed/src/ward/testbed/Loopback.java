@@ -105,6 +105,13 @@ final class Loopback implements Callable<Integer> {
               + " ${DEFAULT-VALUE}).")
   Vcpu vcpu;
 
+  @Option(
+      names = "--asleep",
+      description =
+          "The guest does not run at the source first: its memory and a first state are moved. Always"
+              + " so where no KVM guest can run.")
+  boolean asleep;
+
   @Option(names = "--json", paramLabel = "FILE", description = "Write the result there as JSON.")
   Path json;
 
@@ -169,6 +176,7 @@ final class Loopback implements Callable<Integer> {
         seed,
         vcpu.name().toLowerCase(java.util.Locale.ROOT),
         marker,
+        !asleep && vcpu != Vcpu.THREAD && Files.isWritable(Path.of("/dev/kvm")),
         Duration.ofSeconds(timeoutSeconds));
   }
 

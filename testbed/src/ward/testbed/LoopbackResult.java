@@ -6,6 +6,7 @@ import java.util.List;
  * What a loopback migration proved, and what it measured.
  *
  * @param guestRan whether a virtual machine ran; otherwise threads touched the memory
+ * @param guestMoved whether it ran at the source first, and went on at the destination
  * @param marker how the destination marked lost pages
  * @param wrongPages healthy pages whose bytes differ from the source's; must be 0
  * @param faults demand faults, from reading the event to the end of the ioctl that resolved it
@@ -18,6 +19,7 @@ public record LoopbackResult(
     String vcpu,
     String marker,
     boolean guestRan,
+    boolean guestMoved,
     long memoryBytes,
     long seed,
     long pagesTotal,
@@ -63,6 +65,12 @@ public record LoopbackResult(
     return failures.isEmpty();
   }
 
+  private String proof() {
+    return guestMoved
+        ? "one unbroken walk over two hosts, every poisoned page met in every pass, no healthy page ever"
+        : "every poisoned page was met twice, no healthy page ever was";
+  }
+
   /** A few lines for people. */
   public String summary() {
     return """
@@ -79,7 +87,9 @@ public record LoopbackResult(
         %s"""
         .formatted(
             transport,
-            guestRan ? "a KVM virtual machine" : "NO GUEST RAN: native threads touched its memory",
+            guestRan
+                ? "a KVM virtual machine" + (guestMoved ? " that ran at the source first" : "")
+                : "NO GUEST RAN: native threads touched its memory",
             memoryBytes >> 20,
             seed,
             pagesTotal,
@@ -111,8 +121,6 @@ public record LoopbackResult(
             stream.mebibytesPerSecond(),
             pauseMillis,
             totalMillis,
-            passed()
-                ? "PASSED: every poisoned page was met twice, no healthy page ever was"
-                : "FAILED: " + String.join("\n        ", failures));
+            passed() ? "PASSED: " + proof() : "FAILED: " + String.join("\n        ", failures));
   }
 }

@@ -10,6 +10,8 @@ import java.time.Duration;
  * @param late pages reported to the source while it serves
  * @param vcpu {@code kvm}, {@code thread} or {@code auto}
  * @param marker {@code uffd}, {@code hwpoison}, {@code sigbus} or {@code auto}
+ * @param awake whether the guest runs at the source first; otherwise its memory and a first state
+ *     are moved
  * @param deadline for the whole run
  */
 public record LoopbackSettings(
@@ -21,7 +23,35 @@ public record LoopbackSettings(
     long seed,
     String vcpu,
     String marker,
+    boolean awake,
     Duration deadline) {
+
+  /** A guest that does not run at the source, and whatever marker suits the host. */
+  public LoopbackSettings(
+      long memoryBytes,
+      int vcpus,
+      int declared,
+      int found,
+      int late,
+      long seed,
+      String vcpu,
+      Duration deadline) {
+    this(memoryBytes, vcpus, declared, found, late, seed, vcpu, "auto", false, deadline);
+  }
+
+  /** A guest that does not run at the source. */
+  public LoopbackSettings(
+      long memoryBytes,
+      int vcpus,
+      int declared,
+      int found,
+      int late,
+      long seed,
+      String vcpu,
+      String marker,
+      Duration deadline) {
+    this(memoryBytes, vcpus, declared, found, late, seed, vcpu, marker, false, deadline);
+  }
 
   public LoopbackSettings {
     long pages = memoryBytes >>> 12;
@@ -30,5 +60,14 @@ public record LoopbackSettings(
           "%d poisoned pages of %d; at most a quarter is allowed"
               .formatted(declared + found + late, pages));
     }
+  }
+
+  /** The guest that these settings ask for. */
+  WalkerGuestBuilder guest() {
+    WalkerGuestBuilder builder = new WalkerGuestBuilder(memoryBytes, vcpus, seed);
+    if (awake) {
+      builder.walkingUntilMoved();
+    }
+    return builder;
   }
 }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,23 +19,29 @@ final class MigrationDestination implements AutoCloseable {
 
   private final LoopbackSettings settings;
   private final Path directory;
+  private final List<String> prefix;
   private Daemon daemon;
 
-  MigrationDestination(LoopbackSettings settings, Path directory) {
+  /**
+   * @param directory gets everything that is made
+   * @param prefix what runs a process on this host, perhaps nothing
+   */
+  MigrationDestination(LoopbackSettings settings, Path directory, List<String> prefix) {
     this.settings = settings;
     this.directory = directory;
+    this.prefix = prefix;
   }
 
   void start(String source, String name) throws IOException {
     List<String> command = new ArrayList<>(List.of("destination", "--keep", "--json"));
     command.addAll(List.of("--connect", source, "--host", name));
     command.addAll(List.of("--ledger", ledger().toString()));
-    command.addAll(List.of("--vcpu", settings.vcpu()));
+    command.addAll(List.of("--vcpu", settings.vcpu(), "--marker", settings.marker()));
     command.addAll(List.of("--threads", Integer.toString(settings.vcpus())));
     command.addAll(List.of("--seed", Long.toString(settings.seed())));
     command.addAll(List.of("--control", control().toString()));
     command.addAll(List.of("--guest-log", guestLog().toString()));
-    daemon = Daemon.start(directory, "destination", List.of(), command);
+    daemon = Daemon.start(directory, "destination", prefix, command);
   }
 
   Path ledger() {
@@ -73,6 +80,9 @@ final class MigrationDestination implements AutoCloseable {
       throw new IOException(
           "ward destination ended early; its last words:%n%s".formatted(errors()));
     }
+    if (!Files.exists(control())) {
+      return null;
+    }
     try {
       ControlMessage answer = ControlClient.send(control(), new ControlMessage.StatusQuery());
       return JSON.readTree(((ControlMessage.Status) answer).json());
@@ -81,21 +91,45 @@ final class MigrationDestination implements AutoCloseable {
     }
   }
 
-  /** Every page against the file that the source served, by /proc. */
-  OutsideView.Comparison compare(
-      JsonNode status, WalkerGuest guest, FileChannel sourceFile, PageSet lost) throws IOException {
+  /** What was seen without a word from the daemon, and what the guest says. */
+  record Evidence(OutsideView.Comparison comparison, Witness witness) {}
+
+  /**
+   * Looks at every page from outside, against the file that the source served.
+   *
+   * @param status the last
+   * @param sourceLog what the guest said at the source; read only if it ran there
+   */
+  Evidence examine(
+      JsonNode status, WalkerGuest guest, FileChannel sourceFile, PageSet lost, Path sourceLog)
+      throws IOException {
     List<Long> addresses = new ArrayList<>();
     status
         .get("regions")
         .forEach(region -> addresses.add(Long.decode(region.get("hostAddress").asText())));
     try (OutsideView view = new OutsideView(daemon.pid(), guest.layout(), addresses)) {
-      return view.compare(guest, sourceFile, lost);
+      PageSet changed = settings.awake() ? changedPages(guest) : new PageSet();
+      OutsideView.Comparison comparison = view.compare(guest, sourceFile, lost, changed);
+      return new Evidence(comparison, witness(status, guest, sourceFile, lost, sourceLog));
     }
   }
 
-  /** What the guest says it met. */
-  Witness witness(JsonNode status, WalkerGuest guest, FileChannel sourceFile, PageSet lost)
+  /** What the guest has written at the destination; a stack is also written where it is wiped. */
+  private static PageSet changedPages(WalkerGuest guest) {
+    PageSet changed = guest.stackPages().copy();
+    changed.addAll(guest.counterPages());
+    return changed;
+  }
+
+  private Witness witness(
+      JsonNode status, WalkerGuest guest, FileChannel sourceFile, PageSet lost, Path sourceLog)
       throws IOException {
+    if (settings.awake()) {
+      PageSet fromTheStart = PoisonPlan.draw(guest, settings).fromTheStart();
+      return new MovedWitness(guest, sourceFile, lost, fromTheStart)
+          .judge(
+              Witness.reports(List.of(sourceLog, guestLog())), Witness.reports(List.of(sourceLog)));
+    }
     return status.get("vcpu").asText().equals("kvm")
         ? Witness.ofGuest(guestLog(), guest, sourceFile, lost)
         : Witness.ofThreads(guestLog(), guest, sourceFile, lost);

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import ward.cli.ControlClient;
 import ward.cli.LayoutFile;
 import ward.memory.PageSet;
@@ -26,6 +27,8 @@ final class MigrationSource implements AutoCloseable {
 
   private final LoopbackSettings settings;
   private final Path directory;
+  private final List<String> prefix;
+  private final Consumer<String> progress;
   private final WalkerGuest guest;
   private final PoisonPlan plan;
   private final PageSet lost = new PageSet();
@@ -35,21 +38,64 @@ final class MigrationSource implements AutoCloseable {
 
   /**
    * @param directory holds the guest's memory in a file {@code memory}, and gets everything else
+   * @param prefix what runs a process on this host, perhaps nothing
+   * @param progress hears what is being done
    */
-  MigrationSource(LoopbackSettings settings, Path directory, WalkerGuest guest) {
+  MigrationSource(
+      LoopbackSettings settings,
+      Path directory,
+      List<String> prefix,
+      WalkerGuest guest,
+      Consumer<String> progress)
+      throws IOException {
     this.settings = settings;
     this.directory = directory;
+    this.prefix = prefix;
+    this.progress = progress;
     this.guest = guest;
     this.plan = PoisonPlan.draw(guest, settings);
-  }
-
-  /** Declares what is known to be lost and starts the daemon; it streams nothing yet. */
-  void start(String address, int port, Deadline deadline) throws IOException {
     LayoutFile.write(path("layout.json"), guest.layout());
     Files.write(path("vcpus"), guest.vcpuStates());
+  }
+
+  /**
+   * Declares what is known to be lost and starts the daemon; it streams nothing yet. If the guest
+   * runs here first, waits until it has.
+   *
+   * @param port 0 for any
+   */
+  void start(String address, int port, String name, Deadline deadline) throws IOException {
     declare(deadline);
-    daemon = Daemon.start(directory, NAME, List.of(), command(address, port));
+    progress.accept("starting the source");
+    daemon = Daemon.start(directory, NAME, prefix, command(address, port, name));
     deadline.await("the source to listen", () -> status() != null);
+    if (settings.awake()) {
+      progress.accept("the guest runs at the source");
+      deadline.await("every vCPU to have walked at the source", this::hasWalked);
+    }
+  }
+
+  private boolean hasWalked() throws IOException {
+    return Witness.reports(List.of(guestLog())).passes().stream()
+            .map(WalkerReports.PassDone::vcpu)
+            .distinct()
+            .count()
+        == settings.vcpus();
+  }
+
+  /** Where the daemon listens. */
+  int port() throws IOException {
+    return status().get("port").asInt();
+  }
+
+  /** What the guest said here; only if it ran here. */
+  Path guestLog() {
+    return path("source-guest.log");
+  }
+
+  /** Machine checks that the guest got here, by the daemon's last word. */
+  long injected() throws IOException {
+    return JSON.readTree(daemon.output()).path("status").path("machineChecksInjected").asLong();
   }
 
   Path ledger() {
@@ -80,14 +126,17 @@ final class MigrationSource implements AutoCloseable {
     return "0x%x".formatted(guest.layout().addressOf(page));
   }
 
-  private List<String> command(String address, int port) {
+  private List<String> command(String address, int port, String name) {
     List<String> command = new ArrayList<>(List.of("source", "--pause-stream", "--json"));
-    command.addAll(List.of("--listen", address + ":" + port, "--host", address));
+    command.addAll(List.of("--listen", address + ":" + port, "--host", name));
     command.addAll(List.of("--memory", path("memory").toString()));
     command.addAll(List.of("--layout", path("layout.json").toString()));
     command.addAll(List.of("--ledger", ledger().toString()));
     command.addAll(List.of("--vcpu-state", path("vcpus").toString()));
     command.addAll(List.of("--control", path("source.sock").toString()));
+    if (settings.awake()) {
+      command.addAll(List.of("--run", "--guest-log", guestLog().toString()));
+    }
     if (!plan.found().isEmpty()) {
       command.add("--inject-unreadable");
       command.add(String.join(",", plan.found().stream().map(this::gpa).toList()));
@@ -116,9 +165,15 @@ final class MigrationSource implements AutoCloseable {
       report(plan.lateCandidates().subList(next, end));
       next = end;
     }
+    if (late < settings.late()) {
+      progress.accept(
+          "only %d of %d pages could be lost late: the guest had the others"
+              .formatted(late, settings.late()));
+    }
   }
 
   private void report(List<Long> pages) throws IOException {
+    progress.accept("reporting %d pages lost while the source serves".formatted(pages.size()));
     Origin origin = new Origin("testbed", Instant.now(), Origin.Discovery.REPORTED);
     List<PoisonEntry> entries = pages.stream().map(page -> entry(page, origin)).toList();
     ControlMessage.ReportPoisonResult result =
@@ -144,10 +199,13 @@ final class MigrationSource implements AutoCloseable {
     return ControlClient.send(path("source.sock"), command);
   }
 
-  /** Null while the daemon does not answer yet. */
-  private JsonNode status() throws IOException {
+  /** What the daemon says of itself; null while it does not answer yet. */
+  JsonNode status() throws IOException {
     if (!daemon.isAlive()) {
       throw new IOException("ward source ended early; its last words:%n%s".formatted(errors()));
+    }
+    if (!Files.exists(path("source.sock"))) {
+      return null;
     }
     try {
       return JSON.readTree(

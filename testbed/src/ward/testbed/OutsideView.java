@@ -76,6 +76,16 @@ final class OutsideView implements AutoCloseable {
 
   /** Every page against the file that the source served. */
   Comparison compare(WalkerGuest guest, FileChannel sourceFile, PageSet lost) throws IOException {
+    return compare(guest, sourceFile, lost, new PageSet());
+  }
+
+  /**
+   * Every page against the file that the source served.
+   *
+   * @param changed pages that the guest has written since, which are left out
+   */
+  Comparison compare(WalkerGuest guest, FileChannel sourceFile, PageSet lost, PageSet changed)
+      throws IOException {
     MessageDigest source = sha256();
     MessageDigest destination = sha256();
     ByteBuffer expected = ByteBuffer.allocateDirect(Pages.SIZE_BYTES);
@@ -83,6 +93,9 @@ final class OutsideView implements AutoCloseable {
     long markers = 0;
     long healed = 0;
     for (long index = 0; index < layout.pageCount(); index++) {
+      if (changed.contains(index)) {
+        continue;
+      }
       boolean marked = isMarked(index);
       markers += marked ? 1 : 0;
       boolean readable = read(index);

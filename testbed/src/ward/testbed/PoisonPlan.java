@@ -11,17 +11,26 @@ import ward.memory.PageSet;
  *
  * @param declared page indexes, as are all
  * @param found unreadable at the source, unknown to everyone
- * @param lateCandidates in the order in which they should be reported: from the end of the guest's
- *     walk, so that it has not read them yet
+ * @param lateCandidates in the order in which they should be reported: where the walk begins at the
+ *     destination from its end, so that the guest has not read them yet
  */
 record PoisonPlan(List<Long> declared, List<Long> found, List<Long> lateCandidates) {
+
+  /** What is lost before the guest runs at the destination. */
+  PageSet fromTheStart() {
+    PageSet pages = new PageSet();
+    declared.forEach(pages::add);
+    found.forEach(pages::add);
+    return pages;
+  }
 
   static PoisonPlan draw(WalkerGuest guest, LoopbackSettings settings) {
     SplittableRandom random = new SplittableRandom(settings.seed() * 31 + 1);
     PageSet taken = guest.imagePages().copy();
     List<Long> declared = draw(random, guest, taken, settings.declared());
     List<Long> found = draw(random, guest, taken, settings.found());
-    return new PoisonPlan(declared, found, tails(guest, taken));
+    return new PoisonPlan(
+        declared, found, settings.awake() ? anywhere(random, guest, taken) : tails(guest, taken));
   }
 
   private static List<Long> draw(
@@ -35,6 +44,11 @@ record PoisonPlan(List<Long> declared, List<Long> found, List<Long> lateCandidat
       }
     }
     return pages;
+  }
+
+  /** A guest that was moved in the middle of a walk may have read the end, or be about to. */
+  private static List<Long> anywhere(SplittableRandom random, WalkerGuest guest, PageSet taken) {
+    return draw(random, guest, taken.copy(), (int) (guest.layout().pageCount() / 4));
   }
 
   private static List<Long> tails(WalkerGuest guest, PageSet taken) {

@@ -13,9 +13,18 @@ import ward.memory.PageSet;
  * @param lost indexes of the pages that are lost
  * @param late how many of them were lost while the source served
  * @param lateHeld how many were reported after the destination had them
+ * @param injected machine checks that the guest got there
  * @param ledger the file of the source's ledger
+ * @param guestLog what the guest said there
  */
-record SourceAccount(int exitCode, List<Long> lost, int late, int lateHeld, byte[] ledger) {
+record SourceAccount(
+    int exitCode,
+    List<Long> lost,
+    int late,
+    int lateHeld,
+    long injected,
+    byte[] ledger,
+    byte[] guestLog) {
 
   private static final String JOURNAL = "journal";
 
@@ -27,7 +36,9 @@ record SourceAccount(int exitCode, List<Long> lost, int late, int lateHeld, byte
         lost,
         source.late(),
         source.lateHeld(),
-        Files.readAllBytes(source.ledger().resolve(JOURNAL)));
+        source.injected(),
+        Files.readAllBytes(source.ledger().resolve(JOURNAL)),
+        Files.readAllBytes(source.guestLog()));
   }
 
   PageSet lostPages() {
@@ -41,5 +52,10 @@ record SourceAccount(int exitCode, List<Long> lost, int late, int lateHeld, byte
     Path copy = Files.createDirectories(directory.resolve("ledger-of-the-source"));
     Files.write(copy.resolve(JOURNAL), ledger);
     return copy;
+  }
+
+  /** A guest log as it was on host 1; where it is now. */
+  Path writeGuestLog(Path directory) throws IOException {
+    return Files.write(directory.resolve("guest-at-the-source.log"), guestLog);
   }
 }

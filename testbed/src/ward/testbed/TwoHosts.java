@@ -1,5 +1,6 @@
 package ward.testbed;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -7,10 +8,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import ward.memory.PageSet;
 import ward.poison.LedgerJournal;
 
 /**
@@ -29,7 +32,7 @@ final class TwoHosts implements Callable<Integer> {
   private static final int ANSWERS_BEFORE_LATE_POISON = 100;
   private static final int FAILED = 1;
 
-  @Option(names = "--memory", defaultValue = "32M")
+  @Option(names = "--memory", defaultValue = "16M")
   MemorySize memory;
 
   @Option(names = "--vcpus", defaultValue = "1")
@@ -46,6 +49,9 @@ final class TwoHosts implements Callable<Integer> {
 
   @Option(names = "--vcpu", defaultValue = "kvm")
   String vcpu;
+
+  @Option(names = "--marker", defaultValue = "auto")
+  String marker;
 
   @Option(names = "--timeout", defaultValue = "400")
   long timeoutSeconds;
@@ -77,7 +83,8 @@ final class TwoHosts implements Callable<Integer> {
             latePoison,
             seed,
             vcpu,
-            "auto",
+            marker,
+            true,
             Duration.ofSeconds(timeoutSeconds));
     try (FileChannel file =
         FileChannel.open(
@@ -96,8 +103,9 @@ final class TwoHosts implements Callable<Integer> {
 
   private int source(LoopbackSettings settings, WalkerGuest guest, Deadline deadline)
       throws IOException {
-    try (MigrationSource source = new MigrationSource(settings, directory, guest)) {
-      source.start(SOURCE_ADDRESS, PORT, deadline);
+    try (MigrationSource source =
+        new MigrationSource(settings, directory, List.of(), guest, System.out::println)) {
+      source.start(SOURCE_ADDRESS, PORT, "host1", deadline);
       // Not before: whoever comes may connect to the source at once.
       try (Rendezvous.Host host = Rendezvous.listen(SOURCE_ADDRESS);
           Rendezvous meeting = host.accept(deadline)) {
@@ -120,8 +128,9 @@ final class TwoHosts implements Callable<Integer> {
       LoopbackSettings settings, WalkerGuest guest, FileChannel file, Deadline deadline)
       throws IOException {
     try (Rendezvous meeting = Rendezvous.connect(SOURCE_ADDRESS, deadline);
-        MigrationDestination destination = new MigrationDestination(settings, directory)) {
-      destination.start(SOURCE_ADDRESS + ":" + PORT, "10.83.0.2");
+        MigrationDestination destination =
+            new MigrationDestination(settings, directory, List.of())) {
+      destination.start(SOURCE_ADDRESS + ":" + PORT, "host2");
       try {
         return judged(settings, guest, file, deadline, meeting, destination);
       } catch (IOException e) {
@@ -139,26 +148,27 @@ final class TwoHosts implements Callable<Integer> {
       Rendezvous meeting,
       MigrationDestination destination)
       throws IOException {
-    var status = destination.awaitEnd(deadline);
+    JsonNode status = destination.awaitEnd(deadline);
     System.out.println("the guest has ended its walk; comparing");
     SourceAccount account = meeting.receive(SourceAccount.class);
-    var lost = account.lostPages();
-    var comparison = destination.compare(status, guest, file, lost);
-    var witness = destination.witness(status, guest, file, lost);
+    PageSet lost = account.lostPages();
+    MigrationDestination.Evidence evidence =
+        destination.examine(status, guest, file, lost, account.writeGuestLog(directory));
     int code = destination.end(deadline);
     LoopbackResult result =
         new LoopbackVerdict(settings, guest, lost, "two machines, one emulated network")
             .result(
                 new LoopbackVerdict.Observations(
                     status,
-                    comparison,
-                    witness,
+                    evidence.comparison(),
+                    evidence.witness(),
                     LedgerJournal.read(account.writeLedger(directory)).ledger(),
                     LedgerJournal.read(destination.ledger()).ledger(),
                     account.late(),
                     account.lateHeld(),
                     account.exitCode(),
-                    code));
+                    code,
+                    account.injected()));
     System.out.println(result.summary());
     if (!result.passed()) {
       System.out.println(destination.errors());

@@ -15,6 +15,8 @@ import ward.memory.Pages;
  * @param vcpuStates as {@code ward.vcpu.VcpuStates} writes them
  * @param imagePages page indexes of tables, code, stacks and orders: poison there ends the guest
  * @param stackPages the only pages that the guest writes; it leaves them as it found them
+ * @param counterPages pages that the guest writes and does not read; none in a guest that counts
+ *     nothing
  * @param orders for each vCPU the page indexes it reads, in order, once in every pass
  */
 public record WalkerGuest(
@@ -22,6 +24,7 @@ public record WalkerGuest(
     byte[] vcpuStates,
     PageSet imagePages,
     PageSet stackPages,
+    PageSet counterPages,
     List<long[]> orders) {
 
   /**
@@ -40,9 +43,15 @@ public record WalkerGuest(
     return sum;
   }
 
-  /** The hash of a page as the file holds it. */
+  /**
+   * The hash of a page as the file holds it. A stack is wiped before it is read, also where the
+   * guest was stopped in the middle of its use.
+   */
   public long expectedHash(FileChannel memory, long page) throws IOException {
     ByteBuffer bytes = ByteBuffer.allocate(Pages.SIZE_BYTES);
+    if (stackPages.contains(page)) {
+      return WalkerHash.of(bytes, layout.addressOf(page));
+    }
     long offset = fileOffsetOf(page);
     while (bytes.hasRemaining() && memory.read(bytes, offset + bytes.position()) >= 0) {
       // a read may be short

@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
@@ -42,6 +43,9 @@ public final class WalkerGuestBuilder {
   private final long memoryBytes;
   private final int vcpus;
   private final long seed;
+  private String program = "walker";
+  private IntFunction<long[]> moreParameters = vcpu -> new long[0];
+  private boolean counting;
   private int ring = 3;
   private boolean mmuOn = true;
   private boolean walks = true;
@@ -80,6 +84,33 @@ public final class WalkerGuestBuilder {
   public WalkerGuestBuilder keepingMachineCheckInProgress() {
     flags |= KEEP_MACHINE_CHECK_IN_PROGRESS;
     return this;
+  }
+
+  /**
+   * Runs another program in the walker's place.
+   *
+   * @param name of a source in {@code testbed/guest}, without its ending
+   * @param parameters what follows those that every program has
+   */
+  public WalkerGuestBuilder running(String name, long... parameters) {
+    program = name;
+    moreParameters = vcpu -> parameters;
+    return this;
+  }
+
+  /**
+   * Lets the program walk until it has moved to another host, and then twice more, and count what
+   * it does in every kind of register and in memory.
+   */
+  public WalkerGuestBuilder walkingUntilMoved() {
+    counting = true;
+    moreParameters = vcpu -> new long[] {X86WalkerImage.counters(vcpu), 1};
+    return this;
+  }
+
+  /** Where a vCPU's parameters are: the same in the memory file and for the guest. */
+  public static long parametersAddress(int vcpu) {
+    return X86WalkerImage.parameters(vcpu);
   }
 
   /**
@@ -140,20 +171,30 @@ public final class WalkerGuestBuilder {
   public WalkerGuest writeTo(FileChannel memoryFile) throws IOException {
     GuestLayout layout = layout();
     WalkerImage image = image(layout);
-    List<long[]> orders = orders(layout.pageCount(), image.stackPages());
+    PageSet counterPages = counterPages(image);
+    List<long[]> orders = orders(layout.pageCount(), image.stackPages(), counterPages);
     writeFully(memoryFile, ByteBuffer.allocate(1), memoryBytes - 1);
     writeContent(memoryFile, layout.pageCount(), image.pages());
     ByteBuffer bytes =
         image.write(walks ? orders : orders.stream().map(order -> new long[0]).toList());
     writeFully(memoryFile, bytes, bytes.position());
     return new WalkerGuest(
-        layout, image.states().toBytes(), image.pages(), setOf(image.stackPages()), orders);
+        layout,
+        image.states().toBytes(),
+        image.pages(),
+        setOf(image.stackPages()),
+        counterPages,
+        orders);
   }
 
   private WalkerImage image(GuestLayout layout) {
     return IS_ARM64
-        ? new Arm64WalkerImage(layout, vcpus, mmuOn, commands)
-        : new X86WalkerImage(layout, vcpus, new X86WalkerImage.Options(ring, flags, sections));
+        ? new Arm64WalkerImage(
+            layout, vcpus, new Arm64WalkerImage.Options(mmuOn, counting, commands))
+        : new X86WalkerImage(
+            layout,
+            vcpus,
+            new X86WalkerImage.Options(program, ring, flags, moreParameters, sections));
   }
 
   private void writeContent(FileChannel memoryFile, long pageCount, PageSet imagePages)
@@ -180,9 +221,13 @@ public final class WalkerGuestBuilder {
     }
   }
 
-  private List<long[]> orders(long pageCount, List<Long> stackPages) {
-    long[] shuffled = shuffled((int) pageCount);
-    int[] shareStarts = IntStream.rangeClosed(0, vcpus).map(v -> share(v, pageCount)).toArray();
+  private List<long[]> orders(long pageCount, List<Long> stackPages, PageSet counterPages) {
+    long[] shuffled =
+        Arrays.stream(shuffled((int) pageCount))
+            .filter(page -> !counterPages.contains(page))
+            .toArray();
+    int[] shareStarts =
+        IntStream.rangeClosed(0, vcpus).map(v -> share(v, shuffled.length)).toArray();
     // The wiping of a stack is seen in order only by the vCPU that does it, so that one reads it.
     for (int vcpu = 0; vcpu < stackPages.size(); vcpu++) {
       swap(shuffled, shareStarts[vcpu], indexOf(shuffled, stackPages.get(vcpu)));
@@ -216,6 +261,15 @@ public final class WalkerGuestBuilder {
     long page = pages[one];
     pages[one] = pages[other];
     pages[other] = page;
+  }
+
+  /** What changes under the reader is not read. */
+  private PageSet counterPages(WalkerImage image) {
+    PageSet pages = new PageSet();
+    if (counting) {
+      pages.add(image.countersPage());
+    }
+    return pages;
   }
 
   private static PageSet setOf(List<Long> stackPages) {

@@ -19,6 +19,7 @@ import ward.vcpu.ReportListener;
  * device          page's GPA (2)  status
  * abort           page's GPA (2)  vector's offset  ESR_EL1  FAR_EL1 (2)  ELR_EL1 (2)
  * command         what  address (2)  value (2)
+ * counters        pass  pages passed (2)  the same in xmm0 (2)  machine checks taken (2)  TSC (2)
  * </pre>
  */
 public final class WalkerReports implements ReportListener {
@@ -28,8 +29,9 @@ public final class WalkerReports implements ReportListener {
   private static final int TAG_UNEXPECTED = 0x57440003;
   private static final int TAG_ASIDE = 0x57440004;
   private static final int TAG_DEVICE = 0x57440005;
-  private static final int TAG_ABORT = 0x57440006;
-  private static final int TAG_COMMAND = 0x57440007;
+  private static final int TAG_COUNTERS = 0x57440006;
+  private static final int TAG_ABORT = 0x57440012;
+  private static final int TAG_COMMAND = 0x57440013;
 
   /** The tag included. */
   private static final Map<Integer, Integer> WORDS =
@@ -40,7 +42,17 @@ public final class WalkerReports implements ReportListener {
           TAG_ASIDE, 8,
           TAG_DEVICE, 4,
           TAG_ABORT, 9,
+          TAG_COUNTERS, 10,
           TAG_COMMAND, 6);
+
+  /** The guest met a loss where it read. */
+  public sealed interface LossSeen {
+
+    int vcpu();
+
+    /** Of the page being read. */
+    long pageGpa();
+  }
 
   /**
    * A machine check on the one load that was expected to meet one.
@@ -52,7 +64,8 @@ public final class WalkerReports implements ReportListener {
    * @param misc the lower half of MCi_MISC
    */
   public record MachineCheckSeen(
-      int vcpu, long pageGpa, long status, long addr, int mcgStatus, int misc) {}
+      int vcpu, long pageGpa, long status, long addr, int mcgStatus, int misc)
+      implements LossSeen {}
 
   /**
    * An error that the guest heard of without having met it: one that was only found, or another
@@ -76,7 +89,8 @@ public final class WalkerReports implements ReportListener {
    * @param far FAR_EL1
    * @param elr ELR_EL1
    */
-  public record AbortSeen(int vcpu, long pageGpa, int vector, int esr, long far, long elr) {}
+  public record AbortSeen(int vcpu, long pageGpa, int vector, int esr, long far, long elr)
+      implements LossSeen {}
 
   /**
    * A command has been carried out, or met an abort.
@@ -93,6 +107,17 @@ public final class WalkerReports implements ReportListener {
    */
   public record PassDone(int vcpu, int pass, long pagesRead, int pagesLost, long sum) {}
 
+  /**
+   * What a vCPU has counted by the end of a pass, over all passes.
+   *
+   * @param pages passed, read or lost, counted in memory
+   * @param pagesInVectorRegister the same, counted in xmm0
+   * @param machineChecks taken, counted in the MSR KERNEL_GS_BASE
+   * @param tsc the time stamp counter
+   */
+  public record Counted(
+      int vcpu, int pass, long pages, long pagesInVectorRegister, long machineChecks, long tsc) {}
+
   /** An exception that should not happen; the vCPU has switched itself off. */
   public record Unexpected(int vcpu, int vector, int errorCode, long rip) {}
 
@@ -103,6 +128,8 @@ public final class WalkerReports implements ReportListener {
   private final List<MachineCheckSeen> machineChecks = new ArrayList<>();
   private final List<AbortSeen> aborts = new ArrayList<>();
   private final List<CommandDone> commands = new ArrayList<>();
+  private final List<Counted> counted = new ArrayList<>();
+  private final Map<Integer, List<Object>> story = new HashMap<>();
   private final List<PassDone> passes = new ArrayList<>();
   private final List<Unexpected> unexpected = new ArrayList<>();
 
@@ -129,12 +156,24 @@ public final class WalkerReports implements ReportListener {
   }
 
   private void decode(int vcpu, List<Integer> words) {
+    if (words.get(0) == TAG_COUNTERS) {
+      note(
+          vcpu,
+          counted,
+          new Counted(
+              vcpu, words.get(1), wide(words, 2), wide(words, 4), wide(words, 6), wide(words, 8)));
+      return;
+    }
     switch (words.get(0)) {
       case TAG_PASS_DONE ->
-          passes.add(
+          note(
+              vcpu,
+              passes,
               new PassDone(vcpu, words.get(1), wide(words, 2), words.get(4), wide(words, 5)));
       case TAG_MACHINE_CHECK ->
-          machineChecks.add(
+          note(
+              vcpu,
+              machineChecks,
               new MachineCheckSeen(
                   vcpu,
                   wide(words, 1),
@@ -148,7 +187,9 @@ public final class WalkerReports implements ReportListener {
                   vcpu, words.get(1), wide(words, 2), wide(words, 4), words.get(6), words.get(7)));
       case TAG_DEVICE -> deviceAnswers.add(new DeviceAnswer(vcpu, wide(words, 1), words.get(3)));
       case TAG_ABORT ->
-          aborts.add(
+          note(
+              vcpu,
+              aborts,
               new AbortSeen(
                   vcpu,
                   wide(words, 1),
@@ -162,6 +203,11 @@ public final class WalkerReports implements ReportListener {
     }
   }
 
+  private <T> void note(int vcpu, List<T> list, T what) {
+    list.add(what);
+    story.computeIfAbsent(vcpu, ignored -> new ArrayList<>()).add(what);
+  }
+
   private static long wide(List<Integer> words, int low) {
     return Integer.toUnsignedLong(words.get(low)) | (long) words.get(low + 1) << 32;
   }
@@ -169,6 +215,13 @@ public final class WalkerReports implements ReportListener {
   /** So far, in order for each vCPU. */
   public synchronized List<MachineCheckSeen> machineChecks() {
     return List.copyOf(machineChecks);
+  }
+
+  /** Machine checks, then aborts, so far. */
+  public synchronized List<LossSeen> losses() {
+    List<LossSeen> losses = new ArrayList<>(machineChecks);
+    losses.addAll(aborts);
+    return losses;
   }
 
   /** So far, in order for each vCPU. */
@@ -194,6 +247,16 @@ public final class WalkerReports implements ReportListener {
   /** So far, in order for each vCPU. */
   public synchronized List<DeviceAnswer> deviceAnswers() {
     return List.copyOf(deviceAnswers);
+  }
+
+  /** So far, in order for each vCPU. */
+  public synchronized List<Counted> counted() {
+    return List.copyOf(counted);
+  }
+
+  /** One vCPU's machine checks, passes and counts so far, in order. */
+  public synchronized List<Object> story(int vcpu) {
+    return List.copyOf(story.getOrDefault(vcpu, List.of()));
   }
 
   /** So far; empty in a good run. */

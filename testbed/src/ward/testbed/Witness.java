@@ -32,26 +32,33 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
   /** Reads the log of a KVM guest. */
   static Witness ofGuest(Path log, WalkerGuest guest, FileChannel sourceFile, PageSet lost)
       throws IOException {
-    WalkerReports reports = new WalkerReports();
-    for (String line : Files.readAllLines(log)) {
-      read(line.split(" "), reports);
-    }
+    WalkerReports reports = reports(List.of(log));
     List<String> faults = new ArrayList<>();
     reports.unexpected().forEach(unexpected -> faults.add(unexpected.toString()));
     Map<Long, Integer> visits = new HashMap<>();
     long wrong = 0;
-    for (WalkerReports.MachineCheckSeen seen : reports.machineChecks()) {
-      wrong += isRight(seen) ? 0 : 1;
-      guest.layout().pageAt(seen.pageGpa()).ifPresent(page -> visits.merge(page, 1, Integer::sum));
-    }
-    for (WalkerReports.AbortSeen seen : reports.aborts()) {
+    for (WalkerReports.LossSeen seen : reports.losses()) {
       wrong += isRight(seen) ? 0 : 1;
       guest.layout().pageAt(seen.pageGpa()).ifPresent(page -> visits.merge(page, 1, Integer::sum));
     }
     compareVisits(guest, lost, visits, faults);
     comparePasses(reports, guest, sourceFile, lost, faults);
-    long seen = (long) reports.machineChecks().size() + reports.aborts().size();
-    return new Witness(seen, wrong, faults);
+    return new Witness(reports.losses().size(), wrong, faults);
+  }
+
+  /**
+   * What a guest said, in the order of the logs.
+   *
+   * @param logs guest logs of daemons
+   */
+  static WalkerReports reports(List<Path> logs) throws IOException {
+    WalkerReports reports = new WalkerReports();
+    for (Path log : logs) {
+      for (String line : Files.readAllLines(log)) {
+        read(line.split(" "), reports);
+      }
+    }
+    return reports;
   }
 
   /** A word of a vCPU, or one that it said aside. */
@@ -64,6 +71,13 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
     } else {
       reports.onWord(vcpu, value);
     }
+  }
+
+  /** Whether the guest read what it should have been told. */
+  static boolean isRight(WalkerReports.LossSeen seen) {
+    return seen instanceof WalkerReports.MachineCheckSeen check
+        ? isRight(check)
+        : isRight((WalkerReports.AbortSeen) seen);
   }
 
   /** The address in the bank, and an uncorrected, recoverable error with a valid address. */

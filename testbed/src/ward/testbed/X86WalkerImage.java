@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
@@ -29,10 +30,12 @@ import ward.vcpu.VcpuStates;
  * 0x2000  PDPT     0x7000  parameters, 64 bytes each         then     page directories, one for
  * 0x3000  GDT      0x8000  TSSs, 512 bytes each                       each GiB with RAM
  * 0x4000  IDT                                                then     orders, u32 each
+ * 0x5000  counters, 64 bytes each
  * </pre>
  *
  * <p>Every bit that a processor would set by itself is set already (accessed and dirty in tables
- * and descriptors, busy in TSSs), so a walk writes to nothing but a stack.
+ * and descriptors, busy in TSSs), so a walk writes to nothing but a stack and the counters, where
+ * it has some.
  */
 final class X86WalkerImage implements WalkerImage {
 
@@ -41,11 +44,13 @@ final class X86WalkerImage implements WalkerImage {
   private static final int PDPT = 0x2000;
   private static final int GDT = 0x3000;
   private static final int IDT = 0x4000;
+  private static final int COUNTERS = 0x5000;
   private static final int CODE = 0x6000;
   private static final int STUBS = CODE + 0x600;
   private static final int STUB_BYTES = 16;
   private static final int PARAMETERS = 0x7000;
   private static final int PARAMETER_BYTES = 64;
+  private static final int MORE_PARAMETERS = 32;
   private static final int TSS = 0x8000;
   private static final int TSS_STRIDE_BYTES = 512;
 
@@ -83,6 +88,9 @@ final class X86WalkerImage implements WalkerImage {
 
   private static final long CR4_PAE = 1 << 5;
 
+  /** SSE instructions are allowed. */
+  private static final long CR4_OSFXSR = 1 << 9;
+
   /** LME, LMA. */
   private static final long EFER = 0x500;
 
@@ -99,11 +107,18 @@ final class X86WalkerImage implements WalkerImage {
   private final ByteBuffer bytes;
 
   /**
+   * @param program name of the source, without its ending
    * @param ring 0 or 3
    * @param flags for the program
+   * @param more of its parameters
    * @param sections of every vCPU's state, beside its registers
    */
-  record Options(int ring, long flags, Map<String, byte[]> sections) {}
+  record Options(
+      String program,
+      int ring,
+      long flags,
+      IntFunction<long[]> more,
+      Map<String, byte[]> sections) {}
 
   X86WalkerImage(GuestLayout layout, int vcpus, Options options) {
     this.layout = layout;
@@ -234,12 +249,15 @@ final class X86WalkerImage implements WalkerImage {
   }
 
   private void writeCode() throws IOException {
-    try (InputStream program = X86WalkerImage.class.getResourceAsStream("/guest/walker.bin")) {
-      if (program == null) {
+    String program = options.program();
+    try (InputStream binary =
+        X86WalkerImage.class.getResourceAsStream("/guest/" + program + ".bin")) {
+      if (binary == null) {
         throw new IOException(
-            "no guest/walker.bin on the class path; `make -C testbed/guest` makes it on x86-64");
+            "no guest/%s.bin on the class path; `make -C testbed/guest` makes it on x86-64"
+                .formatted(program));
       }
-      bytes.put(CODE, program.readAllBytes());
+      bytes.put(CODE, binary.readAllBytes());
     }
   }
 
@@ -252,6 +270,10 @@ final class X86WalkerImage implements WalkerImage {
       bytes.putLong(block + 8, pages.length);
       bytes.putLong(block + 16, options.flags());
       bytes.putLong(block + 24, stackEnd(vcpu));
+      long[] more = options.more().apply(vcpu);
+      for (int i = 0; i < more.length; i++) {
+        bytes.putLong(block + MORE_PARAMETERS + i * Long.BYTES, more[i]);
+      }
       for (long page : pages) {
         bytes.putInt(order, (int) (layout.addressOf(page) >> Pages.SHIFT));
         order += Integer.BYTES;
@@ -260,7 +282,18 @@ final class X86WalkerImage implements WalkerImage {
     }
   }
 
-  private static int parameters(int vcpu) {
+  /** The guest-physical address of a vCPU's counters, on a page that has nothing else. */
+  static int counters(int vcpu) {
+    return COUNTERS + vcpu * PARAMETER_BYTES;
+  }
+
+  @Override
+  public long countersPage() {
+    return COUNTERS >> Pages.SHIFT;
+  }
+
+  /** The guest-physical address of a vCPU's parameters. */
+  static int parameters(int vcpu) {
     return PARAMETERS + vcpu * PARAMETER_BYTES;
   }
 
@@ -299,7 +332,7 @@ final class X86WalkerImage implements WalkerImage {
     registers.idt(IDT, EXCEPTIONS * 16 - 1);
     registers.cr0(CR0);
     registers.cr3(PML4);
-    registers.cr4(CR4_PAE | KvmSregs.CR4_MCE);
+    registers.cr4(CR4_PAE | CR4_OSFXSR | KvmSregs.CR4_MCE);
     registers.efer(EFER);
     registers.apicBase(APIC_BASE | APIC_ENABLED | (vcpu == 0 ? APIC_BOOT_PROCESSOR : 0));
     return registers;

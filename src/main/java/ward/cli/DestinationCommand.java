@@ -3,6 +3,7 @@ package ward.cli;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.slf4j.Logger;
@@ -95,6 +96,21 @@ final class DestinationCommand implements Callable<Integer> {
   int streams;
 
   @Option(
+      names = "--console",
+      paramLabel = "FILE",
+      description =
+          "Where to append what the guest writes to its first serial port, if it has one.")
+  Path consoleOutput;
+
+  @Option(
+      names = "--console-input",
+      paramLabel = "FILE",
+      description =
+          "What is appended to this file, or written to this FIFO, is typed at the guest's first"
+              + " serial port.")
+  Path consoleInput;
+
+  @Option(
       names = "--control",
       paramLabel = "SOCKET",
       description = "UNIX socket for `ward control`; only its owner may use it.")
@@ -146,14 +162,17 @@ final class DestinationCommand implements Callable<Integer> {
   public Integer call() {
     Kernel kernel = NativeKernel.load();
     try (GuestLog reports = GuestLog.open(guestLog);
+        GuestConsole console = GuestConsole.open(consoleOutput, consoleInput);
         PoisonMarker lost = marker.open(kernel);
         Userfaultfd userfaultfd = openUserfaultfd(kernel, lost);
         Transport transport = Transports.open("ward-destination");
         NettySourceLink link = new NettySourceLink(transport)) {
       GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host));
-      GuestChoice choice = GuestChoice.of(vcpu, kernel, books, reports, threads, seed);
+      GuestChoice choice =
+          GuestChoice.of(vcpu, kernel, books, reports, console.console(), threads, seed);
       log.info("{}", choice.description());
       log.info("lost pages are marked by {}", lost.kind().description());
+      warnOfUnnamedLosses(lost.kind(), choice);
       DestinationSession.Parts parts =
           new DestinationSession.Parts(
               choice.factory(), books::open, userfaultfd, new MarkerScan(kernel, lost));
@@ -179,6 +198,16 @@ final class DestinationCommand implements Callable<Integer> {
       }
     } catch (TransportException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
+    }
+  }
+
+  /** Only of x86 instructions does Ward find out by itself where they reach. */
+  private static void warnOfUnnamedLosses(MarkerKind marker, GuestChoice choice) {
+    boolean isX86 = List.of("amd64", "x86_64").contains(System.getProperty("os.arch"));
+    if (marker == MarkerKind.SIGBUS && choice.name().equals("kvm") && !isX86) {
+      log.warn(
+          "with these markers KVM does not say which lost page a guest touched, and on this"
+              + " processor Ward cannot find out: such a guest is stopped instead of being told");
     }
   }
 

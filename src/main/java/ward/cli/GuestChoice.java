@@ -4,6 +4,7 @@ import ward.guest.GuestFactory;
 import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
 import ward.kernel.Linux;
+import ward.vcpu.Console;
 import ward.vcpu.KvmGuestFactory;
 import ward.vcpu.ThreadGuestFactory;
 
@@ -16,20 +17,26 @@ import ward.vcpu.ThreadGuestFactory;
 record GuestChoice(String name, String description, GuestFactory factory) {
 
   static GuestChoice of(
-      VcpuKind kind, Kernel kernel, GuestBooks books, GuestLog log, int threads, long seed) {
+      VcpuKind kind,
+      Kernel kernel,
+      GuestBooks books,
+      GuestLog log,
+      Console console,
+      int threads,
+      long seed) {
     return switch (kind) {
-      case KVM -> kvm(kernel, books, log);
+      case KVM -> kvm(kernel, books, log, console);
       case THREAD -> threads("as --vcpu thread asks", kernel, books, log, threads, seed);
       case AUTO -> {
         String refusal = kvmRefusal(kernel);
         yield refusal == null
-            ? kvm(kernel, books, log)
+            ? kvm(kernel, books, log, console)
             : threads("because " + refusal, kernel, books, log, threads, seed);
       }
     };
   }
 
-  private static GuestChoice kvm(Kernel kernel, GuestBooks books, GuestLog log) {
+  private static GuestChoice kvm(Kernel kernel, GuestBooks books, GuestLog log, Console console) {
     String refusal = kvmRefusal(kernel);
     if (refusal != null) {
       throw new CommandFailure(
@@ -37,7 +44,7 @@ record GuestChoice(String name, String description, GuestFactory factory) {
           refusal + "; load the kvm module, give this user the device, or use --vcpu thread");
     }
     return new GuestChoice(
-        "kvm", "the guest runs under KVM", new KvmGuestFactory(kernel, books, log));
+        "kvm", "the guest runs under KVM", new KvmGuestFactory(kernel, books, log, console));
   }
 
   private static GuestChoice threads(

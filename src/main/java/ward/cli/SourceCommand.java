@@ -5,6 +5,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -17,6 +19,7 @@ import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
 import ward.kernel.NativeKernel;
 import ward.memory.GuestLayout;
+import ward.memory.Pages;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.source.DepartingGuest;
@@ -81,7 +84,8 @@ final class SourceCommand implements Callable<Integer> {
       description =
           "Run the guest here, from --vcpu-state, until a destination comes: it is paused then, and"
               + " what its vCPUs hold goes along. If the destination does not take it, it runs on"
-              + " here and the next one may come. The guest writes to the memory file.")
+              + " here and the next one may come. The guest writes to the memory file; if it has lost"
+              + " pages, that must be on tmpfs or a memfd.")
   boolean run;
 
   @Option(
@@ -91,6 +95,21 @@ final class SourceCommand implements Callable<Integer> {
           "With --run: where to write what the guest reports, a line for each 32-bit word it writes"
               + " to I/O port 0x500 (vCPU, word).")
   Path guestLog;
+
+  @Option(
+      names = "--console",
+      paramLabel = "FILE",
+      description =
+          "With --run: Where to append what the guest writes to its first serial port, if it has one.")
+  Path consoleOutput;
+
+  @Option(
+      names = "--console-input",
+      paramLabel = "FILE",
+      description =
+          "With --run: What is appended to this file, or written to this FIFO, is typed at the guest's first"
+              + " serial port.")
+  Path consoleInput;
 
   @Option(
       names = "--control",
@@ -133,9 +152,10 @@ final class SourceCommand implements Callable<Integer> {
     try (SourceMemory mapped = map(kernel, guest);
         LedgerJournal journal = openLedger(books, guest);
         Transport transport = Transports.open("ward-source");
-        GuestLog reports = GuestLog.open(guestLog)) {
+        GuestLog reports = GuestLog.open(guestLog);
+        GuestConsole console = GuestConsole.open(consoleOutput, consoleInput)) {
       journal.warnings().forEach(warning -> log.warn("{}", warning));
-      UnreadablePages.inject(kernel, mapped.memory(), injectUnreadable);
+      markLosses(kernel, mapped, journal);
       if (!run) {
         return serve(
             kernel,
@@ -144,7 +164,7 @@ final class SourceCommand implements Callable<Integer> {
             books,
             transport);
       }
-      try (Guest running = start(kernel, mapped, states, books, reports)) {
+      try (Guest running = start(kernel, mapped, states, books, reports, console)) {
         return serve(
             kernel,
             subject(mapped, DepartingGuest.running(running), journal),
@@ -157,15 +177,36 @@ final class SourceCommand implements Callable<Integer> {
     }
   }
 
+  /** For the guest that runs here, what it has lost is lost from its first instruction on. */
+  private void markLosses(Kernel kernel, SourceMemory mapped, LedgerJournal journal) {
+    Set<Long> addresses = new TreeSet<>();
+    injectUnreadable.forEach(address -> addresses.add(Pages.align(address.value())));
+    if (run) {
+      journal.ledger().frames().forEach(frame -> addresses.add(frame << Pages.SHIFT));
+    }
+    UnreadablePages.inject(
+        kernel,
+        mapped.memory(),
+        addresses,
+        injectUnreadable.isEmpty() ? "--run with lost pages in the ledger" : "--inject-unreadable");
+  }
+
   private static SourceSession.Subject subject(
       SourceMemory memory, DepartingGuest guest, LedgerJournal journal) {
     return new SourceSession.Subject(memory, guest, journal);
   }
 
   private Guest start(
-      Kernel kernel, SourceMemory mapped, byte[] states, GuestBooks books, GuestLog reports) {
+      Kernel kernel,
+      SourceMemory mapped,
+      byte[] states,
+      GuestBooks books,
+      GuestLog reports,
+      GuestConsole console) {
     try {
-      Guest guest = new KvmGuestFactory(kernel, books, reports).createOver(mapped.memory(), states);
+      Guest guest =
+          new KvmGuestFactory(kernel, books, reports, console.console())
+              .createOver(mapped.memory(), states);
       guest.resume();
       log.info("the guest runs here until a destination comes");
       return guest;
@@ -183,6 +224,11 @@ final class SourceCommand implements Callable<Integer> {
     if (!run && guestLog != null) {
       throw new CommandFailure(
           ExitCode.USAGE, "--guest-log needs --run: without it no guest reports anything here");
+    }
+    if (!run && (consoleOutput != null || consoleInput != null)) {
+      throw new CommandFailure(
+          ExitCode.USAGE,
+          "--console and --console-input need --run: no guest runs here without it");
     }
     try {
       return vcpuState == null ? new byte[0] : Files.readAllBytes(vcpuState);

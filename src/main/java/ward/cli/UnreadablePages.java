@@ -3,6 +3,7 @@ package ward.cli;
 import java.io.IOException;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.Set;
 import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.memory.GuestRegion;
@@ -16,8 +17,8 @@ import ward.uffd.Userfaultfd;
 import ward.uffd.UserfaultfdException;
 
 /**
- * Makes pages of a source's own mapping unreadable, as the hardware would: for tests of what a
- * source does when it finds them.
+ * Makes pages of a source's own mapping unreadable, as the hardware would: those that a guest which
+ * runs here has lost before, and for tests of what a source does when it finds them.
  *
  * <p>The markers are in this process's page tables only; the memory file is not touched.
  */
@@ -25,21 +26,26 @@ final class UnreadablePages {
 
   private UnreadablePages() {}
 
-  /** Before the first page is read: a marker goes only where nothing is mapped yet. */
-  static void inject(Kernel kernel, GuestMemory memory, List<GuestPhysicalAddress> addresses) {
+  /**
+   * Before the first page is read: a marker goes only where nothing is mapped yet.
+   *
+   * @param addresses guest-physical, of pages
+   * @param reason for messages: the option that asks for it
+   */
+  static void inject(Kernel kernel, GuestMemory memory, Set<Long> addresses, String reason) {
     if (addresses.isEmpty()) {
       return;
     }
     try (PoisonMarker marker = markerThatSaysPoison(kernel);
         Userfaultfd userfaultfd = Userfaultfd.open(kernel, marker)) {
       forEachRegion(memory, userfaultfd::register);
-      for (GuestPhysicalAddress address : addresses) {
-        place(memory, userfaultfd, address.value());
+      for (long address : addresses) {
+        place(memory, userfaultfd, address, reason);
       }
       // While registered, reading a hole of the file would wait for a resolver that is not there.
       forEachRegion(memory, userfaultfd::unregister);
     } catch (IOException e) {
-      throw new CommandFailure(ExitCode.HOST_REFUSED, "--inject-unreadable: " + e.getMessage());
+      throw new CommandFailure(ExitCode.HOST_REFUSED, reason + ": " + e.getMessage());
     }
   }
 
@@ -60,18 +66,18 @@ final class UnreadablePages {
     }
   }
 
-  private static void place(GuestMemory memory, Userfaultfd userfaultfd, long address) {
+  private static void place(
+      GuestMemory memory, Userfaultfd userfaultfd, long address, String reason) {
     OptionalLong page = memory.layout().pageAt(address);
     if (page.isEmpty()) {
       throw new CommandFailure(
-          ExitCode.USAGE, "--inject-unreadable 0x%x is not RAM of the guest".formatted(address));
+          ExitCode.USAGE, "%s: 0x%x is not RAM of the guest".formatted(reason, address));
     }
     FillResult result =
         userfaultfd.poison(memory.hostAddressOf(page.getAsLong()), Pages.SIZE_BYTES);
     if (result.outcome() != FillResult.Outcome.COMPLETED) {
       throw new CommandFailure(
-          ExitCode.HOST_REFUSED,
-          "--inject-unreadable 0x%x: %s".formatted(address, result.explanation()));
+          ExitCode.HOST_REFUSED, "%s: 0x%x: %s".formatted(reason, address, result.explanation()));
     }
   }
 }

@@ -127,6 +127,17 @@ public interface Kernel {
   int blockSignals(long mask);
 
   /**
+   * Lets the calling thread hear of memory errors of this process by {@code BUS_MCEERR_AO} when the
+   * host finds them, and not only when they are consumed: {@code PR_MCE_KILL_EARLY} of prctl(2). Of
+   * several such threads the host tells one.
+   *
+   * @return 0 or {@code -errno}
+   */
+  default int hearOfErrorsEarly() {
+    return 0;
+  }
+
+  /**
    * Takes a pending signal off the calling thread, where it must be blocked.
    *
    * @param mask bit N-1 stands for signal N

@@ -142,6 +142,11 @@ public final class NativeKernel implements Kernel {
   }
 
   @Override
+  public int hearOfErrorsEarly() {
+    return (int) stubs.ward_hear_early();
+  }
+
+  @Override
   public int takeSignal(long mask, SignalInfo taken, long timeoutNanos) {
     try {
       return (int) stubs.ward_take_signal(mask, taken.structAddress(), timeoutNanos);
@@ -204,6 +209,8 @@ public final class NativeKernel implements Kernel {
     long ward_copy(long to, long from, long length);
 
     long ward_thread_id();
+
+    long ward_hear_early();
 
     long ward_signal_thread(int thread, int signal);
 

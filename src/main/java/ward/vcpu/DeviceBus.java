@@ -24,6 +24,7 @@ import ward.kernel.KernelCallException;
  * 0x500  write, 32 bits   a word of the guest's report
  * 0x501  write            this vCPU is off
  * 0x502  write            the guest is off
+ * 0x503  read             how often the guest has moved to another host, modulo 256
  * 0x504  write, 32 bits   a word of the guest's report aside
  * </pre>
  *

@@ -1,7 +1,6 @@
 package ward.vcpu;
 
 import java.util.Optional;
-import java.util.function.Consumer;
 import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 
@@ -13,17 +12,14 @@ import ward.kernel.Kernel;
 record ErrorSources(Optional<GhesErrorSource> consumed, Optional<PolledErrorSource> polled) {
 
   /**
-   * @param announced hears of each warning that the guest can see
    * @throws IllegalArgumentException if a source is not in the guest's RAM, which {@link
    *     GhesLayout#parse} has made sure of for one that came from another host
    */
-  static ErrorSources of(
-      Kernel kernel, GuestMemory memory, GhesLayout layout, Consumer<MemoryError> announced) {
+  static ErrorSources of(Kernel kernel, GuestMemory memory, GhesLayout layout) {
     return new ErrorSources(
         block(kernel, memory, layout, GhesSource.Notification.SYNCHRONOUS_EXTERNAL_ABORT)
             .map(block -> new GhesErrorSource(block, System::nanoTime)),
-        block(kernel, memory, layout, GhesSource.Notification.POLLED)
-            .map(block -> new PolledErrorSource(block, announced)));
+        block(kernel, memory, layout, GhesSource.Notification.POLLED).map(PolledErrorSource::new));
   }
 
   private static Optional<ErrorStatusBlock> block(

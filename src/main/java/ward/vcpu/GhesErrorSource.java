@@ -83,7 +83,10 @@ final class GhesErrorSource {
       end(error.vcpu(), outcome);
     }
     return switch (outcome) {
-      case WRITTEN -> Delivery.WRITTEN;
+      case WRITTEN -> {
+        LOG.info("an error record of {} awaits vCPU {}", error.place(), error.vcpu());
+        yield Delivery.WRITTEN;
+      }
       case UNREACHABLE -> Delivery.IMPOSSIBLE;
       case UNACKNOWLEDGED -> patience(error);
     };

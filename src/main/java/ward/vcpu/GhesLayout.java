@@ -24,7 +24,7 @@ public record GhesLayout(List<GhesSource> sources) {
 
   /** The section of a machine's state that {@link #toBytes()} fills. */
   static final StateFormat.Part SECTION =
-      new StateFormat.Part("ghes", 0, GhesLayout.SOURCE_BYTES, false);
+      new StateFormat.Part("ward_ghes", 0, GhesLayout.SOURCE_BYTES, false);
 
   private static final int SOURCE_BYTES = 32;
 

@@ -47,6 +47,7 @@ final class KvmGuest implements Guest, VcpuListener {
   private final Set<Integer> ended = ConcurrentHashMap.newKeySet();
   private MemoryErrors errors;
   private CopyDevice copyDevice;
+  private int moves;
   private int running;
   private boolean closed;
 
@@ -70,6 +71,7 @@ final class KvmGuest implements Guest, VcpuListener {
     this.errors = errors;
     copyDevice = new CopyDevice(kernel, memory(), errors, this::fail);
     devices.attachPorts(CopyDevice.PORT, copyDevice);
+    moves = states.moves();
     for (KvmVcpu vcpu : vcpus) {
       Processor processor = processors.get(vcpu.index());
       VcpuLoop loop = new VcpuLoop(kernel, vcpu, processor, memory(), errors, devices, timer, this);
@@ -142,7 +144,7 @@ final class KvmGuest implements Guest, VcpuListener {
     }
     Map<String, byte[]> around = new HashMap<>(machine.save());
     around.putAll(devices.save());
-    return new VcpuStates(architecture.name(), around, states).toBytes();
+    return new VcpuStates(architecture.name(), around, states, moves + 1).toBytes();
   }
 
   private void requireStandstill() throws IOException {

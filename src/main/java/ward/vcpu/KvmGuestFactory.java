@@ -100,6 +100,7 @@ public final class KvmGuestFactory implements GuestFactory {
       }
       machine.restore(states.machine());
       DeviceBus devices = devices(architecture, vm, states);
+      attachErrorSources(mapped.memory(), states, processors, devices);
       KvmGuest guest = new KvmGuest(mapped, vm, architecture, machine, devices, vcpus);
       guest.start(kernel, processors, states, errors);
       return guest;
@@ -113,7 +114,9 @@ public final class KvmGuestFactory implements GuestFactory {
   private DeviceBus devices(Architecture architecture, KvmVm vm, VcpuStates states)
       throws IOException {
     DeviceBus devices = new DeviceBus(reports);
-    architecture.attachReports(devices);
+    MoveCounter moves = new MoveCounter(states.moves());
+    devices.attachPorts(MoveCounter.PORT, moves);
+    architecture.attachReports(devices, moves);
     byte[] serialPort = states.machine().get(SerialPort.SECTION);
     if (serialPort != null) {
       SerialPort port = architecture.attachSerialPort(vm, devices, console);
@@ -122,6 +125,21 @@ public final class KvmGuestFactory implements GuestFactory {
       console.attach(port);
     }
     return devices;
+  }
+
+  /** A guest whose firmware has error sources hears of its losses through them. */
+  private void attachErrorSources(
+      GuestMemory memory, VcpuStates states, List<Processor> processors, DeviceBus devices)
+      throws IOException {
+    byte[] written = states.machine().get(GhesLayout.SECTION.name());
+    if (written != null) {
+      GhesLayout layout = GhesLayout.parse(written, memory.layout());
+      ErrorSources sources = ErrorSources.of(kernel, memory, layout);
+      for (int vcpu = 0; vcpu < processors.size(); vcpu++) {
+        processors.set(vcpu, new FirmwareFirstProcessor(vcpu, processors.get(vcpu), sources));
+      }
+      devices.travelsWith(GhesLayout.SECTION.name(), layout::toBytes);
+    }
   }
 
   private static void release(MappedMemory mapped, KvmVm vm, Machine machine, List<KvmVcpu> vcpus) {

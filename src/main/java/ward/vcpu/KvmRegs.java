@@ -86,6 +86,10 @@ public final class KvmRegs {
     memory.putLong(RDI, value);
   }
 
+  long rflags() {
+    return memory.getLong(RFLAGS);
+  }
+
   public void rflags(long value) {
     memory.putLong(RFLAGS, value);
   }

@@ -40,6 +40,9 @@ final class KvmRun {
   static final int EXIT_MEMORY_FAULT = 39;
   static final int EXIT_ARM_SEA = 41;
 
+  /** {@code KVM_INTERNAL_ERROR_EMULATION}. */
+  static final int EMULATION_FAILURE = 1;
+
   static final int SYSTEM_EVENT_SHUTDOWN = 1;
   static final int SYSTEM_EVENT_RESET = 2;
   static final int SYSTEM_EVENT_CRASH = 3;
@@ -213,6 +216,14 @@ final class KvmRun {
   /** Answers a read as a bus does where nothing is attached. */
   void answerMmioWithOnes() {
     memory.putLong(MMIO_DATA, -1);
+  }
+
+  /** Answers a read with what begins at an offset of this content, and with ones behind it. */
+  void answerMmio(byte[] content, int offset) {
+    answerMmioWithOnes();
+    for (int i = 0; i < Long.BYTES && offset + i < content.length; i++) {
+      answerMmioByte(i, content[offset + i]);
+    }
   }
 
   /** {@code hardware_entry_failure_reason} of KVM_EXIT_FAIL_ENTRY. */

@@ -86,6 +86,15 @@ public final class KvmSregs {
     return memory.getByte(register.offset() + flag.offset) != 0;
   }
 
+  long idtBase() {
+    return memory.getLong(IDT);
+  }
+
+  /** The offset of the table's last byte. */
+  int idtLimit() {
+    return Short.toUnsignedInt(memory.getShort(IDT + DTABLE_LIMIT));
+  }
+
   long gdtBase() {
     return memory.getLong(GDT);
   }

@@ -49,13 +49,15 @@ final class KvmVcpu implements AutoCloseable {
   }
 
   /**
-   * Finishes the access for which KVM_RUN returned KVM_EXIT_MMIO, reading ones, without running
-   * another instruction.
+   * Finishes the access for which KVM_RUN returned KVM_EXIT_MMIO without running another
+   * instruction.
+   *
+   * @param content what is read there; ones beyond its end
    */
-  void finishPendingAccess() throws KernelCallException {
+  void finishPendingAccess(byte[] content) throws KernelCallException {
     run.immediateExit(true);
     try {
-      finishFragments();
+      finishFragments(content);
     } finally {
       run.immediateExit(false);
     }
@@ -78,9 +80,13 @@ final class KvmVcpu implements AutoCloseable {
     }
   }
 
-  private void finishFragments() throws KernelCallException {
+  private void finishFragments(byte[] content) throws KernelCallException {
+    int given = 0;
     for (int i = 0; i < FRAGMENTS_MAX; i++) {
-      run.answerMmioWithOnes();
+      if (run.exitReason() == KvmRun.EXIT_MMIO && !run.mmioIsWrite()) {
+        run.answerMmio(content, given);
+        given += run.mmioSizeBytes();
+      }
       int result = run();
       if (result == -Errno.EINTR.intValue()) {
         return;

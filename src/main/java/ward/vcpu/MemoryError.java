@@ -39,6 +39,8 @@ public record MemoryError(
     MEMORY_FAULT_EXIT,
     /** KVM_RUN failed with {@code EFAULT} or {@code EHWPOISON} and said nothing else. */
     RUN_FAILED,
+    /** {@code KVM_EXIT_INTERNAL_ERROR}: KVM's instruction emulator could not even read the code. */
+    EMULATION_FAILED,
     /** {@code KVM_EXIT_ARM_SEA}: the guest took a synchronous external abort. */
     ARM_SEA,
     /** {@code KVM_EXIT_ARM_NISV}: an abort of which the processor does not say what it did. */

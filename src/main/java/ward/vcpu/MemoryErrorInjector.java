@@ -2,6 +2,7 @@ package ward.vcpu;
 
 import java.io.IOException;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
@@ -56,7 +57,7 @@ final class MemoryErrorInjector {
       return Optional.empty();
     }
     Optional<String> obstacle = processor.obstacle(error);
-    if (obstacle.isEmpty()) {
+    if (obstacle.isEmpty() && processor.prepare(error)) {
       processor.unread().ifPresent(waiting::addFirst);
       inject(error);
     }
@@ -81,6 +82,7 @@ final class MemoryErrorInjector {
    */
   boolean deliverWaiting() throws KernelCallException {
     boolean delivered = false;
+    processor.show();
     while (!waiting.isEmpty() && processor.obstacle(waiting.element()).isEmpty()) {
       inject(waiting.remove());
       delivered = true;
@@ -90,7 +92,9 @@ final class MemoryErrorInjector {
 
   /** Errors of which the guest has not heard yet, in order. */
   List<MemoryError> waiting() {
-    return List.copyOf(waiting);
+    List<MemoryError> all = new ArrayList<>(processor.unseen());
+    all.addAll(waiting);
+    return all;
   }
 
   /** Takes over what waited on the host that the guest comes from; it is in the books already. */
@@ -99,7 +103,7 @@ final class MemoryErrorInjector {
   }
 
   boolean hasWaiting() {
-    return !waiting.isEmpty();
+    return !waiting.isEmpty() || !processor.unseen().isEmpty();
   }
 
   boolean hasWaiting(MemoryError.Input input) {

@@ -49,6 +49,9 @@ final class MemoryErrorRules {
     if (event instanceof MemoryEvent.RunFault fault) {
       return onRunFault(fault);
     }
+    if (event instanceof MemoryEvent.EmulationFailure failure) {
+      return onEmulationFailure(failure);
+    }
     if (event instanceof MemoryEvent.ArmSea abort) {
       return onSea(abort);
     }
@@ -147,18 +150,31 @@ final class MemoryErrorRules {
     return isExtent ? Long.numberOfTrailingZeros(size) : 0;
   }
 
-  /** One known loss in reach is the one; of several nobody can tell which was met. */
   private MemoryErrorDecision onSilentFault(MemoryEvent.RunFault event) {
-    List<OptionalLong> lost =
-        event.reach().stream().map(this::pageAt).filter(this::isKnown).distinct().toList();
+    List<OptionalLong> lost = lostAmong(event.reach());
     if (!lost.isEmpty() || event.errno() == Errno.EHWPOISON) {
-      OptionalLong page = lost.size() == 1 ? lost.get(0) : OptionalLong.empty();
-      return required(page, 0, Input.RUN_FAILED, GuestAccess.UNKNOWN);
+      return required(theOneOf(lost), 0, Input.RUN_FAILED, GuestAccess.UNKNOWN);
     }
     return fail(
         ("KVM_RUN failed with %s and says not where, and nothing that is known to be lost is in the"
                 + " instruction's reach: guest memory is not backed")
             .formatted(event.errno().name()));
+  }
+
+  private List<OptionalLong> lostAmong(List<Long> reach) {
+    return reach.stream().map(this::pageAt).filter(this::isKnown).distinct().toList();
+  }
+
+  /** One known loss in reach is the one; of several nobody can tell which was met. */
+  private static OptionalLong theOneOf(List<OptionalLong> lost) {
+    return lost.size() == 1 ? lost.get(0) : OptionalLong.empty();
+  }
+
+  private MemoryErrorDecision onEmulationFailure(MemoryEvent.EmulationFailure event) {
+    List<OptionalLong> lost = lostAmong(event.reach());
+    return lost.isEmpty()
+        ? fail("KVM_EXIT_INTERNAL_ERROR, suberror 1: KVM cannot emulate an instruction")
+        : required(theOneOf(lost), 0, Input.EMULATION_FAILED, GuestAccess.UNKNOWN);
   }
 
   private MemoryErrorDecision onSea(MemoryEvent.ArmSea event) {

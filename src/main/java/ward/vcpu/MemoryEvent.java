@@ -43,6 +43,19 @@ sealed interface MemoryEvent {
   }
 
   /**
+   * KVM_EXIT_INTERNAL_ERROR: KVM's emulator could not carry an instruction out. It does not say
+   * that it could not read the instruction.
+   *
+   * @param reach as in {@link RunFault}
+   */
+  record EmulationFailure(List<Long> reach) implements MemoryEvent {
+
+    public EmulationFailure {
+      reach = List.copyOf(reach);
+    }
+  }
+
+  /**
    * {@code kvm_run.memory_fault}.
    *
    * @param flags bit 3: the guest wanted private memory

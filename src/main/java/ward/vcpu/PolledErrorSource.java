@@ -4,7 +4,6 @@ import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -19,25 +18,21 @@ final class PolledErrorSource {
 
   /**
    * Linux takes pages out of use in a worker, and drops what does not fit in that one's queue of 16
-   * on each processor ({@code MEMORY_FAILURE_FIFO_SIZE} in mm/memory-failure.c).
+   * on each processor ({@code MEMORY_FAILURE_FIFO_SIZE} in mm/memory-failure.c). Half of that: the
+   * worker of a busy guest may not have come to the record before, which was acknowledged earlier.
    */
-  static final int RECORD_ERRORS_MAX = 16;
+  static final int RECORD_ERRORS_MAX = 8;
 
   private static final Logger LOG = LoggerFactory.getLogger(PolledErrorSource.class);
 
   private final ErrorStatusBlock block;
-  private final Consumer<MemoryError> announced;
   private final ReentrantLock writing = new ReentrantLock();
 
   /** Guarded by itself. */
   private final Queue<MemoryError> waiting = new ArrayDeque<>();
 
-  /**
-   * @param announced hears of each error once the guest can see it, on the thread that wrote it
-   */
-  PolledErrorSource(ErrorStatusBlock block, Consumer<MemoryError> announced) {
+  PolledErrorSource(ErrorStatusBlock block) {
     this.block = block;
-    this.announced = announced;
   }
 
   /** Queues a warning; it goes out in {@link #deliverWaiting()}. */
@@ -45,6 +40,11 @@ final class PolledErrorSource {
     synchronized (waiting) {
       waiting.add(error);
     }
+  }
+
+  /** Whether as many warnings wait as one record takes: more would only wait longer. */
+  boolean isFull() {
+    return waiting().size() >= recordErrorsMax();
   }
 
   boolean hasWaiting() {
@@ -81,15 +81,19 @@ final class PolledErrorSource {
 
   private List<MemoryError> next() {
     synchronized (waiting) {
-      return waiting.stream().limit(Math.min(RECORD_ERRORS_MAX, block.errorsMax())).toList();
+      return waiting.stream().limit(recordErrorsMax()).toList();
     }
+  }
+
+  private int recordErrorsMax() {
+    return Math.min(RECORD_ERRORS_MAX, block.errorsMax());
   }
 
   private void deliver(List<MemoryError> errors) {
     switch (block.write(new ErrorRecord(errors))) {
       case WRITTEN -> {
         remove(errors.size());
-        errors.forEach(announced);
+        LOG.debug("the guest can see {} warnings, {} wait", errors.size(), waiting().size());
       }
       case UNREACHABLE -> {
         LOG.warn("the guest is not warned of {} losses of memory", waiting().size());

@@ -1,6 +1,7 @@
 package ward.vcpu;
 
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import ward.kernel.KernelCallException;
@@ -36,8 +37,13 @@ interface Processor {
   /**
    * Ends the memory access for which KVM_RUN returned KVM_EXIT_MMIO so that the guest stands before
    * the instruction and has loaded nothing.
+   *
+   * @param memory the guest's
    */
-  void undoPendingAccess() throws KernelCallException;
+  void undoPendingAccess(GuestBytes memory) throws KernelCallException;
+
+  /** Makes the guest stand before the instruction that KVM could not emulate. */
+  default void undoFailedEmulation() throws KernelCallException {}
 
   /** Where the guest's next instruction reaches; by default that is not known. */
   default AddressFinder addressFinder(GuestBytes memory) throws KernelCallException {
@@ -56,10 +62,28 @@ interface Processor {
   Optional<String> obstacle(MemoryError error) throws KernelCallException;
 
   /**
+   * Does what the guest's memory must hold before the guest is told of an error that it consumed:
+   * the record of its firmware. Only while there is no {@link #obstacle(MemoryError)}.
+   *
+   * @return whether the guest can be told now; if not, it runs on, and meets the same error again
+   */
+  default boolean prepare(MemoryError error) {
+    return true;
+  }
+
+  /**
    * Tells the guest, which takes it as soon as it runs. Only while there is no {@link
    * #obstacle(MemoryError)}: the kernel does not refuse, it shuts the guest down.
    */
   Injection inject(MemoryError error) throws KernelCallException;
+
+  /** Errors that were injected and that the guest cannot see yet, in order; from any thread. */
+  default List<MemoryError> unseen() {
+    return List.of();
+  }
+
+  /** Lets the guest see of {@link #unseen()} what it has room for. */
+  default void show() {}
 
   /**
    * Whether the guest's other vCPUs are interrupted too when this one is told of an error, each by
@@ -76,4 +100,7 @@ interface Processor {
   default Optional<MemoryError> unread() throws KernelCallException {
     return Optional.empty();
   }
+
+  /** Takes over what was {@link #unread()} on the host that the guest comes from. */
+  default void inheritUnread(MemoryError error) {}
 }

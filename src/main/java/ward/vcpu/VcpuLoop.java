@@ -149,6 +149,7 @@ final class VcpuLoop implements Runnable {
   /** Takes over what the vCPU was when it was saved. Before the thread starts. */
   void inherit(VcpuState state) {
     injector.inherit(state.waiting());
+    state.unread().ifPresent(processor::inheritUnread);
     on = !state.off();
   }
 
@@ -164,7 +165,8 @@ final class VcpuLoop implements Runnable {
     if (exit.isPresent()) {
       throw new IOException(exit.get().reason());
     }
-    return new VcpuState(vcpu.index(), processor.save(), injector.waiting(), !on);
+    return new VcpuState(
+        vcpu.index(), processor.save(), injector.waiting(), processor.unread(), !on);
   }
 
   private void settle() throws IOException {
@@ -182,6 +184,13 @@ final class VcpuLoop implements Runnable {
     int result = kernel.blockSignals(SIGNALS);
     if (result < 0) {
       throw new KernelCallException("pthread_sigmask", "vCPU " + vcpu.index(), -result);
+    }
+    int early = kernel.hearOfErrorsEarly();
+    if (early < 0) {
+      LOG.warn(
+          "vCPU {} hears of memory errors only when it meets them: {}",
+          vcpu.index(),
+          KernelCallException.describe(-early));
     }
     vcpu.openToSignals();
     becomeThread(kernel.threadId());
@@ -269,15 +278,27 @@ final class VcpuLoop implements Runnable {
           fail(
               "vCPU %d: the processor refused to enter the guest, hardware_entry_failure_reason 0x%x"
                   .formatted(vcpu.index(), run.entryFailureReason()));
-      case KvmRun.EXIT_INTERNAL_ERROR ->
-          fail(
-              "vCPU %d: KVM_EXIT_INTERNAL_ERROR, suberror %d"
-                  .formatted(vcpu.index(), run.internalSuberror()));
+      case KvmRun.EXIT_INTERNAL_ERROR -> onInternalError(run);
       default ->
           fail(
               "vCPU %d: KVM_RUN returned with exit reason %d, which Ward does not handle"
                   .formatted(vcpu.index(), run.exitReason()));
     }
+  }
+
+  private void onInternalError(KvmRun run) throws IOException {
+    if (run.internalSuberror() != KvmRun.EMULATION_FAILURE) {
+      fail(
+          "vCPU %d: KVM_EXIT_INTERNAL_ERROR, suberror %d"
+              .formatted(vcpu.index(), run.internalSuberror()));
+      return;
+    }
+    List<Long> reach = processor.addressFinder(bytes).reach();
+    MemoryErrorDecision decision = rules.decide(new MemoryEvent.EmulationFailure(reach));
+    if (decision.kind() == MemoryErrorDecision.Kind.REPORT) {
+      processor.undoFailedEmulation();
+    }
+    carryOut(decision);
   }
 
   /** What a guest asks of its machine through its firmware calls (PSCI on arm64). */
@@ -311,7 +332,7 @@ final class VcpuLoop implements Runnable {
   private void onMmio(KvmRun run) throws IOException {
     MemoryErrorDecision decision = rules.decide(run.mmio());
     if (decision.kind() == MemoryErrorDecision.Kind.REPORT) {
-      processor.undoPendingAccess();
+      processor.undoPendingAccess(bytes);
       carryOut(decision);
     } else {
       carryOut(devices.onMmio(vcpu.index(), run));

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import ward.vcpu.proto.Section;
 
@@ -16,8 +17,10 @@ import ward.vcpu.proto.Section;
  *
  * @param architecture as {@code uname -m} says it
  * @param machine sections that belong to no vCPU, by name
+ * @param moves how often the guest has been saved in order to run elsewhere
  */
-public record VcpuStates(String architecture, Map<String, byte[]> machine, List<VcpuState> vcpus) {
+public record VcpuStates(
+    String architecture, Map<String, byte[]> machine, List<VcpuState> vcpus, int moves) {
 
   public static final String X86_64 = "x86_64";
   public static final String AARCH64 = "aarch64";
@@ -27,19 +30,26 @@ public record VcpuStates(String architecture, Map<String, byte[]> machine, List<
     vcpus = List.copyOf(vcpus);
   }
 
+  /** A guest that has not moved yet. */
+  public VcpuStates(String architecture, Map<String, byte[]> machine, List<VcpuState> vcpus) {
+    this(architecture, machine, vcpus, 0);
+  }
+
   /** The states as they travel. */
   public byte[] toBytes() {
     ward.vcpu.proto.VcpuStates.Builder message =
         ward.vcpu.proto.VcpuStates.newBuilder()
             .setArchitecture(architecture)
+            .setMoves(moves)
             .addAllSections(written(machine));
     for (VcpuState vcpu : vcpus) {
-      message
-          .addVcpusBuilder()
+      ward.vcpu.proto.VcpuState.Builder written = message.addVcpusBuilder();
+      written
           .setIndex(vcpu.index())
           .addAllSections(written(vcpu.sections()))
           .addAllWaiting(WaitingErrors.written(vcpu.waiting()))
           .setOff(vcpu.off());
+      vcpu.unread().ifPresent(error -> written.setUnread(WaitingErrors.written(error)));
     }
     return message.build().toByteArray();
   }
@@ -89,7 +99,7 @@ public record VcpuStates(String architecture, Map<String, byte[]> machine, List<
     }
     Map<String, byte[]> machine =
         sections("the machine", message.getSectionsList(), host.machineFormat());
-    return new VcpuStates(host.name(), machine, vcpus);
+    return new VcpuStates(host.name(), machine, vcpus, message.getMoves());
   }
 
   private static ward.vcpu.proto.VcpuStates message(byte[] bytes) throws IOException {
@@ -113,6 +123,9 @@ public record VcpuStates(String architecture, Map<String, byte[]> machine, List<
         expectedIndex,
         sections(owner, vcpu.getSectionsList(), format),
         WaitingErrors.parse(owner, vcpu.getWaitingList(), expectedIndex),
+        vcpu.hasUnread()
+            ? Optional.of(WaitingErrors.parse(owner, vcpu.getUnread(), expectedIndex))
+            : Optional.empty(),
         vcpu.getOff());
   }
 

@@ -1,5 +1,7 @@
 package ward.vcpu;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -12,6 +14,16 @@ import ward.memory.Pages;
  * the page tables on the way. Pure, given the registers and the guest's memory.
  */
 final class X86AddressFinder implements AddressFinder {
+
+  private static final int STACK_POINTER = 4;
+
+  /** SS, RSP, RFLAGS, CS, RIP and an error code. */
+  private static final int FRAME_BYTES = 6 * Long.BYTES;
+
+  /** A task state of 64-bit mode, up to its port map; and where its eleven stack pointers begin. */
+  private static final int TASK_BYTES = 104;
+
+  private static final int TASK_STACKS = 4;
 
   private final KvmRegs general;
   private final KvmSregs special;
@@ -37,8 +49,36 @@ final class X86AddressFinder implements AddressFinder {
       if (instruction.readsDescriptors()) {
         probe(special.gdtBase(), special.gdtLimit() + 1);
       }
+      if (unreadable.isEmpty()) {
+        probeDelivery();
+      }
     }
     return List.copyOf(unreadable);
+  }
+
+  /**
+   * What else the processor touches by itself: on the way to a handler it reads the gate, the
+   * handler's segment and the task's stack pointers, and pushes what it interrupts.
+   */
+  private void probeDelivery() {
+    probe(special.idtBase(), special.idtLimit() + 1);
+    probe(special.gdtBase(), special.gdtLimit() + 1);
+    probe(special.base(KvmSregs.Register.TR), TASK_BYTES);
+    probe(general.general(STACK_POINTER) - FRAME_BYTES, FRAME_BYTES);
+    for (int offset = TASK_STACKS; offset < TASK_BYTES - Long.BYTES; offset += Long.BYTES) {
+      long stack = longAt(special.base(KvmSregs.Register.TR) + offset);
+      if (stack != 0) {
+        probe(stack - FRAME_BYTES, FRAME_BYTES);
+      }
+    }
+  }
+
+  /** 0 where nothing can be read. */
+  private long longAt(long linear) {
+    byte[] bytes = fetch(linear, Long.BYTES);
+    return bytes.length == Long.BYTES
+        ? ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong()
+        : 0;
   }
 
   /** Cut off where its bytes cannot be read, and then those are the first thing to fail. */

@@ -9,7 +9,7 @@ import ward.vcpu.KvmSregs.Register;
  *
  * <p>Where the exact size of an operand depends on more than the instruction, a size that covers
  * every case is taken: a page too many is sorted out by whoever looks whether it can be read.
- * Whatever cannot be told for certain (vector gathers, EVEX, 16-bit code) is {@link
+ * Whatever cannot be told for certain (vector gathers, most of EVEX, 16-bit code) is {@link
  * X86Instruction#UNKNOWN}, never a guess.
  *
  * @see <a href="https://www.intel.com/sdm">Intel SDM, volume 2, chapter 2 and appendix A</a>
@@ -34,6 +34,7 @@ final class X86Decoder {
 
   private static final int VECTOR_BYTES = 16;
   private static final int WIDE_VECTOR_BYTES = 32;
+  private static final int MAX_VECTOR_BYTES = 64;
   private static final int TABLE_REGISTER_BYTES = 10;
 
   /** Frame of a return from an interrupt: RIP, CS, RFLAGS, RSP, SS. */
@@ -65,6 +66,9 @@ final class X86Decoder {
   private Register segmentOverride;
   private int rex;
   private boolean readsDescriptors;
+
+  /** What a displacement of one byte counts: bytes, except under EVEX. */
+  private int displacementUnit = 1;
 
   private int modRm;
 
@@ -110,6 +114,8 @@ final class X86Decoder {
       vexOfThreeBytes();
     } else if (opcode == 0xc5 && isVex()) {
       vexOfTwoBytes();
+    } else if (opcode == 0x62 && is64Bit) {
+      evex();
     } else {
       oneByte(opcode);
     }
@@ -643,6 +649,57 @@ final class X86Decoder {
     modRmOf(opcode >= 0xf0 ? operandSize() : vexSize(isLong));
   }
 
+  // --- EVEX --------------------------------------------------------------------------------
+
+  /**
+   * Only what loads or stores whole vectors, as copying and comparing do: elsewhere the unit of a
+   * short displacement depends on the instruction.
+   */
+  private void evex() throws Stop {
+    int first = next();
+    int payload = next();
+    int last = next();
+    rex = 0x40 | ~first >>> 5 & 7 | (payload >>> 7 & 1) << 3;
+    applyImpliedPrefix(payload & 3);
+    int opcode = next();
+    int map = first & 7;
+    int size = VECTOR_BYTES << (last >>> 5 & 3);
+    if (!isWholeVector(map, opcode)) {
+      throw unknown();
+    }
+    displacementUnit = size;
+    modRmOf(size);
+    boolean isBroadcast = (last & 0x10) != 0 && !isRegister();
+    if (isBroadcast || size > MAX_VECTOR_BYTES) {
+      throw unknown();
+    }
+    skip(map == 3 || map == 1 && hasImmediate(opcode) ? 1 : 0);
+  }
+
+  private boolean isWholeVector(int map, int opcode) {
+    return switch (map) {
+      case 1 -> isMove(opcode) && !(scalarSingle || scalarDouble) || isIntegerOfMap1(opcode);
+      // VPMINSB and its kin, VPTESTM
+      case 2 -> opcode >= 0x38 && opcode <= 0x3f || opcode == 0x26 || opcode == 0x27;
+      // VPTERNLOG, VPCMP
+      case 3 -> opcode == 0x25 || opcode == 0x1e || opcode == 0x1f || (opcode & ~1) == 0x3e;
+      default -> false;
+    };
+  }
+
+  private static boolean isMove(int opcode) {
+    return opcode == 0x10 || opcode == 0x11 || opcode == 0x28 || opcode == 0x29 || opcode == 0x2b;
+  }
+
+  private static boolean isIntegerOfMap1(int opcode) {
+    return switch (opcode) {
+      case 0x6f, 0x7f, 0xe7, 0x74, 0x75, 0x76, 0x64, 0x65, 0x66 -> true; // moves, compares
+      case 0xda, 0xde, 0xdb, 0xdf, 0xeb, 0xef -> true; // minimum, maximum, logic
+      case 0xd4, 0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe -> true; // sums
+      default -> false;
+    };
+  }
+
   // --- operands ----------------------------------------------------------------------------
 
   private void touch(Register segment, long offset, int sizeBytes) {
@@ -724,7 +781,7 @@ final class X86Decoder {
       based(rm);
     }
     if (modRm >>> 6 != 0) {
-      effective += signed(modRm >>> 6 == 1 ? 1 : 4);
+      effective += modRm >>> 6 == 1 ? signed(1) * displacementUnit : signed(4);
     }
   }
 

@@ -1,12 +1,14 @@
 package ward.vcpu;
 
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.kernel.KernelCallException;
 import ward.kernel.NativeMemory;
+import ward.memory.Pages;
 
 /**
  * A processor that takes machine checks.
@@ -18,6 +20,8 @@ final class X86Processor implements Processor {
 
   private static final Logger LOG = LoggerFactory.getLogger(X86Processor.class);
   private static final long ALL_ONES = -1;
+  private static final int RCX = 1;
+  private static final int RDI = 7;
 
   private final KvmVcpu vcpu;
   private final X86State state;
@@ -108,13 +112,65 @@ final class X86Processor implements Processor {
    * {@inheritDoc}
    *
    * <p>KVM has no way to drop such an access; it can only be finished, and the registers put back.
-   * An instruction with a second memory operand (a string copy out of poison) still stores to it.
+   * What the instruction would store meanwhile it must not: a repeated string instruction is made
+   * to end after this once, and one that copies out of lost memory is given what its destination
+   * holds already. After a store the guest stands behind the instruction; see {@link X86Store}.
    */
   @Override
-  public void undoPendingAccess() throws KernelCallException {
-    KvmRegs before = registers();
-    vcpu.finishPendingAccess();
-    setRegisters(before);
+  public void undoPendingAccess(GuestBytes memory) throws KernelCallException {
+    KvmRegs general = registers();
+    KvmSregs special = specialRegisters();
+    if (vcpu.exit().mmioIsWrite()) {
+      KvmRegs before = beforeStore(general, special, memory);
+      vcpu.finishPendingAccess(new byte[0]);
+      setRegisters(before);
+    } else {
+      undoLoad(general, special, memory);
+    }
+  }
+
+  private KvmRegs beforeStore(KvmRegs after, KvmSregs special, GuestBytes memory) {
+    KvmRun exit = vcpu.exit();
+    return new X86Store(after, special, memory, exit.mmio(), exit.mmioSizeBytes())
+        .before()
+        .orElse(after);
+  }
+
+  private void undoLoad(KvmRegs general, KvmSregs special, GuestBytes memory)
+      throws KernelCallException {
+    byte[] extended = state.xsave();
+    setRegisters(withOneRepetition(general));
+    vcpu.finishPendingAccess(stringDestination(general, special, memory));
+    setRegisters(general);
+    if (!Arrays.equals(special.toBytes(), specialRegisters().toBytes())) {
+      vcpu.call(KvmRequest.SET_SREGS, special.memory());
+    }
+    if (!Arrays.equals(extended, state.xsave())) {
+      state.xsave(extended);
+    }
+  }
+
+  /** Not none: KVM would then give what was loaded to whatever instruction loads next. */
+  private static KvmRegs withOneRepetition(KvmRegs general) {
+    KvmRegs changed = new KvmRegs(general.toBytes());
+    changed.general(RCX, 1);
+    return changed;
+  }
+
+  /** {@code KVM_SET_REGS} drops the invalid opcode exception that KVM has ready for the guest. */
+  @Override
+  public void undoFailedEmulation() throws KernelCallException {
+    setRegisters(registers());
+  }
+
+  /** What is in memory where a string instruction would store; empty where nothing can be read. */
+  private static byte[] stringDestination(KvmRegs general, KvmSregs special, GuestBytes memory) {
+    X86Translation place = new X86Paging(special, memory).translate(general.general(RDI));
+    if (place.kind() != X86Translation.Kind.MAPPED) {
+      return new byte[0];
+    }
+    long left = Pages.SIZE_BYTES - (place.address() - Pages.align(place.address()));
+    return memory.read(place.address(), (int) Math.min(Long.BYTES, left)).orElse(new byte[0]);
   }
 
   @Override
@@ -177,6 +233,11 @@ final class X86Processor implements Processor {
   private boolean hasLocalMachineChecks() throws KernelCallException {
     return has(MachineChecks.LOCAL_SUPPORTED)
         && (register(KvmMsr.MCG_EXT_CTL) & KvmMsr.MCG_EXT_CTL_LOCAL) != 0;
+  }
+
+  @Override
+  public void inheritUnread(MemoryError error) {
+    deferred = Optional.of(error);
   }
 
   @Override

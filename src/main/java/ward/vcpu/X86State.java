@@ -118,7 +118,8 @@ final class X86State {
     return sections;
   }
 
-  private byte[] xsave() throws KernelCallException {
+  /** The registers that XSAVE saves. */
+  byte[] xsave() throws KernelCallException {
     NativeMemory memory = NativeMemory.allocate(abilities.xsaveBytes());
     vcpu.call(abilities.xsave2() ? KvmRequest.GET_XSAVE2 : KvmRequest.GET_XSAVE, memory);
     return memory.getBytes(0, memory.sizeBytes());
@@ -199,8 +200,15 @@ final class X86State {
                 .formatted(section.length, abilities.xsaveBytes()));
       }
     }
+    xsave(Arrays.copyOf(section, known));
+  }
+
+  /**
+   * @param content what {@link #xsave()} gave, without its zeros at the end at will
+   */
+  void xsave(byte[] content) throws KernelCallException {
     NativeMemory memory = NativeMemory.allocate(abilities.xsaveBytes());
-    memory.putBytes(0, Arrays.copyOf(section, known));
+    memory.putBytes(0, content);
     vcpu.call(KvmRequest.SET_XSAVE, memory);
   }
 

@@ -14,7 +14,10 @@ import ward.kernel.NativeMemory;
 import ward.kernel.SignalInfo;
 import ward.memory.PageRun;
 import ward.memory.Pages;
+import ward.uffd.MarkerKind;
 import ward.uffd.MarkerScan;
+import ward.uffd.PoisonMarker;
+import ward.uffd.PoisonMarkers;
 import ward.uffd.Userfaultfd;
 
 /**
@@ -26,6 +29,7 @@ final class TouchedMemory implements AutoCloseable {
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(20);
 
   final NativeKernel kernel = NativeKernel.load();
+  final PoisonMarker marker;
   final Userfaultfd uffd;
   final long base;
   final Fixture fixture;
@@ -35,9 +39,14 @@ final class TouchedMemory implements AutoCloseable {
   private final NativeMemory source;
 
   TouchedMemory(long pageCount) throws Exception {
+    this(pageCount, MarkerKind.UFFD);
+  }
+
+  TouchedMemory(long pageCount, MarkerKind kind) throws Exception {
     this.pageCount = pageCount;
     base = kernel.mapAnonymous(Pages.bytes(pageCount));
-    uffd = Userfaultfd.open(kernel);
+    marker = new PoisonMarkers(kernel).open(kind);
+    uffd = Userfaultfd.open(kernel, marker);
     uffd.register(base, Pages.bytes(pageCount));
     source = NativeMemory.allocate((int) Pages.bytes(pageCount));
     for (int i = 0; i < source.sizeBytes(); i += Long.BYTES) {
@@ -62,7 +71,7 @@ final class TouchedMemory implements AutoCloseable {
             fixture.table,
             fixture.resolver,
             fixture.givenBack,
-            new MarkerScan(kernel));
+            new MarkerScan(kernel, marker));
   }
 
   /** Places the source's bytes in a run, as an answer does. */
@@ -144,6 +153,7 @@ final class TouchedMemory implements AutoCloseable {
   @Override
   public void close() {
     uffd.close();
+    marker.close();
     kernel.unmap(base, Pages.bytes(pageCount));
   }
 }

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.io.TempDir;
 import ward.guest.GuestExit;
 import ward.kernel.Kernel;
@@ -18,8 +19,8 @@ import ward.testbed.WalkerReports.AsideSeen;
 import ward.testing.RequiresKvm;
 
 /** A guest that is told of its lost pages before it meets them. */
-@OnX86
 @RequiresKvm
+@EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(120)
 class AnnouncementKvmTest {
 

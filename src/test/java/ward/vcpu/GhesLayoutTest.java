@@ -106,7 +106,7 @@ class GhesLayoutTest {
     StateFormat format = new StateFormat(List.of(GhesLayout.SECTION));
     byte[] bytes = new GhesLayout(List.of(SYNCHRONOUS, POLLED)).toBytes();
 
-    format.check("the machine", Map.of("ghes", bytes));
+    format.check("the machine", Map.of("ward_ghes", bytes));
     format.check("the machine", Map.of());
     assertThat(bytes)
         .containsExactly(

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.HexFormat;
 import java.util.concurrent.TimeUnit;
 import ward.guest.Guest;
 import ward.guest.GuestExit;
@@ -29,6 +30,11 @@ final class GuestFixture implements AutoCloseable {
   private static final Ioctl REGISTER = Ioctl.readWrite("UFFDIO_REGISTER", 0xAA, 0x00, 32);
   private static final Ioctl COPY = Ioctl.readWrite("UFFDIO_COPY", 0xAA, 0x03, 40);
   private static final Ioctl POISON = Ioctl.readWrite("UFFDIO_POISON", 0xAA, 0x08, 32);
+
+  /** A guest whose ring 0 is emulated walks its memory for half a minute on an idle machine. */
+  private static final long RUN_SECONDS_MAX = 280;
+
+  private static final long SETTLE_MILLIS = 1_000;
   private static final int MESSAGE_BYTES = 32;
   private static final int MESSAGE_ADDRESS = 16;
 
@@ -36,11 +42,46 @@ final class GuestFixture implements AutoCloseable {
   private final FileChannel file;
   private final WalkerGuest walker;
   private final Guest guest;
+  private final int unitBytes;
+  private final boolean ownsMemory;
   private final Fd userfaultfd;
 
   GuestFixture(Kernel kernel, GuestFactory factory, WalkerGuestBuilder builder, Path directory)
       throws IOException {
+    this(kernel, factory, builder, directory, Pages.SIZE_BYTES, false);
+  }
+
+  /** A guest over memory that is made for this test, and unmapped after it. */
+  GuestFixture(
+      Kernel kernel,
+      KvmGuestFactory factory,
+      WalkerGuestBuilder builder,
+      Path directory,
+      Backing backing)
+      throws IOException {
+    this(
+        kernel,
+        (layout, states) -> factory.createOver(backing.map(kernel, layout), states),
+        builder,
+        directory,
+        backing.pageBytes,
+        true);
+  }
+
+  /**
+   * @param unitBytes the size of the host's pages
+   */
+  private GuestFixture(
+      Kernel kernel,
+      GuestFactory factory,
+      WalkerGuestBuilder builder,
+      Path directory,
+      int unitBytes,
+      boolean ownsMemory)
+      throws IOException {
     this.kernel = kernel;
+    this.unitBytes = unitBytes;
+    this.ownsMemory = ownsMemory;
     this.file =
         FileChannel.open(
             directory.resolve("memory"),
@@ -95,9 +136,28 @@ final class GuestFixture implements AutoCloseable {
     return walker.expectedHash(file, page);
   }
 
+  /** Fills what the guest needs to run, and a page; all others are left missing. */
+  void fillImageAnd(long page) throws IOException {
+    PageSet wanted = walker.imagePages().copy();
+    wanted.add(page);
+    PageSet units = new PageSet();
+    wanted.forEach(each -> units.add(each & -unitPages()));
+    PageSet missing = new PageSet();
+    for (long each = 0; each < walker.layout().pageCount(); each++) {
+      if (!units.contains(each)) {
+        missing.add(each);
+      }
+    }
+    fill(new PageSet(), missing);
+  }
+
+  private int unitPages() {
+    return unitBytes / Pages.SIZE_BYTES;
+  }
+
   /** Poisons some pages, leaves others missing, and fills the rest. */
   void fill(PageSet poisoned, PageSet missing) throws IOException {
-    for (long page = 0; page < walker.layout().pageCount(); page++) {
+    for (long page = 0; page < walker.layout().pageCount(); page += unitPages()) {
       if (poisoned.contains(page)) {
         poison(page);
       } else if (!missing.contains(page)) {
@@ -108,13 +168,32 @@ final class GuestFixture implements AutoCloseable {
 
   void poison(long page) throws IOException {
     NativeMemory poison = NativeMemory.allocate(32);
-    poison.putLong(0, memory().hostAddressOf(page));
-    poison.putLong(8, Pages.SIZE_BYTES);
+    poison.putLong(0, memory().hostAddressOf(page & -unitPages()));
+    poison.putLong(8, unitBytes);
     call(POISON, poison);
   }
 
+  long hostAddressOf(long page) {
+    return memory().hostAddressOf(page);
+  }
+
+  /**
+   * Puts the end of an empty file in the place of pages: a touch raises SIGBUS, and KVM_RUN answers
+   * EFAULT.
+   */
+  void makeUnreadable(PageSet pages) throws IOException {
+    try (Fd empty = kernel.createMemfd("unreadable", 0)) {
+      for (long page = 0; page < walker.layout().pageCount(); page++) {
+        long address = memory().hostAddressOf(page);
+        if (pages.contains(page) && kernel.mapOver(empty, address, address, Pages.SIZE_BYTES) < 0) {
+          throw new IOException("page %d cannot be replaced".formatted(page));
+        }
+      }
+    }
+  }
+
   void copy(long page) throws IOException {
-    ByteBuffer content = ByteBuffer.allocateDirect(Pages.SIZE_BYTES);
+    ByteBuffer content = ByteBuffer.allocateDirect(unitBytes);
     while (content.hasRemaining()
         && file.read(content, walker.fileOffsetOf(page) + content.position()) >= 0) {
       // a read may be short
@@ -122,9 +201,19 @@ final class GuestFixture implements AutoCloseable {
     NativeMemory copy = NativeMemory.allocate(40);
     copy.putLong(0, memory().hostAddressOf(page));
     copy.putLong(8, NativeMemory.of(content).address());
-    copy.putLong(16, Pages.SIZE_BYTES);
+    copy.putLong(16, unitBytes);
     call(COPY, copy);
     java.lang.ref.Reference.reachabilityFence(content);
+  }
+
+  /** The end of a page, hexadecimal, as the file holds it. */
+  String lastBytes(long page, int count) throws IOException {
+    ByteBuffer bytes = ByteBuffer.allocate(count);
+    long from = walker.fileOffsetOf(page) + Pages.SIZE_BYTES - count;
+    while (bytes.hasRemaining() && file.read(bytes, from + bytes.position()) >= 0) {
+      // a read may be short
+    }
+    return HexFormat.of().formatHex(bytes.array());
   }
 
   /** Waits until someone touches a missing page, and returns that page. */
@@ -137,15 +226,31 @@ final class GuestFixture implements AutoCloseable {
     return memory().pageAtHostAddress(message.getLong(MESSAGE_ADDRESS)).orElseThrow();
   }
 
+  /** Waits until the guest's threads have done what they do before the guest runs. */
+  void awaitVcpus() throws InterruptedException {
+    guest.pause();
+    Thread.sleep(SETTLE_MILLIS);
+  }
+
   GuestExit runToExit() throws Exception {
     guest.resume();
-    return guest.exited().toCompletableFuture().get(60, TimeUnit.SECONDS);
+    return guest.exited().toCompletableFuture().get(RUN_SECONDS_MAX, TimeUnit.SECONDS);
   }
 
   @Override
   public void close() throws IOException {
     guest.close();
     userfaultfd.close();
+    if (ownsMemory) {
+      unmap();
+    }
     file.close();
+  }
+
+  private void unmap() {
+    for (int i = 0; i < memory().layout().regions().size(); i++) {
+      kernel.unmap(
+          memory().hostAddressOfRegion(i), memory().layout().regions().get(i).lengthBytes());
+    }
   }
 }

@@ -8,8 +8,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.io.TempDir;
 import ward.guest.GuestExit;
 import ward.guest.GuestFactory;
@@ -23,9 +25,9 @@ import ward.testbed.WalkerReports.PassDone;
 import ward.testing.RequiresKvm;
 
 /** A real guest on this machine's KVM, with its memory behind a userfaultfd. */
-@OnX86
 @RequiresKvm
-@Timeout(60)
+@EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
+@Timeout(value = 4, unit = TimeUnit.MINUTES)
 class KvmGuestKvmTest {
 
   private static final long MIB = 1 << 20;
@@ -124,6 +126,7 @@ class KvmGuestKvmTest {
   }
 
   @Test
+  @Timeout(300)
   void inRing0ALostPageIsAMachineCheckOnTheLoadItself() throws Exception {
     PageSet lost = pages(1500, 3500);
     try (GuestFixture fixture = fixture(new WalkerGuestBuilder(16 * MIB, 2, 4).inRing0())) {

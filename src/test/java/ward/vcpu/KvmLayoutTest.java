@@ -177,6 +177,7 @@ class KvmLayoutTest {
         Arguments.of("KVM_EXIT_ARM_NISV", KvmRun.EXIT_ARM_NISV),
         Arguments.of("KVM_EXIT_MEMORY_FAULT", KvmRun.EXIT_MEMORY_FAULT),
         Arguments.of("KVM_EXIT_ARM_SEA", KvmRun.EXIT_ARM_SEA),
+        Arguments.of("KVM_INTERNAL_ERROR_EMULATION", KvmRun.EMULATION_FAILURE),
         Arguments.of("KVM_SYSTEM_EVENT_SHUTDOWN", KvmRun.SYSTEM_EVENT_SHUTDOWN),
         Arguments.of("KVM_SYSTEM_EVENT_RESET", KvmRun.SYSTEM_EVENT_RESET),
         Arguments.of("KVM_SYSTEM_EVENT_CRASH", KvmRun.SYSTEM_EVENT_CRASH),

@@ -22,7 +22,27 @@ class MemoryErrorInjectorTest {
     boolean enabled = true;
     boolean diskFull;
     boolean interruptsAll;
+    boolean unprepared;
+    List<MemoryError> unseen = List.of();
     Optional<MemoryError> unread = Optional.empty();
+
+    @Override
+    public boolean prepare(MemoryError error) {
+      assertThat(events)
+          .as("on disk before anyone acts on it")
+          .contains("consumed " + error.place());
+      return !unprepared;
+    }
+
+    @Override
+    public List<MemoryError> unseen() {
+      return unseen;
+    }
+
+    @Override
+    public void show() {
+      unseen = List.of();
+    }
 
     @Override
     public Map<String, byte[]> save() {
@@ -35,7 +55,7 @@ class MemoryErrorInjectorTest {
     }
 
     @Override
-    public void undoPendingAccess() {
+    public void undoPendingAccess(GuestBytes memory) {
       throw new AssertionError("there is no access here");
     }
 
@@ -260,5 +280,45 @@ class MemoryErrorInjectorTest {
 
     assertThat(scene.events).isEmpty();
     assertThat(injector.hasWaiting()).isFalse();
+  }
+
+  @Test
+  void aRequiredErrorWhoseRecordWaitsIsToldWhenItIsMetAgain() throws Exception {
+    scene.unprepared = true;
+    assertThat(injector.report(required(0x5000))).isEmpty();
+    injector.deliverWaiting();
+    assertThat(scene.events).containsExactly("consumed GPA 0x5000");
+    assertThat(injector.hasWaiting()).isFalse();
+
+    scene.unprepared = false;
+    injector.report(required(0x5000));
+
+    assertThat(scene.events)
+        .containsExactly(
+            "consumed GPA 0x5000",
+            "consumed GPA 0x5000",
+            "deliver GPA 0x5000",
+            "injected GPA 0x5000");
+  }
+
+  @Test
+  void whatTheGuestCannotSeeYetWaitsAndIsShownFirst() throws Exception {
+    scene.inProgress = true;
+    injector.report(optional(0x2000));
+    scene.unseen = List.of(optional(0x1000));
+
+    assertThat(injector.waiting()).containsExactly(optional(0x1000), optional(0x2000));
+    scene.inProgress = false;
+    injector.deliverWaiting();
+
+    assertThat(scene.unseen).isEmpty();
+    assertThat(injector.hasWaiting()).isFalse();
+  }
+
+  @Test
+  void anErrorThatTheGuestCannotSeeYetKeepsItsVcpuTrying() {
+    scene.unseen = List.of(optional(0x1000));
+
+    assertThat(injector.hasWaiting()).isTrue();
   }
 }

@@ -87,6 +87,10 @@ class MemoryErrorRulesTest {
     FAULT_PRIVATE(place -> fault(Errno.EFAULT, 8, place)),
     SILENT_EFAULT(place -> silent(Errno.EFAULT, place)),
     SILENT_EHWPOISON(place -> silent(Errno.EHWPOISON, place)),
+    EMULATION(
+        place ->
+            new MemoryEvent.EmulationFailure(
+                place == Place.NOWHERE ? List.of() : List.of(place.gpa))),
     SEA_LOAD(place -> sea(LOAD, place)),
     SEA_STORE(place -> sea(STORE, place)),
     SEA_FETCH(place -> sea(FETCH, place)),
@@ -143,6 +147,7 @@ class MemoryErrorRulesTest {
       FAULT_PRIVATE     R     R    F   F       .
       SILENT_EFAULT     R     R    F   F       F
       SILENT_EHWPOISON  R     R    U   U       U
+      EMULATION         R     R    F   F       F
       SEA_LOAD          R     R    R   F       U
       SEA_STORE         R     R    R   F       U
       SEA_FETCH         R     R    R   F       U
@@ -234,6 +239,7 @@ class MemoryErrorRulesTest {
     "FAULT_PRIVATE,    MEMORY_FAULT_EXIT,      UNKNOWN",
     "SILENT_EFAULT,    RUN_FAILED,             UNKNOWN",
     "SILENT_EHWPOISON, RUN_FAILED,             UNKNOWN",
+    "EMULATION,        EMULATION_FAILED,       UNKNOWN",
     "SEA_LOAD,         ARM_SEA,                LOAD",
     "SEA_STORE,        ARM_SEA,                STORE",
     "SEA_FETCH,        ARM_SEA,                FETCH",

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,7 +21,7 @@ import ward.testing.RequiresKvm;
 
 /** A real guest that leaves one VM in the middle of its work and goes on in another. */
 @RequiresKvm
-@Timeout(300)
+@Timeout(value = 4, unit = TimeUnit.MINUTES)
 class MovedGuestKvmTest {
 
   private static final long MIB = 1 << 20;

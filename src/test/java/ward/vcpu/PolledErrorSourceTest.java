@@ -2,7 +2,6 @@ package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.stream.LongStream;
@@ -19,7 +18,6 @@ class PolledErrorSourceTest {
   private static final int ERRORS_OF_A_BLOCK = 6;
 
   private final FakeGuestRam ram = new FakeGuestRam();
-  private final List<MemoryError> announced = new ArrayList<>();
   private final PolledErrorSource source = source(BLOCK_BYTES);
 
   private PolledErrorSource source(int blockBytes) {
@@ -27,8 +25,7 @@ class PolledErrorSourceTest {
         new ErrorStatusBlock(
             ram.kernel,
             ram.memory(),
-            new GhesSource(Notification.POLLED, 0x1000, READ_ACK, BLOCK, blockBytes)),
-        announced::add);
+            new GhesSource(Notification.POLLED, 0x1000, READ_ACK, BLOCK, blockBytes)));
   }
 
   @BeforeEach
@@ -69,7 +66,6 @@ class PolledErrorSourceTest {
     source.deliverWaiting();
 
     assertHoldsRecordOf(errors(1, ERRORS_OF_A_BLOCK));
-    assertThat(announced).isEqualTo(errors(1, ERRORS_OF_A_BLOCK));
     assertThat(source.waiting()).isEqualTo(errors(7, 2));
   }
 
@@ -78,13 +74,12 @@ class PolledErrorSourceTest {
     errors(1, 8).forEach(source::announce);
     source.deliverWaiting();
     source.deliverWaiting();
-    assertThat(announced).as("not acknowledged").hasSize(ERRORS_OF_A_BLOCK);
+    assertThat(source.waiting()).as("not acknowledged").isEqualTo(errors(7, 2));
 
     acknowledge();
     source.deliverWaiting();
 
     assertHoldsRecordOf(errors(7, 2));
-    assertThat(announced).isEqualTo(errors(1, 8));
     assertThat(source.hasWaiting()).isFalse();
   }
 
@@ -95,7 +90,8 @@ class PolledErrorSourceTest {
 
     large.deliverWaiting();
 
-    assertThat(announced).isEqualTo(errors(1, PolledErrorSource.RECORD_ERRORS_MAX));
+    assertHoldsRecordOf(errors(1, PolledErrorSource.RECORD_ERRORS_MAX));
+    assertThat(large.waiting()).isEqualTo(errors(9, 12));
   }
 
   @Test
@@ -105,7 +101,19 @@ class PolledErrorSourceTest {
 
     source.deliverWaiting();
 
-    assertThat(announced).isEmpty();
+    assertThat(ram.bytes(BLOCK, BLOCK_BYTES)).containsOnly(0);
     assertThat(source.hasWaiting()).isFalse();
+  }
+
+  @Test
+  void aSourceIsFullWhenTheNextRecordIs() {
+    errors(1, ERRORS_OF_A_BLOCK - 1).forEach(source::announce);
+    assertThat(source.isFull()).isFalse();
+
+    source.announce(error(0x9000));
+
+    assertThat(source.isFull()).isTrue();
+    source.deliverWaiting();
+    assertThat(source.isFull()).isFalse();
   }
 }

@@ -2,23 +2,38 @@ package ward.vcpu;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
+import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentHashMap;
+import ward.memory.Pages;
 
 /** Writes down, in order, what the vCPU core tells the keeper of the ledger. */
 final class RecordedErrors implements MemoryErrors {
 
   private final List<Object> events = new ArrayList<>();
 
-  private final Set<Long> known = ConcurrentHashMap.newKeySet();
+  private final Map<Long, Integer> known = new ConcurrentHashMap<>();
 
   void know(long page) {
-    known.add(page);
+    know(page, Pages.SHIFT);
+  }
+
+  /**
+   * @param shift log2 of the lost extent that the page belongs to
+   */
+  void know(long page, int shift) {
+    known.put(page, shift);
   }
 
   @Override
   public boolean isKnown(long guestPhysicalAddress) {
-    return known.contains(guestPhysicalAddress);
+    return known.containsKey(guestPhysicalAddress);
+  }
+
+  @Override
+  public OptionalInt lostExtentAt(long guestPhysicalAddress) {
+    Integer shift = known.get(guestPhysicalAddress);
+    return shift == null ? OptionalInt.empty() : OptionalInt.of(shift);
   }
 
   @Override

@@ -61,7 +61,7 @@ final class ScriptedVcpu {
             new Class<?>[] {Kernel.class},
             (proxy, method, arguments) ->
                 switch (method.getName()) {
-                  case "blockSignals" -> 0;
+                  case "blockSignals", "hearOfErrorsEarly" -> 0;
                   case "threadId" -> THREAD;
                   case "signalThread" -> send((int) arguments[0], (int) arguments[1]);
                   case "takeSignal" -> take((SignalInfo) arguments[1]);
@@ -181,7 +181,7 @@ final class ScriptedVcpu {
       case "KVM_RUN" -> run();
       case "KVM_GET_MSRS" -> readRegister((NativeMemory) argument);
       case "KVM_SET_MSRS" -> writeRegister((NativeMemory) argument);
-      case "KVM_SET_CPUID2", "KVM_X86_SETUP_MCE" -> 0;
+      case "KVM_SET_CPUID2", "KVM_X86_SETUP_MCE", "KVM_GET_XSAVE", "KVM_GET_XSAVE2" -> 0;
       case "KVM_GET_SREGS" -> {
         ((NativeMemory) argument).putLong(KvmSregs.CR4, cr4);
         yield 0;

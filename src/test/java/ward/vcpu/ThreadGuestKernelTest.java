@@ -9,6 +9,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.io.TempDir;
 import ward.guest.GuestExit;
 import ward.kernel.NativeKernel;
@@ -19,6 +20,7 @@ import ward.testing.RequiresUserfaultfd;
 
 /** Threads in place of vCPUs, on memory behind a real userfaultfd. */
 @RequiresUserfaultfd
+@EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(60)
 class ThreadGuestKernelTest {
 

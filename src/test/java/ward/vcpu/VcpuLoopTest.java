@@ -174,7 +174,7 @@ class VcpuLoopTest {
 
     run();
 
-    assertThat(script.changes).containsExactly("rip 0x6000", "check 0x3000");
+    assertThat(script.changes).containsExactly("rip 0x6000", "rip 0x6000", "check 0x3000");
     assertThat(script.rip).isEqualTo(0x6000);
   }
 
@@ -263,9 +263,19 @@ class VcpuLoopTest {
 
   @Test
   void anInternalErrorNamesItsSuberror() throws KernelCallException {
+    script.thenExit(KvmRun.EXIT_INTERNAL_ERROR, () -> script.union(3));
+
+    assertEndsWith(GuestExit.Kind.FAILED, "vCPU 0: KVM_EXIT_INTERNAL_ERROR, suberror 3");
+  }
+
+  @Test
+  void anInstructionThatKvmCannotEmulateFailsTheGuestUnlessALossExplainsIt()
+      throws KernelCallException {
     script.thenExit(KvmRun.EXIT_INTERNAL_ERROR, () -> script.union(1));
 
-    assertEndsWith(GuestExit.Kind.FAILED, "vCPU 0: KVM_EXIT_INTERNAL_ERROR, suberror 1");
+    assertEndsWith(
+        GuestExit.Kind.FAILED,
+        "vCPU 0: KVM_EXIT_INTERNAL_ERROR, suberror 1: KVM cannot emulate an instruction");
   }
 
   @Test

@@ -140,9 +140,28 @@ class X86AddressFinderTest {
   }
 
   @Test
+  void whereTheInstructionReachesNothingLostTheWayToAHandlerIsFollowed() {
+    guest.special.segment(KvmSregs.Register.TR, new KvmSegment(DATA + 0x800, 0x67, 0x28, 11, 0));
+    guest.writeLong(DATA_PAGE + 0x804, OTHER + 0x1000);
+    guest.lose(OTHER_PAGE);
+
+    assertThat(reachOf(LOAD)).containsExactly(OTHER_PAGE);
+  }
+
+  @Test
+  void aLostGateIsFoundOnlyIfTheInstructionItselfIsNotTheCause() {
+    guest.special.idt(OTHER, 0xfff);
+    guest.lose(OTHER_PAGE);
+    assertThat(reachOf(LOAD)).containsExactly(OTHER_PAGE);
+
+    guest.lose(DATA_PAGE);
+    assertThat(reachOf(LOAD)).containsExactly(DATA_PAGE);
+  }
+
+  @Test
   void anInstructionThatIsNotKnownReachesNothing() {
     guest.lose(DATA_PAGE);
 
-    assertThat(reachOf("62f17c481003")).isEmpty();
+    assertThat(reachOf("c4e27d9203")).isEmpty();
   }
 }

@@ -93,6 +93,10 @@ class X86DecoderTest {
     "660f3a0f0308, 'palignr xmm0, [rbx], 8', 40000+16",
     "c5fe6f03, 'vmovdqu ymm0, [rbx]', 40000+32",
     "c4c17e6f442410, 'vmovdqu ymm0, [r12 + 16]', d0010+32",
+    "62f17c481003, 'vmovups zmm0, [rbx]', 40000+64",
+    "62f1fe486f4301, 'vmovdqu64 zmm0, [rbx + 64]', 40040+64",
+    "62e17f286f4402ff, 'vmovdqu8 ymm16, [rdx + rax - 32]', 3ffe0+32",
+    "62b3fd0825440a0203, 'vpternlogq xmm0, xmm0, [rdx + r9 + 32], 3', d0020+16",
     "c4e2f8f203, 'andn rax, rax, [rbx]', 40000+8",
     "c5f877, 'vzeroupper', ''",
     "0fae03, 'fxsave [rbx]', 40000+512",
@@ -145,7 +149,8 @@ class X86DecoderTest {
   @ParameterizedTest(name = "{0}")
   @ValueSource(
       strings = {
-        "62f17c481003", // vmovups zmm0, [rbx]: EVEX
+        "62f17e485803", // vaddss under EVEX
+        "62f1fd58ef4301", // vpxorq zmm0, zmm0, [rbx + 8]{1to8}: the unit is the element
         "c4e27d9204", // vgatherdps: addresses in a vector register
         "660ff7c1", // maskmovdqu
         "cd80", // int 0x80

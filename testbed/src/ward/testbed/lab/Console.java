@@ -15,6 +15,10 @@ import java.util.OptionalInt;
 final class Console {
 
   private static final int TAIL_LINES = 60;
+
+  /** QEMU says so of every bit of its own model that its emulation lacks. */
+  private static final String MISSING_FEATURE = "warning: TCG doesn't support requested feature";
+
   private static final String UP = "@WARD-UP ";
   private static final String RESULT = "@WARD-RESULT";
   private static final String END = "@WARD-END ";
@@ -28,16 +32,17 @@ final class Console {
   private String panic;
 
   /**
-   * @return whether the line is no part of the encoded result
+   * @return whether the line is to be read: it is no part of the encoded result, and no remark of
+   *     QEMU's on its own model
    */
   boolean accept(String line) {
     boolean wasInResult = inResult;
     understand(line);
-    boolean outside = !wasInResult && !inResult;
-    if (outside) {
+    boolean readable = !wasInResult && !inResult && !line.contains(MISSING_FEATURE);
+    if (readable) {
       remember(line);
     }
-    return outside;
+    return readable;
   }
 
   private void understand(String line) {

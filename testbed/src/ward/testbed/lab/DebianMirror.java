@@ -18,13 +18,41 @@ record DebianMirror(String release, List<String> sources) {
 
   private static final Path KEYS = Path.of("/usr/share/keyrings/debian-archive-keyring.gpg");
 
-  /** Asks apt. */
-  static DebianMirror ofThisMachine() throws IOException {
-    String targets =
-        HostProgram.run(
-            Path.of("/"),
-            List.of("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"));
+  /**
+   * Asks apt, which knows only once it has fetched its lists. Where this machine never has, they
+   * are fetched into the directory.
+   */
+  static DebianMirror ofThisMachine(Path directory) throws IOException {
+    String targets = indexTargets(List.of());
+    if (targets.isBlank()) {
+      Files.createDirectories(directory.resolve("lists/partial"));
+      Files.createDirectories(directory.resolve("cache/archives/partial"));
+      List<String> elsewhere =
+          List.of(
+              "-o",
+              "Dir::State::Lists=" + directory.resolve("lists"),
+              "-o",
+              "Dir::Cache=" + directory.resolve("cache"));
+      fetchLists(elsewhere);
+      targets = indexTargets(elsewhere);
+    }
     return of(targets, Files.readString(Path.of("/etc/os-release")));
+  }
+
+  private static void fetchLists(List<String> elsewhere) throws IOException {
+    List<String> command =
+        new ArrayList<>(
+            List.of("apt-get", "-q", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"));
+    command.addAll(elsewhere);
+    command.add("update");
+    HostProgram.run(Path.of("/"), command);
+  }
+
+  private static String indexTargets(List<String> options) throws IOException {
+    List<String> command = new ArrayList<>(List.of("apt-get"));
+    command.addAll(options);
+    command.addAll(List.of("indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"));
+    return HostProgram.run(Path.of("/"), command);
   }
 
   static DebianMirror of(String indexTargets, String osRelease) throws LabUnavailableException {
@@ -40,8 +68,8 @@ record DebianMirror(String release, List<String> sources) {
     indexTargets.lines().filter(line -> isOf(release, line)).forEach(sources::add);
     if (sources.stream().noneMatch(line -> line.split(" ")[1].equals(release))) {
       throw new LabUnavailableException(
-          "this machine's apt has no source of Debian %s (`apt-get indextargets`); add one"
-              .formatted(release));
+          "this machine's apt knows no source of Debian %s: `apt-get indextargets` names none. Add"
+              + " one, or see why `apt-get update` fails".formatted(release));
     }
     return new DebianMirror(release, List.copyOf(sources));
   }

@@ -30,6 +30,7 @@ final class Inside implements TestExecutionListener {
   private final List<String> passed = new ArrayList<>();
   private final List<TestReport.Entry> failed = new ArrayList<>();
   private final List<TestReport.Entry> skipped = new ArrayList<>();
+  private long startedNanos;
 
   public static void main(String[] tests) throws IOException {
     Inside listener = new Inside();
@@ -62,6 +63,17 @@ final class Inside implements TestExecutionListener {
   }
 
   @Override
+  public void executionStarted(TestIdentifier test) {
+    if (test.isTest()) {
+      startedNanos = System.nanoTime();
+    }
+  }
+
+  private String seconds() {
+    return " (%.1f s)".formatted((System.nanoTime() - startedNanos) / 1e9);
+  }
+
+  @Override
   public void executionSkipped(TestIdentifier test, String reason) {
     System.out.println("skipped " + name(test) + ": " + reason);
     skipped.add(new TestReport.Entry(name(test), reason));
@@ -73,7 +85,7 @@ final class Inside implements TestExecutionListener {
       case SUCCESSFUL -> succeeded(test);
       case ABORTED -> executionSkipped(test, reason(result));
       case FAILED -> {
-        System.out.println("FAILED " + name(test));
+        System.out.println("FAILED " + name(test) + seconds());
         result.getThrowable().ifPresent(why -> why.printStackTrace(System.out));
         failed.add(new TestReport.Entry(name(test), reason(result)));
       }
@@ -82,7 +94,7 @@ final class Inside implements TestExecutionListener {
 
   private void succeeded(TestIdentifier test) {
     if (test.isTest()) {
-      System.out.println("passed " + name(test));
+      System.out.println("passed " + name(test) + seconds());
       passed.add(name(test));
     }
   }

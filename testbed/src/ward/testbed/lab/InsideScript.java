@@ -21,7 +21,7 @@ final class InsideScript {
     String header =
         """
         # Everything is run; the first failure is the result.
-        export JAVA_HOME=%s WARD_EXPECT=kernel,kvm WARD_LAB=%s
+        export JAVA_HOME=%s WARD_EXPECT=kernel,kvm WARD_LAB=%s WARD_GUEST_KERNEL=/ward/vmlinuz
         status=0
         """
             .formatted(architecture.javaHome(), architecture.machineName());

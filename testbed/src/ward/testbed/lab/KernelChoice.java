@@ -9,24 +9,41 @@ import java.util.regex.Pattern;
 
 /**
  * Which kernel of a Debian suite, and what its packages are called. Debian's "cloud" kernels are
- * the small ones for virtual machines.
+ * the small ones for virtual machines; that of bookworm has no CONFIG_MEMORY_FAILURE, its generic
+ * one has.
  *
  * @param suite as {@code trixie-backports}
  * @param version what the version begins with, perhaps nothing: the newest is taken
+ * @param isGeneric the kernel for every machine, not the cloud kernel
  */
-record KernelChoice(String suite, String version) {
+record KernelChoice(String suite, String version, boolean isGeneric) {
 
-  /** Splits {@code SUITE} or {@code SUITE/VERSION}. */
+  private static final String GENERIC = "/generic";
+
+  /** A cloud kernel. */
+  KernelChoice(String suite, String version) {
+    this(suite, version, false);
+  }
+
+  /** Splits {@code SUITE}, {@code SUITE/VERSION}, and either with {@code /generic}. */
   static KernelChoice parse(String text) {
-    int slash = text.indexOf('/');
+    boolean isGeneric = text.endsWith(GENERIC);
+    String rest = isGeneric ? text.substring(0, text.length() - GENERIC.length()) : text;
+    int slash = rest.indexOf('/');
     return slash < 0
-        ? new KernelChoice(text, "")
-        : new KernelChoice(text.substring(0, slash), text.substring(slash + 1));
+        ? new KernelChoice(rest, "", isGeneric)
+        : new KernelChoice(rest.substring(0, slash), rest.substring(slash + 1), isGeneric);
   }
 
   /** Names the choice on disk. */
   String label() {
-    return version.isEmpty() ? suite : suite + "-" + version;
+    String label = version.isEmpty() ? suite : suite + "-" + version;
+    return isGeneric ? label + "-generic" : label;
+  }
+
+  /** What a release's name ends with after the version. */
+  private String flavour(String architecture) {
+    return isGeneric ? architecture : "cloud-" + architecture;
   }
 
   /** The packages with the kernel and its modules. */
@@ -40,8 +57,8 @@ record KernelChoice(String suite, String version) {
         .orElseThrow(
             () ->
                 new LabUnavailableException(
-                    "%s has no kernel linux-image-%s*-cloud-%s"
-                        .formatted(suite, version, architecture)));
+                    "%s has no kernel linux-image-%s*-%s"
+                        .formatted(suite, version, flavour(architecture))));
   }
 
   /**
@@ -51,9 +68,10 @@ record KernelChoice(String suite, String version) {
   Optional<List<String>> packages(List<String> names, String architecture) {
     Pattern kernel =
         Pattern.compile(
-            "linux-(binary|image)-(%s[0-9].*-cloud-%s)"
+            "linux-(binary|image)-(%s[0-9][^-]*(-[0-9]+)?-%s)"
                 .formatted(
-                    version.isEmpty() ? "" : "(?=" + Pattern.quote(version) + ")", architecture));
+                    version.isEmpty() ? "" : "(?=" + Pattern.quote(version) + ")",
+                    flavour(architecture)));
     return names.stream()
         .map(kernel::matcher)
         .filter(Matcher::matches)

@@ -61,11 +61,11 @@ final class Lab implements Callable<Integer> {
 
   @Option(
       names = "--kernel",
-      paramLabel = "SUITE[/VERSION]",
+      paramLabel = "SUITE[/VERSION][/generic]",
       defaultValue = "trixie-backports",
       description =
-          "The newest kernel of a Debian suite, or the newest whose version begins so (default:"
-              + " ${DEFAULT-VALUE}).")
+          "The newest kernel of a Debian suite, or the newest whose version begins so; the cloud"
+              + " kernel, or the generic one, which is larger (default: ${DEFAULT-VALUE}).")
   String kernel;
 
   @Option(names = "--cpu", paramLabel = "MODEL", description = "QEMU's name of the processor.")
@@ -97,7 +97,7 @@ final class Lab implements Callable<Integer> {
   @Option(
       names = "--deadline",
       paramLabel = "SECONDS",
-      defaultValue = "600",
+      defaultValue = "1200",
       description = "End the machine after that long (default: ${DEFAULT-VALUE}).")
   long deadlineSeconds;
 
@@ -113,6 +113,11 @@ final class Lab implements Callable<Integer> {
 
   @Option(names = "--json", paramLabel = "FILE", description = "Write the result there as JSON.")
   Path json;
+
+  @Option(
+      names = "--print-kernel",
+      description = "Only fetch the kernel, and print where its image is.")
+  boolean printKernel;
 
   @Option(names = "--quiet", description = "Do not show the machine's console.")
   boolean quiet;
@@ -140,6 +145,10 @@ final class Lab implements Callable<Integer> {
     try {
       LabRun run =
           new LabRun(settings, System.err::println, quiet ? line -> {} : System.out::println);
+      if (printKernel) {
+        System.out.println(run.kernelImage());
+        return CommandLine.ExitCode.OK;
+      }
       results = run.run(directory());
     } catch (LabUnavailableException e) {
       System.err.printf(
@@ -196,7 +205,9 @@ final class Lab implements Callable<Integer> {
       }
       if (steps.isEmpty()) {
         steps.addAll(
-            hosts == 1 ? LabSettings.Step.ofOneHost(known) : LabSettings.Step.ofTwoHosts());
+            hosts == 1
+                ? LabSettings.Step.ofOneHost(architecture, known)
+                : LabSettings.Step.ofTwoHosts());
       }
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage());

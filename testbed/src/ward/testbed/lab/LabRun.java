@@ -68,20 +68,32 @@ final class LabRun {
         line -> console.accept("host %d: %s".formatted(host, line)));
   }
 
+  /** Only fetches the kernel. */
+  Path kernelImage() throws IOException {
+    try (PackageCache cache = new PackageCache(settings.cache(), settings.refresh(), progress)) {
+      return kernel(cache, mirror(cache)).image();
+    }
+  }
+
   private MachineRun.Boot prepare(Path directory) throws IOException {
     Architecture architecture = settings.architecture();
     try (PackageCache cache = new PackageCache(settings.cache(), settings.refresh(), progress)) {
-      DebianMirror mirror = DebianMirror.ofThisMachine();
+      DebianMirror mirror = mirror(cache);
       Emulator emulator = Emulator.fetched(cache, mirror, architecture);
       KernelFiles kernel = kernel(cache, mirror);
       Path userland = Userland.archive(cache, mirror, architecture);
       Path initramfs = directory.resolve("initramfs");
+      initramfs.toFile().deleteOnExit();
       try (OutputStream output = new BufferedOutputStream(Files.newOutputStream(initramfs))) {
         Files.copy(userland, output);
         payload(kernel, WardBuild.of(architecture, cache, mirror)).writeTo(output);
       }
       return new MachineRun.Boot(emulator, kernel.image(), initramfs);
     }
+  }
+
+  private static DebianMirror mirror(PackageCache cache) throws IOException {
+    return DebianMirror.ofThisMachine(cache.file("apt-sources"));
   }
 
   private KernelFiles kernel(PackageCache cache, DebianMirror mirror) throws IOException {
@@ -110,6 +122,7 @@ final class LabRun {
         ward,
         LabFiles.testClasses(),
         LabFiles.testLibraries(),
+        kernel.image(),
         kernel.modules(modules()),
         InsideScript.of(settings.architecture(), settings.steps()));
   }

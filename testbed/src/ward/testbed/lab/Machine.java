@@ -51,7 +51,7 @@ final class Machine implements AutoCloseable {
    * Begins to read the console. To be called once, before {@link #await}.
    *
    * @param log keeps all of it
-   * @param listener hears every line but those of the result, on a thread of its own
+   * @param listener hears every line that is to be read, on a thread of its own
    */
   void listen(Path log, Consumer<String> listener) {
     reader = new Thread(() -> read(log, listener), "lab-console");
@@ -75,12 +75,12 @@ final class Machine implements AutoCloseable {
   }
 
   private void hear(String line, Consumer<String> listener) {
-    boolean outsideResult;
+    boolean readable;
     synchronized (console) {
-      outsideResult = console.accept(line);
+      readable = console.accept(line);
       console.notifyAll();
     }
-    if (outsideResult) {
+    if (readable) {
       listener.accept(line);
     }
   }
@@ -102,15 +102,22 @@ final class Machine implements AutoCloseable {
           }
           console.wait(Math.min(left, 200));
         }
-        if (console.panic().isPresent()) {
-          return End.PANICKED;
-        }
       }
+      // After a panic there is more to read, too.
       process.waitFor(TO_POWER_OFF.toMillis(), TimeUnit.MILLISECONDS);
-      return console().exitCode().isPresent() ? End.POWERED_OFF : End.DIED;
+      return end();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);
+    }
+  }
+
+  private End end() {
+    synchronized (console) {
+      if (console.panic().isPresent()) {
+        return End.PANICKED;
+      }
+      return console.exitCode().isPresent() ? End.POWERED_OFF : End.DIED;
     }
   }
 
@@ -129,6 +136,10 @@ final class Machine implements AutoCloseable {
   @Override
   public void close() {
     kill();
-    Runtime.getRuntime().removeShutdownHook(shutdown);
+    try {
+      Runtime.getRuntime().removeShutdownHook(shutdown);
+    } catch (IllegalStateException e) {
+      // The JVM is ending, by Ctrl-C.
+    }
   }
 }

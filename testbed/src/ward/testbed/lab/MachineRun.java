@@ -5,10 +5,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /** One machine of a run, from its start to its result. Closing it ends it. */
@@ -19,6 +21,8 @@ final class MachineRun implements AutoCloseable {
 
   /** As timeout(1) has it. */
   static final int DEADLINE_PASSED = 124;
+
+  private static final Duration TO_NOTICE = Duration.ofSeconds(60);
 
   /** What a machine is started from. */
   record Boot(Emulator emulator, Path kernel, Path initramfs) {}
@@ -73,7 +77,8 @@ final class MachineRun implements AutoCloseable {
                 "-smp",
                 Integer.toString(settings.processors()),
                 "-nodefaults",
-                "-nographic",
+                "-display",
+                "none",
                 "-no-reboot",
                 "-serial",
                 "stdio",
@@ -83,9 +88,10 @@ final class MachineRun implements AutoCloseable {
                 boot.initramfs().toString(),
                 "-append",
                 // The kernel puts what it does not know into the environment of /init.
-                "console=%s rdinit=/init panic=-1 quiet%s"
+                "%s rdinit=/init panic=-1 quiet%s"
                     .formatted(
-                        settings.architecture().console(), host == 0 ? "" : " WARD_HOST=" + host)));
+                        settings.architecture().kernelOptions(),
+                        host == 0 ? "" : " WARD_HOST=" + host)));
     options.addAll(debugger.options());
     options.addAll(devices);
     return options;
@@ -112,7 +118,7 @@ final class MachineRun implements AutoCloseable {
         json.get("run"));
   }
 
-  /** Waits for all of them; when one is lost, nobody has to wait for it any more. */
+  /** Waits for all of them; when one failed, the others do not wait for it long. */
   static List<LabResult> awaitAll(List<MachineRun> machines) throws IOException {
     List<CompletableFuture<LabResult>> results =
         machines.stream()
@@ -128,8 +134,10 @@ final class MachineRun implements AutoCloseable {
   private LabResult awaitOr(List<MachineRun> others) {
     try {
       LabResult result = await();
-      if (result.end() != Machine.End.POWERED_OFF) {
-        others.forEach(other -> other.machine.kill());
+      if (result.exitCode() != 0) {
+        // Perhaps they notice by themselves that they wait for nobody.
+        CompletableFuture.delayedExecutor(TO_NOTICE.toSeconds(), TimeUnit.SECONDS)
+            .execute(() -> others.forEach(other -> other.machine.kill()));
       }
       return result;
     } catch (IOException e) {

@@ -2,6 +2,7 @@ package ward.testbed.lab;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -12,6 +13,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 
 /**
  * What the lab fetched, kept between runs.
@@ -22,6 +24,10 @@ import java.util.function.Consumer;
 final class PackageCache implements AutoCloseable {
 
   private static final Duration FRESH = Duration.ofDays(1);
+  private static final Duration KEPT = Duration.ofDays(30);
+
+  /** The name of a set, and a sum of its packages' names. */
+  private static final Pattern MADE = Pattern.compile(".*-[0-9a-f]{8}(\\.cpio)?");
 
   private final Path root;
   private final boolean refresh;
@@ -41,6 +47,24 @@ final class PackageCache implements AutoCloseable {
     lock =
         FileChannel.open(root.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     lock.lock();
+    prune();
+  }
+
+  /** Deletes trees, and what was made of them, that no run has used for long. */
+  private void prune() throws IOException {
+    List<Path> old = new ArrayList<>();
+    try (DirectoryStream<Path> made = Files.newDirectoryStream(root, "*-????????{,.cpio}")) {
+      for (Path file : made) {
+        Instant used = Files.getLastModifiedTime(file).toInstant();
+        if (MADE.matcher(file.getFileName().toString()).matches()
+            && used.plus(KEPT).isBefore(Instant.now())) {
+          old.add(file);
+        }
+      }
+    }
+    for (Path file : old) {
+      DirectoryTree.delete(file);
+    }
   }
 
   /** {@code $XDG_CACHE_HOME/ward/lab}, or below {@code ~/.cache}. */

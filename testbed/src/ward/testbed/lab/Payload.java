@@ -15,6 +15,7 @@ import java.util.Map;
  * @param ward for the machine's architecture
  * @param testClasses a directory
  * @param testLibraries jars
+ * @param kernel the one the machine runs, for a guest in it
  * @param modules content by name, in the order in which to load them
  * @param script what {@code /init} runs once the machine is up
  */
@@ -22,25 +23,25 @@ record Payload(
     WardBuild ward,
     Path testClasses,
     List<Path> testLibraries,
+    Path kernel,
     Map<String, byte[]> modules,
     String script) {
 
   /** Where the class path of the script has to point. */
   static final String CLASS_PATH = "/ward/ward.jar:/ward/test-classes:/ward/lib/*";
 
-  private static final String INIT = "init";
-
   void writeTo(OutputStream output) throws IOException {
     try (NewcArchive archive = new NewcArchive(output)) {
       for (String directory : List.of("ward", "ward/lib", "modules")) {
         archive.directory(directory);
       }
-      archive.program("init", resource(INIT));
+      archive.program("init", Files.readAllBytes(LabFiles.script("init")));
       archive.file("ward/run", script.getBytes(StandardCharsets.UTF_8));
       archive.copy("ward/ward.jar", ward.jar());
       for (Path library : testLibraries) {
         archive.copy("ward/lib/" + library.getFileName(), library);
       }
+      archive.copy("ward/vmlinuz", kernel);
       writeModules(archive);
       writeTestClasses(archive);
     }
@@ -64,9 +65,5 @@ record Payload(
     for (Path program : DirectoryTree.entries(ward.guestPrograms())) {
       archive.copy("ward/test-classes/guest/" + program.getFileName(), program);
     }
-  }
-
-  private static byte[] resource(String name) throws IOException {
-    return Files.readAllBytes(LabFiles.script(name));
   }
 }

@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
 import java.util.List;
 
 /**
@@ -55,6 +57,7 @@ final class Userland {
       write(tree, unfinished);
       Files.move(unfinished, archive, StandardCopyOption.ATOMIC_MOVE);
     }
+    Files.setLastModifiedTime(archive, FileTime.from(Instant.now()));
     return archive;
   }
 

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import ward.memory.GuestRegion;
+import ward.testbed.lab.LabParts;
 
 /**
  * QEMU's machine {@code virt}, emulated without KVM, whose RAM is a file: whoever maps that file
@@ -36,10 +37,11 @@ public final class EmulatedArm64 implements AutoCloseable {
    *
    * @param ramFile is made, as large as the RAM
    */
-  public EmulatedArm64(Path ramFile, GuestRegion ram, int cpus, Arm64LinuxBoot boot)
+  public EmulatedArm64(
+      LabParts.Machines machines, Path ramFile, GuestRegion ram, int cpus, Arm64LinuxBoot boot)
       throws IOException {
     write(ramFile, ram, boot);
-    process = new ProcessBuilder(command(ramFile, ram, cpus)).redirectErrorStream(true).start();
+    process = machines.with(options(ramFile, ram, cpus)).redirectErrorStream(true).start();
     process.getOutputStream().close();
     Thread reader = new Thread(this::read, "console");
     reader.setDaemon(true);
@@ -66,17 +68,17 @@ public final class EmulatedArm64 implements AutoCloseable {
     return code.putLong(boot.deviceTree()).putLong(boot.entry()).flip();
   }
 
-  private static List<String> command(Path ramFile, GuestRegion ram, int cpus) {
+  private static List<String> options(Path ramFile, GuestRegion ram, int cpus) {
     String memory =
         "memory-backend-file,id=ram,share=on,size=%d,mem-path=%s"
             .formatted(ram.lengthBytes(), ramFile);
-    List<String> command = new ArrayList<>(List.of("qemu-system-aarch64", "-accel", "tcg"));
-    command.addAll(List.of("-M", "virt,gic-version=3,memory-backend=ram", "-cpu", "neoverse-n1"));
-    command.addAll(List.of("-smp", String.valueOf(cpus), "-m", (ram.lengthBytes() >> 20) + "M"));
-    command.addAll(List.of("-object", memory, "-nodefaults", "-nographic", "-serial", "stdio"));
-    command.addAll(List.of("-no-reboot", "-device"));
-    command.add("loader,addr=0x%x,cpu-num=0".formatted(RAM_ADDRESS + ENTRY));
-    return command;
+    List<String> options = new ArrayList<>(List.of("-accel", "tcg", "-cpu", "neoverse-n1"));
+    options.addAll(List.of("-M", "virt,virtualization=off,gic-version=3,memory-backend=ram"));
+    options.addAll(List.of("-smp", String.valueOf(cpus), "-m", (ram.lengthBytes() >> 20) + "M"));
+    options.addAll(List.of("-object", memory, "-nodefaults", "-nographic", "-serial", "stdio"));
+    options.addAll(List.of("-no-reboot", "-device"));
+    options.add("loader,addr=0x%x,cpu-num=0".formatted(RAM_ADDRESS + ENTRY));
+    return options;
   }
 
   private void read() {

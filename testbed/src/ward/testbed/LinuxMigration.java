@@ -1,0 +1,318 @@
+package ward.testbed;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import ward.cli.ControlClient;
+import ward.cli.LayoutFile;
+import ward.kernel.NativeKernel;
+import ward.poison.LedgerJournal;
+import ward.poison.Origin;
+import ward.poison.PoisonEntry;
+import ward.poison.Severity;
+import ward.testbed.linux.LinuxGuest;
+import ward.testbed.linux.LinuxGuestBuilder;
+import ward.testbed.linux.LinuxTranscript;
+import ward.vcpu.X86CpuModel;
+import ward.wire.ControlMessage;
+
+/**
+ * One migration of a Linux guest between two real processes: it boots at the source, loses a page
+ * there, moves, and one of its programs touches the page at the destination. Needs a KVM that runs
+ * a distribution's kernel.
+ */
+public final class LinuxMigration implements AutoCloseable {
+
+  /** How the page is lost at the source. */
+  public enum Loss {
+    /** The host's memory breaks under it, and nobody tells Ward. */
+    HWPOISON,
+    /** Someone tells Ward, over its control socket. */
+    REPORTED
+  }
+
+  /**
+   * @param memoryBytes of the guest
+   * @param deadline for everything together
+   */
+  public record Settings(Path kernel, long memoryBytes, Loss loss, Duration deadline) {}
+
+  /**
+   * What was seen.
+   *
+   * @param failures why the run failed, a line each; empty if it did not
+   * @param machineChecks that the destination injected
+   */
+  public record Result(
+      String loss,
+      long memoryBytes,
+      int sourceCode,
+      int destinationCode,
+      long machineChecks,
+      JsonNode status,
+      List<String> transcript,
+      int linesAtSource,
+      List<String> failures) {}
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final int ALIVE_BEFORE = 3;
+  private static final int ALIVE_BETWEEN = 4;
+  private static final int ALIVE_AFTER = 5;
+
+  private final Settings settings;
+  private final Consumer<String> progress;
+  private final Deadline deadline;
+  private final Path directory;
+  private final LinuxGuest guest;
+  private Daemon source;
+  private Daemon destination;
+
+  /**
+   * Makes the guest.
+   *
+   * @param progress hears what is being done, a line each
+   */
+  public LinuxMigration(Settings settings, Consumer<String> progress) throws IOException {
+    this.settings = settings;
+    this.progress = progress;
+    this.deadline = new Deadline(settings.deadline());
+    // The running guest's mapping may lose pages: tmpfs.
+    this.directory = Files.createTempDirectory(Path.of("/dev/shm"), "ward-linux-");
+    this.guest = makeGuest();
+    LayoutFile.write(path("layout.json"), guest.layout());
+    Files.write(path("vcpus"), guest.vcpuStates());
+    for (String name : List.of("source", "destination")) {
+      Files.createFile(console(name));
+      Files.createFile(typed(name));
+    }
+  }
+
+  private LinuxGuest makeGuest() throws IOException {
+    LinuxGuestBuilder builder =
+        new LinuxGuestBuilder("linux", settings.memoryBytes(), settings.kernel())
+            .cpuModel(
+                X86CpuModel.likeThisHost(
+                    NativeKernel.load(), Set.of(X86CpuModel.Without.EXTENDED_STATE)));
+    try (FileChannel file =
+        FileChannel.open(path("memory"), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      return builder.writeTo(file);
+    }
+  }
+
+  private Path path(String name) {
+    return directory.resolve(name);
+  }
+
+  private Path console(String daemon) {
+    return path(daemon + ".console");
+  }
+
+  private Path typed(String daemon) {
+    return path(daemon + ".typed");
+  }
+
+  /**
+   * Runs it; what the guest did wrong is in the result, what kept it from running is thrown.
+   *
+   * @throws IOException naming what did not come in time
+   */
+  public Result run() throws IOException {
+    startSource();
+    await("the guest to boot", () -> transcript().aliveCount() >= ALIVE_BEFORE);
+    type("source", "report");
+    await("the guest's report at the source", () -> transcript().hasReportedBeforeTheMove());
+    losePage();
+    startDestination();
+    int moved = awaitMove();
+    await("the guest to count on", () -> transcript().aliveCount() >= moved + ALIVE_BETWEEN);
+    type("destination", "touch");
+    await("the guest's report", () -> transcript().hasReportedAfterTheMove());
+    int reported = transcript().aliveCount();
+    await("the guest to count on", () -> transcript().aliveCount() >= reported + ALIVE_AFTER);
+    type("destination", "off");
+    int destinationCode = destination.await(deadline);
+    return result(source.await(deadline), destinationCode);
+  }
+
+  private void startSource() throws IOException {
+    List<String> command = new ArrayList<>(List.of("source", "--run", "--json"));
+    command.addAll(List.of("--listen", "127.0.0.1:0", "--host", "linux-source"));
+    command.addAll(List.of("--memory", path("memory").toString()));
+    command.addAll(List.of("--layout", path("layout.json").toString()));
+    command.addAll(List.of("--vcpu-state", path("vcpus").toString()));
+    progress.accept("starting the source");
+    source = start("source", command);
+  }
+
+  private void startDestination() throws IOException {
+    String port = status("source").get("port").asText();
+    List<String> command = new ArrayList<>(List.of("destination", "--vcpu", "kvm", "--json"));
+    command.addAll(List.of("--connect", "127.0.0.1:" + port, "--host", "linux-destination"));
+    progress.accept("starting the destination");
+    destination = start("destination", command);
+  }
+
+  private Daemon start(String name, List<String> command) throws IOException {
+    command.addAll(List.of("--ledger", ledger(name).toString()));
+    command.addAll(List.of("--control", path(name + ".sock").toString()));
+    command.addAll(List.of("--console", console(name).toString()));
+    command.addAll(List.of("--console-input", typed(name).toString()));
+    return Daemon.start(directory, name, List.of(), command);
+  }
+
+  private Path ledger(String daemon) {
+    return path("ledger-" + daemon);
+  }
+
+  private void losePage() throws IOException {
+    long page = transcript().victim().orElseThrow().page();
+    switch (settings.loss()) {
+      case HWPOISON -> {
+        HostPage broken = HostPage.of(source.pid(), path("memory"), page);
+        broken.breakIt();
+        progress.accept("broke %s, which is GPA 0x%x".formatted(broken, page));
+      }
+      case REPORTED -> {
+        report(page);
+        progress.accept("reported GPA 0x%x lost".formatted(page));
+      }
+    }
+  }
+
+  private void report(long page) throws IOException {
+    Origin origin = new Origin("linux-source", Instant.now(), Origin.Discovery.REPORTED);
+    PoisonEntry entry =
+        new PoisonEntry(page, PoisonEntry.MIN_PAGE_SHIFT, Severity.ACTION_REQUIRED, origin);
+    control("source", new ControlMessage.ReportPoison(List.of(entry)));
+  }
+
+  /** How far the guest had counted when it left. */
+  private int awaitMove() throws IOException {
+    await("the guest to speak at the destination", () -> !text("destination").isEmpty());
+    int count = LinuxTranscript.of(text("source"), "").aliveCount();
+    progress.accept("the guest runs at the destination");
+    return count;
+  }
+
+  private void await(String what, Deadline.Condition condition) throws IOException {
+    deadline.await(
+        what,
+        () -> {
+          requireAlive(source, "source");
+          requireAlive(destination, "destination");
+          return condition.holds();
+        });
+  }
+
+  /** A source that has handed its guest over may go; one that still has it may not. */
+  private void requireAlive(Daemon daemon, String name) throws IOException {
+    boolean mayEnd = daemon == source && destination != null;
+    if (daemon != null && !mayEnd && !daemon.isAlive()) {
+      throw new IOException("the %s ended early".formatted(name));
+    }
+  }
+
+  private LinuxTranscript transcript() throws IOException {
+    return LinuxTranscript.of(text("source"), text("destination"));
+  }
+
+  private String text(String daemon) throws IOException {
+    return Files.readString(console(daemon), StandardCharsets.ISO_8859_1);
+  }
+
+  private void type(String daemon, String line) throws IOException {
+    progress.accept("typing \"%s\" at the %s".formatted(line, daemon));
+    Files.writeString(typed(daemon), line + "\n", StandardOpenOption.APPEND);
+  }
+
+  private JsonNode status(String daemon) throws IOException {
+    ControlMessage answer = control(daemon, new ControlMessage.StatusQuery());
+    return JSON.readTree(((ControlMessage.Status) answer).json());
+  }
+
+  private ControlMessage control(String daemon, ControlMessage command) throws IOException {
+    return ControlClient.send(path(daemon + ".sock"), command);
+  }
+
+  private Result result(int sourceCode, int destinationCode) throws IOException {
+    LinuxTranscript transcript = transcript();
+    List<String> failures = new ArrayList<>(transcript.failures());
+    if (sourceCode != 0 || destinationCode != 0) {
+      failures.add(
+          "exit codes %d of the source and %d of the destination; 0 and 0 are right"
+              .formatted(sourceCode, destinationCode));
+    }
+    JsonNode status = JSON.readTree(destination.output()).path("status");
+    long machineChecks = status.path("machineChecksInjected").asLong();
+    if (machineChecks != 1) {
+      failures.add("%d machine checks were injected; 1 is right".formatted(machineChecks));
+    }
+    checkLedgers(failures);
+    return new Result(
+        settings.loss().name(),
+        settings.memoryBytes(),
+        sourceCode,
+        destinationCode,
+        machineChecks,
+        status,
+        transcript.lines(),
+        transcript.linesAtSource(),
+        failures);
+  }
+
+  private void checkLedgers(List<String> failures) throws IOException {
+    long page = transcript().victim().orElseThrow().page();
+    for (String daemon : List.of("source", "destination")) {
+      var ledger = LedgerJournal.read(ledger(daemon)).ledger();
+      if (ledger.frames().size() != 1 || !ledger.contains(page)) {
+        failures.add(
+            "the ledger of the %s is %s; it should hold GPA 0x%x alone"
+                .formatted(daemon, ledger, page));
+      }
+    }
+  }
+
+  /** Both consoles and both daemons' standard error: what to read after a failure. */
+  public String logs() {
+    List<String> logs = new ArrayList<>();
+    try {
+      logs.add(transcript().toString());
+    } catch (IOException e) {
+      logs.add(e.toString());
+    }
+    for (Daemon daemon : new Daemon[] {source, destination}) {
+      if (daemon != null) {
+        logs.add(daemon.errors());
+        logs.add(daemon.output());
+      }
+    }
+    return String.join(System.lineSeparator(), logs);
+  }
+
+  @Override
+  public void close() throws IOException {
+    for (Daemon daemon : new Daemon[] {destination, source}) {
+      if (daemon != null) {
+        daemon.close();
+      }
+    }
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(file);
+      }
+    }
+  }
+}
