@@ -1,8 +1,8 @@
 /*
  * The arm64 guest program: reads every page of its share twice, then does what its command block says, and reports what it met.
  *
- * Assembled flat; Arm64WalkerImage puts it in memory. It runs at EL1 on identity-mapped memory, and writes to none: a processor has
- * enough registers for the handler too.
+ * Assembled flat; Arm64WalkerImage puts it in memory. It runs at EL1 on identity-mapped memory, and writes to none but its counters:
+ * a processor has enough registers for the handler too.
  *
  * At the start x0 is the address of this vCPU's parameters:
  *    0  u64  address of an array of u32 guest frame numbers, in the order in which to read them
@@ -10,10 +10,16 @@
  *   16  u64  address of the commands: pairs of u64, what and where
  *   24  u64  how many
  *   32  u64  address of the translation table, level 1; 0: the MMU stays off
+ *   40  u64  address of this vCPU's counters, 0 for none: then it walks until it has moved to another host, and twice more
+ *   48  u64  how often it has to have moved
+ *
+ * Its counters, which let it notice what a move loses or repeats, and its only writes:
+ *    0  u64  pages passed; the same number is in v0
+ *    8  u64  aborts taken; the same number is in TPIDR_EL1
  *
  * Registers of the walk:
  *   x1 page being read   x2 next frame number   x3 frames left   x4 pass   x5 pages read   x6 pages lost   x7 sum   x8 multiplier
- *   x9 reports   x10 passes to go   x11 next command   x12 commands left   x13 command   x14 its address   x15 its result
+ *   x9 reports   x10 passes in all, once known   x11 next command   x12 commands left   x13 command   x14 its address   x15 its result
  * The reading of a page uses x16 to x19; the handler, x20 to x27. x28 is where to go on after an abort, x29 where one may come from
  * (0: anywhere).
  */
@@ -22,10 +28,12 @@
 	.set	REPORTS, 0x0b000000
 	.set	REPORT, 0
 	.set	VCPU_OFF, 16
+	.set	MOVES, 32
 	.set	TAG_PASS_DONE, 0x57440001
 	.set	TAG_UNEXPECTED, 0x57440003
-	.set	TAG_ABORT, 0x57440008
-	.set	TAG_COMMAND, 0x57440007
+	.set	TAG_COUNTERS, 0x57440006
+	.set	TAG_ABORT, 0x57440012
+	.set	TAG_COMMAND, 0x57440013
 	.set	PASSES, 2
 	.set	PAGE, 4096
 	.set	PSCI_SYSTEM_OFF, 0x84000008
@@ -88,6 +96,17 @@ mapped:
 	movk	x8, #0x79b9, lsl #32
 	movk	x8, #0x9e37, lsl #48
 	mov	x4, #0
+	mov	x10, #PASSES
+	ldr	x16, [x0, #40]
+	cbz	x16, next_pass
+	mov	x10, #0
+	mov	x17, #(3 << 20)
+	msr	cpacr_el1, x17
+	msr	tpidr_el1, xzr
+	isb
+	movi	v0.2d, #0
+	mov	x17, #1
+	fmov	d1, x17
 next_pass:
 	ldp	x2, x3, [x0]
 	mov	x5, #0
@@ -114,6 +133,13 @@ the_load:
 	add	x7, x7, x16
 	add	x5, x5, #1
 page_end:
+	ldr	x16, [x0, #40]
+	cbz	x16, page_counted
+	ldr	x17, [x16]
+	add	x17, x17, #1
+	str	x17, [x16]
+	add	d0, d0, d1
+page_counted:
 	add	x2, x2, #4
 	sub	x3, x3, #1
 	b	next_page
@@ -129,8 +155,28 @@ pass_done:
 	REPORT64 5
 	REPORT32 6
 	REPORT64 7
+	ldr	x16, [x0, #40]
+	cbz	x16, compare_passes
+	REPORT_TAG TAG_COUNTERS
+	REPORT32 4
+	ldr	x17, [x16]
+	REPORT64 17
+	fmov	x17, d0
+	REPORT64 17
+	ldr	x17, [x16, #8]
+	REPORT64 17
+	isb
+	mrs	x17, cntvct_el0
+	REPORT64 17
+	cbnz	x10, compare_passes
+	ldrb	w17, [x9, #MOVES]
+	ldr	x18, [x0, #48]
+	cmp	x17, x18
+	add	x17, x4, #3
+	csel	x10, x17, x10, hs
+compare_passes:
 	add	x4, x4, #1
-	cmp	x4, #PASSES
+	cmp	x4, x10
 	b.ne	next_pass
 
 commands:
@@ -217,6 +263,13 @@ expected:
 	REPORT32 22
 	REPORT64 23
 	REPORT64 24
+	ldr	x25, [x0, #40]
+	cbz	x25, not_counted
+	mrs	x26, tpidr_el1
+	add	x26, x26, #1
+	msr	tpidr_el1, x26
+	str	x26, [x25, #8]
+not_counted:
 	msr	elr_el1, x28
 	mov	x25, #0x3c5
 	msr	spsr_el1, x25

@@ -20,8 +20,8 @@ import ward.vcpu.VcpuStates;
  * The guest's own pages, from the first address of its RAM on.
  *
  * <pre>
- * 0x0000  code and vectors          0x3000  parameters, 64 bytes each   0x5000  orders, u32 each
- * 0x2000  translation table         0x4000  commands
+ * 0x0000  code and vectors          0x3000  parameters, 64 bytes each   0x5000  counters, 64 bytes each
+ * 0x2000  translation table         0x4000  commands                    0x6000  orders, u32 each
  * </pre>
  *
  * <p>Memory is mapped to itself in blocks of 1 GiB, whose access flags are set already.
@@ -38,7 +38,10 @@ final class Arm64WalkerImage implements WalkerImage {
   private static final int PARAMETERS = 0x3000;
   private static final int PARAMETER_BYTES = 64;
   private static final int COMMANDS = 0x4000;
-  private static final int ORDERS = 0x5000;
+  private static final int COUNTERS = 0x5000;
+  private static final int COUNTER_BYTES = 64;
+  private static final long MOVES_WANTED = 1;
+  private static final int ORDERS = 0x6000;
   private static final int GIB_SHIFT = 30;
 
   /** A block of device memory: valid, attribute 0, accessed, never executed. */
@@ -52,18 +55,19 @@ final class Arm64WalkerImage implements WalkerImage {
 
   private final GuestLayout layout;
   private final int vcpus;
-  private final boolean mmuOn;
-  private final List<WalkerCommand> commands;
+  private final Options options;
   private final ByteBuffer bytes;
 
   /**
+   * @param counting whether the program walks until it has moved to another host
    * @param commands of vCPU 0
    */
-  Arm64WalkerImage(GuestLayout layout, int vcpus, boolean mmuOn, List<WalkerCommand> commands) {
+  record Options(boolean mmuOn, boolean counting, List<WalkerCommand> commands) {}
+
+  Arm64WalkerImage(GuestLayout layout, int vcpus, Options options) {
     this.layout = layout;
     this.vcpus = vcpus;
-    this.mmuOn = mmuOn;
-    this.commands = List.copyOf(commands);
+    this.options = options;
     long end = ORDERS + layout.pageCount() * Integer.BYTES + (long) vcpus * Long.BYTES;
     if (end > layout.regions().get(0).lengthBytes()) {
       throw new IllegalArgumentException(
@@ -83,6 +87,11 @@ final class Arm64WalkerImage implements WalkerImage {
   @Override
   public List<Long> stackPages() {
     return List.of();
+  }
+
+  @Override
+  public long countersPage() {
+    return COUNTERS >> Pages.SHIFT;
   }
 
   @Override
@@ -123,13 +132,14 @@ final class Arm64WalkerImage implements WalkerImage {
 
   private void writeCommands() {
     int at = COMMANDS;
-    for (WalkerCommand command : commands) {
+    for (WalkerCommand command : options.commands()) {
       bytes.putLong(at, command.what().ordinal());
       bytes.putLong(at + Long.BYTES, command.address());
       at += 2 * Long.BYTES;
     }
-    if (at > ORDERS) {
-      throw new IllegalArgumentException("%d commands do not fit".formatted(commands.size()));
+    if (at > COUNTERS) {
+      throw new IllegalArgumentException(
+          "%d commands do not fit".formatted(options.commands().size()));
     }
   }
 
@@ -141,8 +151,10 @@ final class Arm64WalkerImage implements WalkerImage {
       bytes.putLong(block, RAM + order);
       bytes.putLong(block + 8, pages.length);
       bytes.putLong(block + 16, RAM + COMMANDS);
-      bytes.putLong(block + 24, vcpu == 0 ? commands.size() : 0);
-      bytes.putLong(block + 32, mmuOn ? RAM + TABLE : 0);
+      bytes.putLong(block + 24, vcpu == 0 ? options.commands().size() : 0);
+      bytes.putLong(block + 32, options.mmuOn() ? RAM + TABLE : 0);
+      bytes.putLong(block + 40, options.counting() ? RAM + COUNTERS + vcpu * COUNTER_BYTES : 0);
+      bytes.putLong(block + 48, MOVES_WANTED);
       for (long page : pages) {
         bytes.putInt(order, (int) (layout.addressOf(page) >> Pages.SHIFT));
         order += Integer.BYTES;

@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Set;
 import ward.memory.PageSet;
 import ward.testbed.WalkerReports.Counted;
-import ward.testbed.WalkerReports.MachineCheckSeen;
+import ward.testbed.WalkerReports.LossSeen;
 import ward.testbed.WalkerReports.PassDone;
 
 /**
@@ -51,7 +51,7 @@ final class MovedWitness {
       }
       new Walk(vcpu).follow(reports.story(vcpu));
     }
-    return new Witness(reports.machineChecks().size(), wrong, List.copyOf(faults));
+    return new Witness(reports.losses().size(), wrong, List.copyOf(faults));
   }
 
   private static long passes(WalkerReports reports, int vcpu) {
@@ -80,8 +80,8 @@ final class MovedWitness {
 
     void follow(List<Object> story) throws IOException {
       for (Object event : story) {
-        if (event instanceof MachineCheckSeen seen) {
-          onMachineCheck(seen);
+        if (event instanceof LossSeen seen) {
+          onLoss(seen);
         } else if (event instanceof PassDone done) {
           onPass(done);
         } else if (event instanceof Counted counted) {
@@ -96,7 +96,7 @@ final class MovedWitness {
           });
     }
 
-    private void onMachineCheck(MachineCheckSeen seen) {
+    private void onLoss(LossSeen seen) {
       machineChecks++;
       wrong += Witness.isRight(seen) ? 0 : 1;
       long page = guest.layout().pageAt(seen.pageGpa()).orElse(-1);

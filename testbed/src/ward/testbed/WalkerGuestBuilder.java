@@ -171,7 +171,8 @@ public final class WalkerGuestBuilder {
   public WalkerGuest writeTo(FileChannel memoryFile) throws IOException {
     GuestLayout layout = layout();
     WalkerImage image = image(layout);
-    List<long[]> orders = orders(layout.pageCount(), image.stackPages());
+    PageSet counterPages = counterPages(image);
+    List<long[]> orders = orders(layout.pageCount(), image.stackPages(), counterPages);
     writeFully(memoryFile, ByteBuffer.allocate(1), memoryBytes - 1);
     writeContent(memoryFile, layout.pageCount(), image.pages());
     ByteBuffer bytes =
@@ -182,13 +183,14 @@ public final class WalkerGuestBuilder {
         image.states().toBytes(),
         image.pages(),
         setOf(image.stackPages()),
-        counterPages(),
+        counterPages,
         orders);
   }
 
   private WalkerImage image(GuestLayout layout) {
     return IS_ARM64
-        ? new Arm64WalkerImage(layout, vcpus, mmuOn, commands)
+        ? new Arm64WalkerImage(
+            layout, vcpus, new Arm64WalkerImage.Options(mmuOn, counting, commands))
         : new X86WalkerImage(
             layout,
             vcpus,
@@ -219,10 +221,10 @@ public final class WalkerGuestBuilder {
     }
   }
 
-  private List<long[]> orders(long pageCount, List<Long> stackPages) {
+  private List<long[]> orders(long pageCount, List<Long> stackPages, PageSet counterPages) {
     long[] shuffled =
         Arrays.stream(shuffled((int) pageCount))
-            .filter(page -> !counterPages().contains(page))
+            .filter(page -> !counterPages.contains(page))
             .toArray();
     int[] shareStarts =
         IntStream.rangeClosed(0, vcpus).map(v -> share(v, shuffled.length)).toArray();
@@ -262,10 +264,10 @@ public final class WalkerGuestBuilder {
   }
 
   /** What changes under the reader is not read. */
-  private PageSet counterPages() {
+  private PageSet counterPages(WalkerImage image) {
     PageSet pages = new PageSet();
     if (counting) {
-      pages.add(X86WalkerImage.countersPage());
+      pages.add(image.countersPage());
     }
     return pages;
   }

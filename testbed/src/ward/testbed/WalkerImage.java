@@ -14,8 +14,11 @@ interface WalkerImage {
   /** All of the image, by page index. */
   PageSet pages();
 
-  /** The pages that the program writes, one for each vCPU; none where it writes nothing. */
+  /** The pages that the program writes, one for each vCPU; none where it has no stacks. */
   List<Long> stackPages();
+
+  /** The page of the counters that {@link WalkerGuestBuilder#walkingUntilMoved} adds. */
+  long countersPage();
 
   /**
    * @param orders for each vCPU the page indexes it reads, in order

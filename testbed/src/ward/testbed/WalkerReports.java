@@ -17,9 +17,9 @@ import ward.vcpu.ReportListener;
  * unexpected      vector  error code  RIP (2)
  * aside           bank  MCi_STATUS (2)  MCi_ADDR (2)  MCi_MISC  MCG_STATUS
  * device          page's GPA (2)  status
- * counters        pass  pages passed (2)  the same in xmm0 (2)  machine checks taken (2)  TSC (2)
  * abort           page's GPA (2)  vector's offset  ESR_EL1  FAR_EL1 (2)  ELR_EL1 (2)
  * command         what  address (2)  value (2)
+ * counters        pass  pages passed (2)  the same in xmm0 (2)  machine checks taken (2)  TSC (2)
  * </pre>
  */
 public final class WalkerReports implements ReportListener {
@@ -30,8 +30,8 @@ public final class WalkerReports implements ReportListener {
   private static final int TAG_ASIDE = 0x57440004;
   private static final int TAG_DEVICE = 0x57440005;
   private static final int TAG_COUNTERS = 0x57440006;
-  private static final int TAG_COMMAND = 0x57440007;
-  private static final int TAG_ABORT = 0x57440008;
+  private static final int TAG_ABORT = 0x57440012;
+  private static final int TAG_COMMAND = 0x57440013;
 
   /** The tag included. */
   private static final Map<Integer, Integer> WORDS =
@@ -41,9 +41,18 @@ public final class WalkerReports implements ReportListener {
           TAG_UNEXPECTED, 5,
           TAG_ASIDE, 8,
           TAG_DEVICE, 4,
+          TAG_ABORT, 9,
           TAG_COUNTERS, 10,
-          TAG_COMMAND, 6,
-          TAG_ABORT, 9);
+          TAG_COMMAND, 6);
+
+  /** The guest met a loss where it read. */
+  public sealed interface LossSeen {
+
+    int vcpu();
+
+    /** Of the page being read. */
+    long pageGpa();
+  }
 
   /**
    * A machine check on the one load that was expected to meet one.
@@ -55,7 +64,8 @@ public final class WalkerReports implements ReportListener {
    * @param misc the lower half of MCi_MISC
    */
   public record MachineCheckSeen(
-      int vcpu, long pageGpa, long status, long addr, int mcgStatus, int misc) {}
+      int vcpu, long pageGpa, long status, long addr, int mcgStatus, int misc)
+      implements LossSeen {}
 
   /**
    * An error that the guest heard of without having met it: one that was only found, or another
@@ -79,7 +89,8 @@ public final class WalkerReports implements ReportListener {
    * @param far FAR_EL1
    * @param elr ELR_EL1
    */
-  public record AbortSeen(int vcpu, long pageGpa, int vector, int esr, long far, long elr) {}
+  public record AbortSeen(int vcpu, long pageGpa, int vector, int esr, long far, long elr)
+      implements LossSeen {}
 
   /**
    * A command has been carried out, or met an abort.
@@ -115,10 +126,10 @@ public final class WalkerReports implements ReportListener {
   private final List<AsideSeen> asides = new ArrayList<>();
   private final List<DeviceAnswer> deviceAnswers = new ArrayList<>();
   private final List<MachineCheckSeen> machineChecks = new ArrayList<>();
-  private final List<Counted> counted = new ArrayList<>();
-  private final Map<Integer, List<Object>> story = new HashMap<>();
   private final List<AbortSeen> aborts = new ArrayList<>();
   private final List<CommandDone> commands = new ArrayList<>();
+  private final List<Counted> counted = new ArrayList<>();
+  private final Map<Integer, List<Object>> story = new HashMap<>();
   private final List<PassDone> passes = new ArrayList<>();
   private final List<Unexpected> unexpected = new ArrayList<>();
 
@@ -176,7 +187,9 @@ public final class WalkerReports implements ReportListener {
                   vcpu, words.get(1), wide(words, 2), wide(words, 4), words.get(6), words.get(7)));
       case TAG_DEVICE -> deviceAnswers.add(new DeviceAnswer(vcpu, wide(words, 1), words.get(3)));
       case TAG_ABORT ->
-          aborts.add(
+          note(
+              vcpu,
+              aborts,
               new AbortSeen(
                   vcpu,
                   wide(words, 1),
@@ -202,6 +215,13 @@ public final class WalkerReports implements ReportListener {
   /** So far, in order for each vCPU. */
   public synchronized List<MachineCheckSeen> machineChecks() {
     return List.copyOf(machineChecks);
+  }
+
+  /** Machine checks, then aborts, so far. */
+  public synchronized List<LossSeen> losses() {
+    List<LossSeen> losses = new ArrayList<>(machineChecks);
+    losses.addAll(aborts);
+    return losses;
   }
 
   /** So far, in order for each vCPU. */

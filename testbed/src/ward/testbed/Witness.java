@@ -37,18 +37,13 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
     reports.unexpected().forEach(unexpected -> faults.add(unexpected.toString()));
     Map<Long, Integer> visits = new HashMap<>();
     long wrong = 0;
-    for (WalkerReports.MachineCheckSeen seen : reports.machineChecks()) {
-      wrong += isRight(seen) ? 0 : 1;
-      guest.layout().pageAt(seen.pageGpa()).ifPresent(page -> visits.merge(page, 1, Integer::sum));
-    }
-    for (WalkerReports.AbortSeen seen : reports.aborts()) {
+    for (WalkerReports.LossSeen seen : reports.losses()) {
       wrong += isRight(seen) ? 0 : 1;
       guest.layout().pageAt(seen.pageGpa()).ifPresent(page -> visits.merge(page, 1, Integer::sum));
     }
     compareVisits(guest, lost, visits, faults);
     comparePasses(reports, guest, sourceFile, lost, faults);
-    long seen = (long) reports.machineChecks().size() + reports.aborts().size();
-    return new Witness(seen, wrong, faults);
+    return new Witness(reports.losses().size(), wrong, faults);
   }
 
   /**
@@ -78,8 +73,15 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
     }
   }
 
+  /** Whether the guest read what it should have been told. */
+  static boolean isRight(WalkerReports.LossSeen seen) {
+    return seen instanceof WalkerReports.MachineCheckSeen check
+        ? isRight(check)
+        : isRight((WalkerReports.AbortSeen) seen);
+  }
+
   /** The address in the bank, and an uncorrected, recoverable error with a valid address. */
-  static boolean isRight(WalkerReports.MachineCheckSeen seen) {
+  private static boolean isRight(WalkerReports.MachineCheckSeen seen) {
     boolean valid = (seen.status() >>> 63 & 1) == 1;
     boolean uncorrected = (seen.status() >>> 61 & 1) == 1;
     boolean addressValid = (seen.status() >>> 58 & 1) == 1;

@@ -107,10 +107,10 @@ final class X86WalkerImage implements WalkerImage {
   private final ByteBuffer bytes;
 
   /**
-   * @param program name of a source in {@code testbed/guest}, without its ending
+   * @param program name of the source, without its ending
    * @param ring 0 or 3
    * @param flags for the program
-   * @param more parameters of a vCPU's program, after those that every program has
+   * @param more of its parameters
    * @param sections of every vCPU's state, beside its registers
    */
   record Options(
@@ -249,11 +249,13 @@ final class X86WalkerImage implements WalkerImage {
   }
 
   private void writeCode() throws IOException {
-    String name = "/guest/" + options.program() + ".bin";
-    try (InputStream binary = X86WalkerImage.class.getResourceAsStream(name)) {
+    String program = options.program();
+    try (InputStream binary =
+        X86WalkerImage.class.getResourceAsStream("/guest/" + program + ".bin")) {
       if (binary == null) {
         throw new IOException(
-            "no %s on the class path; `make -C testbed/guest` makes it on x86-64".formatted(name));
+            "no guest/%s.bin on the class path; `make -C testbed/guest` makes it on x86-64"
+                .formatted(program));
       }
       bytes.put(CODE, binary.readAllBytes());
     }
@@ -285,7 +287,8 @@ final class X86WalkerImage implements WalkerImage {
     return COUNTERS + vcpu * PARAMETER_BYTES;
   }
 
-  static long countersPage() {
+  @Override
+  public long countersPage() {
     return COUNTERS >> Pages.SHIFT;
   }
 

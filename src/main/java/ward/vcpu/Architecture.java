@@ -52,7 +52,7 @@ interface Architecture {
   SerialPort attachSerialPort(KvmVm vm, DeviceBus devices, Console console);
 
   /** Gives a guest that knows no I/O ports another way to the registers of {@link DeviceBus}. */
-  default void attachReports(DeviceBus devices) {}
+  default void attachReports(DeviceBus devices, MoveCounter moves) {}
 
   /**
    * Makes a vCPU as a guest finds it after power-on, of the kind that a state was taken of; the

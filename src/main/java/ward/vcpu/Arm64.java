@@ -38,6 +38,9 @@ final class Arm64 implements Architecture {
   /** Of the registers of {@link DeviceBus}. */
   static final long REPORTS = 0x0b00_0000L;
 
+  /** Of the one of {@link MoveCounter}, behind them. */
+  static final long MOVES = REPORTS + 0x20;
+
   @Override
   public String name() {
     return VcpuStates.AARCH64;
@@ -86,8 +89,9 @@ final class Arm64 implements Architecture {
   }
 
   @Override
-  public void attachReports(DeviceBus devices) {
+  public void attachReports(DeviceBus devices, MoveCounter moves) {
     devices.attachReports(REPORTS);
+    devices.attachMemory(MOVES, 0, moves);
   }
 
   @Override

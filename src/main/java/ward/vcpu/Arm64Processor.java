@@ -59,7 +59,7 @@ final class Arm64Processor implements Processor {
    * KVM_SET_VCPU_EVENTS} in Documentation/virt/kvm/api.rst).
    */
   @Override
-  public void undoPendingAccess(GuestBytes memory) {}
+  public void undoPendingAccess(GuestBytes guestMemory) {}
 
   /**
    * {@inheritDoc}

@@ -31,6 +31,11 @@ final class FirmwareFirstProcessor implements Processor {
     this.sources = sources;
   }
 
+  @Override
+  public void attach(GuestBytes memory) {
+    processor.attach(memory);
+  }
+
   /** Without an address a record would say nothing. */
   private boolean isWarning(MemoryError error) {
     return sources.polled().isPresent()

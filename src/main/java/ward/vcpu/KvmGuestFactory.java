@@ -114,8 +114,9 @@ public final class KvmGuestFactory implements GuestFactory {
   private DeviceBus devices(Architecture architecture, KvmVm vm, VcpuStates states)
       throws IOException {
     DeviceBus devices = new DeviceBus(reports);
-    devices.attachPorts(MoveCounter.PORT, new MoveCounter(states.moves()));
-    architecture.attachReports(devices);
+    MoveCounter moves = new MoveCounter(states.moves());
+    devices.attachPorts(MoveCounter.PORT, moves);
+    architecture.attachReports(devices, moves);
     byte[] serialPort = states.machine().get(SerialPort.SECTION);
     if (serialPort != null) {
       SerialPort port = architecture.attachSerialPort(vm, devices, console);

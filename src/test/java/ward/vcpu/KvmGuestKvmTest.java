@@ -25,7 +25,6 @@ import ward.testbed.WalkerReports.PassDone;
 import ward.testing.RequiresKvm;
 
 /** A real guest on this machine's KVM, with its memory behind a userfaultfd. */
-@OnX86
 @RequiresKvm
 @EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(value = 4, unit = TimeUnit.MINUTES)

@@ -15,7 +15,6 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.io.TempDir;
 import ward.guest.Guest;
 import ward.kernel.Kernel;
@@ -29,7 +28,6 @@ import ward.testing.RequiresKvm;
 
 /** A real guest that leaves one VM in the middle of its work and goes on in another. */
 @RequiresKvm
-@EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(value = 4, unit = TimeUnit.MINUTES)
 class MovedGuestKvmTest {
 
