@@ -120,11 +120,6 @@ final class FirmwareFirstProcessor implements Processor {
   }
 
   @Override
-  public void attach(GuestBytes memory) {
-    processor.attach(memory);
-  }
-
-  @Override
   public void undoPendingAccess(GuestBytes memory) throws KernelCallException {
     processor.undoPendingAccess(memory);
   }
