@@ -2,6 +2,8 @@ package ward.vcpu;
 
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -17,7 +19,7 @@ import ward.memory.Pages;
  * The real kernel, which gives a VM's memory from guest_memfd files (Linux 6.18) in the place of
  * what the VM is asked to use.
  */
-final class GuestMemfdKernel {
+final class GuestMemfdKernel implements AutoCloseable {
 
   private static final int KVMIO = 0xAE;
   private static final Ioctl CREATE = Ioctl.readWrite("KVM_CREATE_GUEST_MEMFD", KVMIO, 0xd4, 64);
@@ -31,7 +33,9 @@ final class GuestMemfdKernel {
   private static final int FROM_FILE = 1 << 2;
 
   private final Kernel real;
-  private final Map<Long, Long> addresses = new TreeMap<>();
+  private final TreeMap<Long, Long> addresses = new TreeMap<>();
+  private final Map<Long, Long> sizes = new TreeMap<>();
+  private final List<Fd> files = new ArrayList<>();
   private Optional<String> refusal = Optional.empty();
 
   GuestMemfdKernel(Kernel real) {
@@ -66,8 +70,7 @@ final class GuestMemfdKernel {
 
   /** Where the file's page for this address is mapped. */
   long hostAddressOf(long guestPhysicalAddress) {
-    Map.Entry<Long, Long> region =
-        ((TreeMap<Long, Long>) addresses).floorEntry(guestPhysicalAddress);
+    Map.Entry<Long, Long> region = addresses.floorEntry(guestPhysicalAddress);
     return region.getValue() + guestPhysicalAddress - region.getKey();
   }
 
@@ -77,6 +80,13 @@ final class GuestMemfdKernel {
     if (real.copy(to, content.address(), Pages.SIZE_BYTES) != Pages.SIZE_BYTES) {
       throw new IllegalStateException("GPA 0x%x cannot be written".formatted(guestPhysicalAddress));
     }
+  }
+
+  /** Lets the VM go, which its files and their mappings hold. */
+  @Override
+  public void close() {
+    sizes.forEach(real::unmap);
+    files.forEach(Fd::close);
   }
 
   private int setRegion(Fd vm, NativeMemory asked) throws KernelCallException {
@@ -90,10 +100,11 @@ final class GuestMemfdKernel {
       refusal = Optional.of("KVM_CREATE_GUEST_MEMFD answers " + number);
       return number;
     }
-    long address;
     Fd file = real.adopt(number, "guest_memfd");
-    address = real.mapShared(file, 0, size, Linux.PROT_READ | Linux.PROT_WRITE);
+    files.add(file);
+    long address = real.mapShared(file, 0, size, Linux.PROT_READ | Linux.PROT_WRITE);
     addresses.put(gpa, address);
+    sizes.put(address, size);
     NativeMemory region = NativeMemory.allocate(160);
     region.putInt(0, asked.getInt(0));
     region.putInt(4, FROM_FILE);

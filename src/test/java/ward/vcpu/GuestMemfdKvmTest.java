@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.concurrent.TimeUnit;
 import jnr.constants.platform.Errno;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Timeout;
@@ -43,6 +44,11 @@ class GuestMemfdKvmTest {
   private final GuestMemfdKernel host = new GuestMemfdKernel(NativeKernel.load());
   private final RecordedErrors errors = new RecordedErrors();
   private final Probe probe = new Probe();
+
+  @AfterEach
+  void letTheVmGo() {
+    host.close();
+  }
 
   @BeforeAll
   static void requireMemoryFailure() {
