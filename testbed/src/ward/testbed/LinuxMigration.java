@@ -72,6 +72,11 @@ public final class LinuxMigration implements AutoCloseable {
 
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Pattern LISTENING = Pattern.compile("listening on /127\\.0\\.0\\.1:(\\d+)");
+  private static final int ATTEMPTS_MAX = 4;
+
+  /** The destination's exit code after which the guest is still at the source. */
+  private static final int UNFINISHED_BEFORE_RUN = 6;
+
   private static final int ALIVE_BEFORE = 3;
   private static final int ALIVE_BETWEEN = 4;
   private static final int ALIVE_AFTER = 5;
@@ -140,8 +145,7 @@ public final class LinuxMigration implements AutoCloseable {
     await("the guest's report at the source", () -> transcript().hasReportedBeforeTheMove());
     losePage();
     await("the source to listen", () -> listeningPort().isPresent());
-    startDestination();
-    int moved = awaitMove();
+    int moved = move();
     await("the guest to count on", () -> transcript().aliveCount() >= moved + ALIVE_BETWEEN);
     type("destination", "touch");
     await("the guest's report", () -> transcript().hasReportedAfterTheMove());
@@ -210,12 +214,35 @@ public final class LinuxMigration implements AutoCloseable {
     ControlClient.send(path("source.sock"), new ControlMessage.ReportPoison(List.of(entry)));
   }
 
-  /** How far the guest had counted when it left. */
-  private int awaitMove() throws IOException {
-    await("the guest to speak at the destination", () -> !text("destination").isEmpty());
+  /**
+   * A machine that emulates three at once can be too slow for a handshake; the guest is still at
+   * the source then, and another destination may come.
+   *
+   * @return how far the guest had counted when it left
+   */
+  private int move() throws IOException {
+    startDestination();
+    for (int attempt = 1; !hasMoved(); attempt++) {
+      int code = destination.await(deadline);
+      String words =
+          "the destination gave up (%d): %s".formatted(code, destination.errors().strip());
+      if (code != UNFINISHED_BEFORE_RUN || attempt == ATTEMPTS_MAX) {
+        throw new IOException(words);
+      }
+      progress.accept(words);
+      startDestination();
+    }
     int count = LinuxTranscript.of(text("source"), "").aliveCount();
     progress.accept("the guest runs at the destination");
     return count;
+  }
+
+  /** Waits until the guest speaks there, or the destination has left it where it was. */
+  private boolean hasMoved() throws IOException {
+    deadline.await(
+        "the guest to speak at the destination",
+        () -> !text("destination").isEmpty() || !destination.isAlive());
+    return !text("destination").isEmpty();
   }
 
   private void await(String what, Deadline.Condition condition) throws IOException {
