@@ -52,6 +52,14 @@ struct ward_arm_sea {
 #define ARM_SEA(member) OFFSET(kvm_run, arm_sea.member)
 #endif
 
+#ifdef __aarch64__
+#ifndef KVM_CAP_ARM_SEA_TO_USER /* Linux 6.19 */
+#define KVM_CAP_ARM_SEA_TO_USER 245
+#endif
+#define CORE_REGISTER(member) \
+	(int64_t)(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | offsetof(struct kvm_regs, member) / sizeof(__u32))
+#endif
+
 _Static_assert(sizeof(struct uffd_msg) == 32, "userfaultfd events are read in whole records");
 
 #define VALUE(name) { #name, (int64_t)(name) }
@@ -122,6 +130,34 @@ static const struct {
 	VALUE(KVM_GET_MP_STATE), VALUE(KVM_GET_REGS), VALUE(KVM_SET_REGS), VALUE(KVM_GET_SREGS), VALUE(KVM_SET_SREGS),
 	VALUE(KVM_IRQ_LINE), SIZE(kvm_irq_level), OFFSET(kvm_irq_level, irq), OFFSET(kvm_irq_level, level),
 	VALUE(KVM_ENABLE_CAP), SIZE(kvm_enable_cap), OFFSET(kvm_enable_cap, args),
+#ifdef __aarch64__
+	VALUE(KVM_GET_VCPU_EVENTS), VALUE(KVM_SET_VCPU_EVENTS), SIZE(kvm_vcpu_events),
+	OFFSET(kvm_vcpu_events, exception.serror_pending), OFFSET(kvm_vcpu_events, exception.serror_has_esr),
+	OFFSET(kvm_vcpu_events, exception.ext_dabt_pending), OFFSET(kvm_vcpu_events, exception.serror_esr),
+	VALUE(KVM_GET_ONE_REG), VALUE(KVM_SET_ONE_REG), SIZE(kvm_one_reg), OFFSET(kvm_one_reg, id), OFFSET(kvm_one_reg, addr),
+	VALUE(KVM_ARM_VCPU_INIT), VALUE(KVM_ARM_PREFERRED_TARGET), SIZE(kvm_vcpu_init), OFFSET(kvm_vcpu_init, features),
+	VALUE(KVM_ARM_VCPU_PSCI_0_2), VALUE(KVM_GET_REG_LIST), SIZE(kvm_reg_list),
+	VALUE(KVM_CREATE_DEVICE), SIZE(kvm_create_device), OFFSET(kvm_create_device, type), OFFSET(kvm_create_device, fd),
+	VALUE(KVM_SET_DEVICE_ATTR), VALUE(KVM_GET_DEVICE_ATTR), SIZE(kvm_device_attr), OFFSET(kvm_device_attr, group),
+	OFFSET(kvm_device_attr, attr), OFFSET(kvm_device_attr, addr),
+	VALUE(KVM_DEV_TYPE_ARM_VGIC_V3), VALUE(KVM_DEV_ARM_VGIC_GRP_ADDR), VALUE(KVM_DEV_ARM_VGIC_GRP_NR_IRQS),
+	VALUE(KVM_DEV_ARM_VGIC_GRP_CTRL), VALUE(KVM_DEV_ARM_VGIC_CTRL_INIT), VALUE(KVM_VGIC_V3_ADDR_TYPE_DIST),
+	VALUE(KVM_VGIC_V3_ADDR_TYPE_REDIST), VALUE(KVM_DEV_ARM_VGIC_GRP_DIST_REGS), VALUE(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS),
+	VALUE(KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS), VALUE(KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO),
+	VALUE(KVM_DEV_ARM_VGIC_V3_MPIDR_SHIFT), VALUE(KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT), VALUE(VGIC_LEVEL_INFO_LINE_LEVEL),
+	VALUE(KVM_CAP_VCPU_EVENTS), VALUE(KVM_CAP_ONE_REG), VALUE(KVM_CAP_ARM_PSCI_0_2), VALUE(KVM_CAP_ARM_NISV_TO_USER),
+	VALUE(KVM_CAP_ARM_INJECT_EXT_DABT), VALUE(KVM_CAP_ARM_SEA_TO_USER), VALUE(KVM_ARM_IRQ_TYPE_SPI),
+	VALUE(KVM_ARM_IRQ_TYPE_SHIFT), VALUE(KVM_REG_ARM_TIMER_CNT),
+	{ "register x0", CORE_REGISTER(regs.regs[0]) }, { "register x30", CORE_REGISTER(regs.regs[30]) },
+	{ "register sp", CORE_REGISTER(regs.sp) }, { "register pc", CORE_REGISTER(regs.pc) },
+	{ "register pstate", CORE_REGISTER(regs.pstate) }, { "register sp_el1", CORE_REGISTER(sp_el1) },
+	{ "register elr_el1", CORE_REGISTER(elr_el1) }, { "register spsr_el1", CORE_REGISTER(spsr[KVM_SPSR_EL1]) },
+	{ "register sctlr_el1", (int64_t)ARM64_SYS_REG(3, 0, 1, 0, 0) }, { "register tcr_el1", (int64_t)ARM64_SYS_REG(3, 0, 2, 0, 2) },
+	{ "register ttbr0_el1", (int64_t)ARM64_SYS_REG(3, 0, 2, 0, 0) }, { "register ttbr1_el1", (int64_t)ARM64_SYS_REG(3, 0, 2, 0, 1) },
+	{ "register esr_el1", (int64_t)ARM64_SYS_REG(3, 0, 5, 2, 0) }, { "register far_el1", (int64_t)ARM64_SYS_REG(3, 0, 6, 0, 0) },
+	{ "register vbar_el1", (int64_t)ARM64_SYS_REG(3, 0, 12, 0, 0) },
+	{ "register id_aa64mmfr1_el1", (int64_t)ARM64_SYS_REG(3, 0, 0, 7, 1) },
+#endif
 #ifdef __x86_64__
 	VALUE(KVM_GET_MSR_INDEX_LIST), VALUE(KVM_GET_IRQCHIP), VALUE(KVM_SET_IRQCHIP), VALUE(KVM_CREATE_PIT2),
 	VALUE(KVM_GET_PIT2), VALUE(KVM_SET_PIT2), VALUE(KVM_GET_CLOCK), VALUE(KVM_SET_CLOCK), VALUE(KVM_GET_LAPIC),

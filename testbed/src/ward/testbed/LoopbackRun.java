@@ -2,11 +2,13 @@ package ward.testbed;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
+import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import ward.poison.LedgerJournal;
@@ -30,6 +32,7 @@ public final class LoopbackRun implements AutoCloseable {
   private final WalkerGuest guest;
   private final MigrationSource source;
   private final MigrationDestination destination;
+  private Interlude interlude = source -> {};
 
   /**
    * Makes the guest and the network.
@@ -37,6 +40,12 @@ public final class LoopbackRun implements AutoCloseable {
    * @param progress hears what is being done, a line each
    */
   public LoopbackRun(LoopbackSettings settings, Consumer<String> progress) throws IOException {
+    this(settings, progress, Network::make);
+  }
+
+  /** Makes the guest; for tests with a part of their own in the migration. */
+  LoopbackRun(LoopbackSettings settings, Consumer<String> progress, Supply supply)
+      throws IOException {
     this.settings = settings;
     this.progress = progress;
     this.deadline = new Deadline(settings.deadline());
@@ -52,9 +61,44 @@ public final class LoopbackRun implements AutoCloseable {
             StandardOpenOption.WRITE);
     progress.accept("making a guest of %d MiB".formatted(settings.memoryBytes() >> 20));
     guest = builder.writeTo(memoryFile);
-    network = Network.make();
+    network = supply.network();
     source = new MigrationSource(settings, directory, network.sourcePrefix(), guest, progress);
     destination = new MigrationDestination(settings, directory, network.destinationPrefix());
+  }
+
+  /** Where the network comes from. */
+  interface Supply {
+    Network network() throws IOException;
+  }
+
+  /** Something that happens while the source waits. */
+  interface Interlude {
+    void happen(InetSocketAddress source) throws IOException;
+  }
+
+  /**
+   * Only where the source is in this process's network.
+   *
+   * @param what when the guest has walked at the source, before the destination starts
+   */
+  void beforeTheDestination(Interlude what) {
+    interlude = what;
+  }
+
+  /** What the source says of itself. */
+  JsonNode sourceStatus() throws IOException {
+    return source.status();
+  }
+
+  /** Waits until every vCPU has done a whole pass at the source from now on. */
+  void awaitMoreWalksAtSource() throws IOException {
+    long now = walksAtSource();
+    deadline.await(
+        "more walks at the source", () -> walksAtSource() >= now + 2L * settings.vcpus());
+  }
+
+  private long walksAtSource() throws IOException {
+    return Witness.reports(List.of(source.guestLog())).passes().size();
   }
 
   /**
@@ -63,6 +107,7 @@ public final class LoopbackRun implements AutoCloseable {
    */
   public LoopbackResult run() throws IOException {
     source.start(network.sourceAddress(), 0, "loopback-source", deadline);
+    interlude.happen(new InetSocketAddress(network.sourceAddress(), source.port()));
     progress.accept("starting the destination");
     destination.start(network.sourceAddress() + ":" + source.port(), "loopback-destination");
     source.awaitAnswers(ANSWERS_BEFORE_LATE_POISON, deadline);

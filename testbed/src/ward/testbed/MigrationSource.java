@@ -199,8 +199,8 @@ final class MigrationSource implements AutoCloseable {
     return ControlClient.send(path("source.sock"), command);
   }
 
-  /** Null while the daemon does not answer yet. */
-  private JsonNode status() throws IOException {
+  /** What the daemon says of itself; null while it does not answer yet. */
+  JsonNode status() throws IOException {
     if (!daemon.isAlive()) {
       throw new IOException("ward source ended early; its last words:%n%s".formatted(errors()));
     }

@@ -47,7 +47,7 @@ record Network(
     return plain("`ip netns` is not allowed here");
   }
 
-  private static Network plain(String why) {
+  static Network plain(String why) {
     return new Network("127.0.0.1 (" + why + ")", "127.0.0.1", List.of(), List.of(), List.of());
   }
 

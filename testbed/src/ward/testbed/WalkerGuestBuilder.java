@@ -15,15 +15,14 @@ import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.PageSet;
 import ward.memory.Pages;
-import ward.vcpu.VcpuStates;
 import ward.vcpu.X86CpuModel;
 
 /**
  * Makes a paused guest out of nothing: its memory as a file, and its vCPUs.
  *
- * <p>Three quarters of the memory begin at address 0 (at most 3 GiB), the rest at 4 GiB. All pages
- * are read, each by one vCPU, in an order drawn from the seed. The same arguments make the same
- * guest.
+ * <p>Three quarters of the memory begin at address 0, on arm64 at 1 GiB (at most 3 GiB), the rest
+ * at 4 GiB. All pages are read, each by one vCPU, in an order drawn from the seed. The same
+ * arguments make the same guest.
  */
 public final class WalkerGuestBuilder {
 
@@ -38,6 +37,9 @@ public final class WalkerGuestBuilder {
   private static final long LOOK_AT_BANK = 1 << 1;
   private static final long USE_DEVICE = 1 << 2;
 
+  /** Guests are made for the machine that they run on. */
+  private static final boolean IS_ARM64 = System.getProperty("os.arch").equals("aarch64");
+
   private final long memoryBytes;
   private final int vcpus;
   private final long seed;
@@ -45,6 +47,9 @@ public final class WalkerGuestBuilder {
   private IntFunction<long[]> moreParameters = vcpu -> new long[0];
   private boolean counting;
   private int ring = 3;
+  private boolean mmuOn = true;
+  private boolean walks = true;
+  private List<WalkerCommand> commands = List.of();
   private long flags;
   private Map<String, byte[]> sections = Map.of();
 
@@ -99,13 +104,13 @@ public final class WalkerGuestBuilder {
    */
   public WalkerGuestBuilder walkingUntilMoved() {
     counting = true;
-    moreParameters = vcpu -> new long[] {WalkerImage.counters(vcpu), 1};
+    moreParameters = vcpu -> new long[] {X86WalkerImage.counters(vcpu), 1};
     return this;
   }
 
   /** Where a vCPU's parameters are: the same in the memory file and for the guest. */
   public static long parametersAddress(int vcpu) {
-    return WalkerImage.parameters(vcpu);
+    return X86WalkerImage.parameters(vcpu);
   }
 
   /**
@@ -129,13 +134,31 @@ public final class WalkerGuestBuilder {
     return this;
   }
 
+  /** On arm64: what vCPU 0 does after its walks. */
+  public WalkerGuestBuilder doing(List<WalkerCommand> after) {
+    commands = List.copyOf(after);
+    return this;
+  }
+
+  /** On arm64: no page is walked, only commands are carried out. */
+  public WalkerGuestBuilder withoutWalks() {
+    walks = false;
+    return this;
+  }
+
+  /** On arm64: addresses are not translated. */
+  public WalkerGuestBuilder withoutMmu() {
+    mmuOn = false;
+    return this;
+  }
+
   /** The layout that the guest will have. */
   public GuestLayout layout() {
     long lowBytes = Math.min(memoryBytes / 4 * 3, LOW_BYTES_MAX);
     return new GuestLayout(
         "walker-" + seed,
         List.of(
-            new GuestRegion(0, lowBytes, 0),
+            new GuestRegion(IS_ARM64 ? Arm64WalkerImage.RAM : 0, lowBytes, 0),
             new GuestRegion(HIGH_ADDRESS, memoryBytes - lowBytes, lowBytes)));
   }
 
@@ -147,14 +170,29 @@ public final class WalkerGuestBuilder {
    */
   public WalkerGuest writeTo(FileChannel memoryFile) throws IOException {
     GuestLayout layout = layout();
-    WalkerImage image = new WalkerImage(layout, vcpus, program);
-    List<long[]> orders = orders(layout.pageCount());
+    WalkerImage image = image(layout);
+    List<long[]> orders = orders(layout.pageCount(), image.stackPages());
     writeFully(memoryFile, ByteBuffer.allocate(1), memoryBytes - 1);
     writeContent(memoryFile, layout.pageCount(), image.pages());
-    ByteBuffer bytes = image.write(orders, flags, moreParameters);
+    ByteBuffer bytes =
+        image.write(walks ? orders : orders.stream().map(order -> new long[0]).toList());
     writeFully(memoryFile, bytes, bytes.position());
     return new WalkerGuest(
-        layout, states().toBytes(), image.pages(), stackPages(), counterPages(), orders);
+        layout,
+        image.states().toBytes(),
+        image.pages(),
+        setOf(image.stackPages()),
+        counterPages(),
+        orders);
+  }
+
+  private WalkerImage image(GuestLayout layout) {
+    return IS_ARM64
+        ? new Arm64WalkerImage(layout, vcpus, mmuOn, commands)
+        : new X86WalkerImage(
+            layout,
+            vcpus,
+            new X86WalkerImage.Options(program, ring, flags, moreParameters, sections));
   }
 
   private void writeContent(FileChannel memoryFile, long pageCount, PageSet imagePages)
@@ -181,7 +219,7 @@ public final class WalkerGuestBuilder {
     }
   }
 
-  private List<long[]> orders(long pageCount) {
+  private List<long[]> orders(long pageCount, List<Long> stackPages) {
     long[] shuffled =
         Arrays.stream(shuffled((int) pageCount))
             .filter(page -> !counterPages().contains(page))
@@ -189,8 +227,8 @@ public final class WalkerGuestBuilder {
     int[] shareStarts =
         IntStream.rangeClosed(0, vcpus).map(v -> share(v, shuffled.length)).toArray();
     // The wiping of a stack is seen in order only by the vCPU that does it, so that one reads it.
-    for (int vcpu = 0; vcpu < vcpus; vcpu++) {
-      swap(shuffled, shareStarts[vcpu], indexOf(shuffled, WalkerImage.stackPage(vcpu)));
+    for (int vcpu = 0; vcpu < stackPages.size(); vcpu++) {
+      swap(shuffled, shareStarts[vcpu], indexOf(shuffled, stackPages.get(vcpu)));
     }
     List<long[]> orders = new ArrayList<>();
     for (int vcpu = 0; vcpu < vcpus; vcpu++) {
@@ -223,27 +261,18 @@ public final class WalkerGuestBuilder {
     pages[other] = page;
   }
 
-  private VcpuStates states() {
-    return new VcpuStates(
-        VcpuStates.X86_64,
-        Map.of(),
-        IntStream.range(0, vcpus)
-            .mapToObj(vcpu -> WalkerImage.state(vcpu, ring, sections))
-            .toList());
-  }
-
   /** What changes under the reader is not read. */
   private PageSet counterPages() {
     PageSet pages = new PageSet();
     if (counting) {
-      pages.add(WalkerImage.countersPage());
+      pages.add(X86WalkerImage.countersPage());
     }
     return pages;
   }
 
-  private PageSet stackPages() {
+  private static PageSet setOf(List<Long> stackPages) {
     PageSet pages = new PageSet();
-    IntStream.range(0, vcpus).mapToLong(WalkerImage::stackPage).forEach(pages::add);
+    stackPages.forEach(pages::add);
     return pages;
   }
 }

@@ -18,6 +18,8 @@ import ward.vcpu.ReportListener;
  * aside           bank  MCi_STATUS (2)  MCi_ADDR (2)  MCi_MISC  MCG_STATUS
  * device          page's GPA (2)  status
  * counters        pass  pages passed (2)  the same in xmm0 (2)  machine checks taken (2)  TSC (2)
+ * abort           page's GPA (2)  vector's offset  ESR_EL1  FAR_EL1 (2)  ELR_EL1 (2)
+ * command         what  address (2)  value (2)
  * </pre>
  */
 public final class WalkerReports implements ReportListener {
@@ -28,20 +30,20 @@ public final class WalkerReports implements ReportListener {
   private static final int TAG_ASIDE = 0x57440004;
   private static final int TAG_DEVICE = 0x57440005;
   private static final int TAG_COUNTERS = 0x57440006;
+  private static final int TAG_COMMAND = 0x57440007;
+  private static final int TAG_ABORT = 0x57440008;
+
+  /** The tag included. */
   private static final Map<Integer, Integer> WORDS =
       Map.of(
-          TAG_PASS_DONE,
-          7,
-          TAG_MACHINE_CHECK,
-          9,
-          TAG_UNEXPECTED,
-          5,
-          TAG_ASIDE,
-          8,
-          TAG_DEVICE,
-          4,
-          TAG_COUNTERS,
-          10);
+          TAG_PASS_DONE, 7,
+          TAG_MACHINE_CHECK, 9,
+          TAG_UNEXPECTED, 5,
+          TAG_ASIDE, 8,
+          TAG_DEVICE, 4,
+          TAG_COUNTERS, 10,
+          TAG_COMMAND, 6,
+          TAG_ABORT, 9);
 
   /**
    * A machine check on the one load that was expected to meet one.
@@ -67,6 +69,24 @@ public final class WalkerReports implements ReportListener {
    * @param status 2 for done, 3 for failed
    */
   public record DeviceAnswer(int vcpu, long pageGpa, int status) {}
+
+  /**
+   * An external abort, where one was expected, or an SError.
+   *
+   * @param pageGpa of the page being read, or a command's address
+   * @param vector its offset from VBAR_EL1
+   * @param esr ESR_EL1
+   * @param far FAR_EL1
+   * @param elr ELR_EL1
+   */
+  public record AbortSeen(int vcpu, long pageGpa, int vector, int esr, long far, long elr) {}
+
+  /**
+   * A command has been carried out, or met an abort.
+   *
+   * @param value that was loaded; 0 where none was
+   */
+  public record CommandDone(int vcpu, int what, long address, long value) {}
 
   /**
    * A vCPU has read its share once.
@@ -97,6 +117,8 @@ public final class WalkerReports implements ReportListener {
   private final List<MachineCheckSeen> machineChecks = new ArrayList<>();
   private final List<Counted> counted = new ArrayList<>();
   private final Map<Integer, List<Object>> story = new HashMap<>();
+  private final List<AbortSeen> aborts = new ArrayList<>();
+  private final List<CommandDone> commands = new ArrayList<>();
   private final List<PassDone> passes = new ArrayList<>();
   private final List<Unexpected> unexpected = new ArrayList<>();
 
@@ -153,6 +175,17 @@ public final class WalkerReports implements ReportListener {
               new AsideSeen(
                   vcpu, words.get(1), wide(words, 2), wide(words, 4), words.get(6), words.get(7)));
       case TAG_DEVICE -> deviceAnswers.add(new DeviceAnswer(vcpu, wide(words, 1), words.get(3)));
+      case TAG_ABORT ->
+          aborts.add(
+              new AbortSeen(
+                  vcpu,
+                  wide(words, 1),
+                  words.get(3),
+                  words.get(4),
+                  wide(words, 5),
+                  wide(words, 7)));
+      case TAG_COMMAND ->
+          commands.add(new CommandDone(vcpu, words.get(1), wide(words, 2), wide(words, 4)));
       default -> unexpected.add(new Unexpected(vcpu, words.get(1), words.get(2), wide(words, 3)));
     }
   }
@@ -169,6 +202,16 @@ public final class WalkerReports implements ReportListener {
   /** So far, in order for each vCPU. */
   public synchronized List<MachineCheckSeen> machineChecks() {
     return List.copyOf(machineChecks);
+  }
+
+  /** So far, in order for each vCPU. */
+  public synchronized List<AbortSeen> aborts() {
+    return List.copyOf(aborts);
+  }
+
+  /** So far, in order for each vCPU. */
+  public synchronized List<CommandDone> commands() {
+    return List.copyOf(commands);
   }
 
   /** So far, in order for each vCPU. */

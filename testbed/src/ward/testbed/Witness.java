@@ -26,6 +26,9 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
   /** MCi_MISC: a physical address, good down to bit 12. */
   private static final int PHYSICAL_PAGE = 0x8c;
 
+  /** ESR_EL1: class 0x25, a 32-bit instruction, status 0x10. */
+  private static final int EXTERNAL_DATA_ABORT = 0x96000010;
+
   /** Reads the log of a KVM guest. */
   static Witness ofGuest(Path log, WalkerGuest guest, FileChannel sourceFile, PageSet lost)
       throws IOException {
@@ -38,9 +41,14 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
       wrong += isRight(seen) ? 0 : 1;
       guest.layout().pageAt(seen.pageGpa()).ifPresent(page -> visits.merge(page, 1, Integer::sum));
     }
+    for (WalkerReports.AbortSeen seen : reports.aborts()) {
+      wrong += isRight(seen) ? 0 : 1;
+      guest.layout().pageAt(seen.pageGpa()).ifPresent(page -> visits.merge(page, 1, Integer::sum));
+    }
     compareVisits(guest, lost, visits, faults);
     comparePasses(reports, guest, sourceFile, lost, faults);
-    return new Witness(reports.machineChecks().size(), wrong, faults);
+    long seen = (long) reports.machineChecks().size() + reports.aborts().size();
+    return new Witness(seen, wrong, faults);
   }
 
   /**
@@ -82,6 +90,11 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
         && !contextCorrupt
         && seen.misc() == PHYSICAL_PAGE
         && Pages.align(seen.addr()) == seen.pageGpa();
+  }
+
+  /** The address of the load, and a synchronous external abort of EL1's own data access. */
+  private static boolean isRight(WalkerReports.AbortSeen seen) {
+    return seen.esr() == EXTERNAL_DATA_ABORT && Pages.align(seen.far()) == seen.pageGpa();
   }
 
   /** Each lost page twice, no healthy page ever. */

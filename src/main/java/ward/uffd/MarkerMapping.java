@@ -36,7 +36,7 @@ final class MarkerMapping extends PoisonMarker {
   /** Begins the name of every such file, as {@code /proc/PID/maps} shows it. */
   static final String FILE_PREFIX = "ward-lost-";
 
-  private static final Path OWN = Path.of("/proc/self/maps");
+  private static final Path OWN_MAPPINGS = Path.of("/proc/self/maps");
   private static final int UNCHANGEABLE =
       Linux.F_SEAL_SEAL | Linux.F_SEAL_SHRINK | Linux.F_SEAL_GROW | Linux.F_SEAL_FUTURE_WRITE;
 
@@ -44,29 +44,22 @@ final class MarkerMapping extends PoisonMarker {
   private final MarkerKind kind;
   private final String name;
   private final Fd file;
-  private final Path maps;
 
-  private MarkerMapping(Kernel kernel, MarkerKind kind, Path maps) throws KernelCallException {
+  private MarkerMapping(Kernel kernel, MarkerKind kind) throws KernelCallException {
     this.kernel = kernel;
     this.kind = kind;
-    this.maps = maps;
     this.name = FILE_PREFIX + UUID.randomUUID();
     this.file = kernel.createMemfd(name, kind == MarkerKind.HWPOISON ? Pages.SIZE_BYTES : 0);
   }
 
   /** Markers without any right and on every kernel. */
   static MarkerMapping ofEmptyFile(Kernel kernel) throws KernelCallException {
-    return ofEmptyFile(kernel, OWN);
-  }
-
-  static MarkerMapping ofEmptyFile(Kernel kernel, Path maps) throws KernelCallException {
-    MarkerMapping marker = new MarkerMapping(kernel, MarkerKind.SIGBUS, maps);
-    return marker.sealed();
+    return new MarkerMapping(kernel, MarkerKind.SIGBUS).sealed();
   }
 
   /** Loses one page of this host for good; see {@link MarkerKind#HWPOISON}. */
   static MarkerMapping ofLostPage(Kernel kernel) throws KernelCallException {
-    MarkerMapping marker = new MarkerMapping(kernel, MarkerKind.HWPOISON, OWN);
+    MarkerMapping marker = new MarkerMapping(kernel, MarkerKind.HWPOISON);
     try {
       marker.loseThePage();
     } catch (KernelCallException e) {
@@ -140,7 +133,7 @@ final class MarkerMapping extends PoisonMarker {
 
   @Override
   LongPredicate withoutEntry() throws IOException {
-    MappedRanges ours = MappedRanges.ofFile(maps, "/memfd:" + name + " (deleted)");
+    MappedRanges ours = MappedRanges.ofFile(OWN_MAPPINGS, "/memfd:" + name + " (deleted)");
     int expected = -answerOfAProbe().intValue();
     return page -> ours.contains(page) && advise(page, Linux.MADV_POPULATE_READ) == expected;
   }

@@ -20,9 +20,10 @@ interface Architecture {
   static Architecture of(String jvmName) throws UnsupportedKvmException {
     return switch (jvmName) {
       case "amd64", "x86_64" -> new X86();
+      case "aarch64" -> new Arm64();
       default ->
           throw new UnsupportedKvmException(
-              "Ward runs guests on x86-64 only; this is \"%s\": take the memory alone, with"
+              "Ward runs guests on x86-64 and arm64 only; this is \"%s\": take the memory alone, with"
                       .formatted(jvmName)
                   + " `ward destination --vcpu thread`");
     };
@@ -50,11 +51,14 @@ interface Architecture {
   /** Gives a guest a serial port, where one of this architecture looks for it first. */
   SerialPort attachSerialPort(KvmVm vm, DeviceBus devices, Console console);
 
+  /** Gives a guest that knows no I/O ports another way to the registers of {@link DeviceBus}. */
+  default void attachReports(DeviceBus devices) {}
+
   /**
    * Makes a vCPU as a guest finds it after power-on, of the kind that a state was taken of; the
    * state itself is restored afterwards.
    *
    * @throws IOException naming what the guest has seen of its processor and this host cannot offer
    */
-  Processor setUp(Kvm kvm, KvmVcpu vcpu, VcpuState state) throws IOException;
+  Processor setUp(Kvm kvm, KvmVm vm, KvmVcpu vcpu, VcpuState state) throws IOException;
 }

@@ -1,6 +1,7 @@
 package ward.vcpu;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,6 +27,9 @@ import ward.kernel.KernelCallException;
  * 0x503  read             how often the guest has moved to another host, modulo 256
  * 0x504  write, 32 bits   a word of the guest's report aside
  * </pre>
+ *
+ * <p>An architecture without ports has the same four registers in memory, see {@link
+ * MemoryRegister}.
  */
 final class DeviceBus {
 
@@ -36,6 +40,21 @@ final class DeviceBus {
   static final int MACHINE_OFF = 0x502;
   static final int REPORT_ASIDE = 0x504;
 
+  /** Where in memory {@code 0x500} to {@code 0x504} are, eight bytes each in this order. */
+  enum MemoryRegister {
+    REPORT,
+    REPORT_ASIDE,
+    POWER_OFF,
+    MACHINE_OFF;
+
+    static final int STRIDE_BYTES = 8;
+
+    int offset() {
+      return ordinal() * STRIDE_BYTES;
+    }
+  }
+
+  private static final long NOWHERE = -1;
   private static final Logger LOG = LoggerFactory.getLogger(DeviceBus.class);
   private static final int ALL_ONES = 0xff;
 
@@ -73,6 +92,7 @@ final class DeviceBus {
   private final Map<String, Supplier<byte[]>> states = new HashMap<>();
   private final Set<Integer> mentioned = ConcurrentHashMap.newKeySet();
   private volatile boolean mmioMentioned;
+  private long registers = NOWHERE;
 
   DeviceBus(ReportListener reports) {
     this.reports = reports;
@@ -91,6 +111,13 @@ final class DeviceBus {
    */
   void attachMemory(long first, int shift, ByteRegisters device) {
     memory.add(new Attachment(first, shift, device));
+  }
+
+  /**
+   * @param first guest-physical address of the first {@link MemoryRegister}
+   */
+  void attachReports(long first) {
+    registers = first;
   }
 
   /**
@@ -186,13 +213,41 @@ final class DeviceBus {
   }
 
   /** Handles a KVM_EXIT_MMIO outside RAM. */
-  void onMmio(int vcpu, KvmRun exit) throws KernelCallException {
+  Outcome onMmio(int vcpu, KvmRun exit) throws KernelCallException {
+    Optional<MemoryRegister> register = register(exit);
+    if (register.isPresent()) {
+      return onRegister(vcpu, register.get(), exit.mmioWord());
+    }
     Optional<Attachment> device = find(memory, exit.mmioAddress());
     if (device.isPresent()) {
       passOnMmio(device.get(), exit);
     } else {
       onUnknownAddress(vcpu, exit);
     }
+    return Outcome.RUNS_ON;
+  }
+
+  private Optional<MemoryRegister> register(KvmRun exit) {
+    boolean isWord = exit.mmioIsWrite() && exit.mmioSizeBytes() == Integer.BYTES;
+    return isWord && registers != NOWHERE
+        ? Arrays.stream(MemoryRegister.values())
+            .filter(register -> registers + register.offset() == exit.mmioAddress())
+            .findFirst()
+        : Optional.empty();
+  }
+
+  private Outcome onRegister(int vcpu, MemoryRegister register, int value) {
+    switch (register) {
+      case REPORT -> reports.onWord(vcpu, value);
+      case REPORT_ASIDE -> reports.onAside(vcpu, value);
+      case POWER_OFF -> {
+        return Outcome.VCPU_IS_OFF;
+      }
+      case MACHINE_OFF -> {
+        return Outcome.GUEST_IS_OFF;
+      }
+    }
+    return Outcome.RUNS_ON;
   }
 
   private static void passOnMmio(Attachment device, KvmRun exit) throws KernelCallException {

@@ -1,4 +1,5 @@
 package ward.vcpu;
 
 /** What a guest was given so that it knows of a loss; in words, what its handler will read. */
-public sealed interface Injection permits FailedRequest, MachineCheck, PolledRecord {}
+public sealed interface Injection
+    permits ExternalAbort, FailedRequest, MachineCheck, PolledRecord {}

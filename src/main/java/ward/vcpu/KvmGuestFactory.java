@@ -92,9 +92,9 @@ public final class KvmGuestFactory implements GuestFactory {
       for (VcpuState state : states.vcpus()) {
         KvmVcpu vcpu = vm.createVcpu(state.index());
         vcpus.add(vcpu);
-        processors.add(architecture.setUp(kvm, vcpu, state));
+        processors.add(architecture.setUp(kvm, vm, vcpu, state));
       }
-      machine.vcpusMade();
+      machine.vcpusMade(vcpus.size());
       for (VcpuState state : states.vcpus()) {
         processors.get(state.index()).restore(state);
       }
@@ -115,6 +115,7 @@ public final class KvmGuestFactory implements GuestFactory {
       throws IOException {
     DeviceBus devices = new DeviceBus(reports);
     devices.attachPorts(MoveCounter.PORT, new MoveCounter(states.moves()));
+    architecture.attachReports(devices);
     byte[] serialPort = states.machine().get(SerialPort.SECTION);
     if (serialPort != null) {
       SerialPort port = architecture.attachSerialPort(vm, devices, console);

@@ -200,6 +200,11 @@ final class KvmRun {
     return Byte.toUnsignedInt(memory.getByte(MMIO_DATA + i));
   }
 
+  /** The value of a write of 32 bits. */
+  int mmioWord() {
+    return memory.getInt(MMIO_DATA);
+  }
+
   void answerMmioByte(int i, int value) {
     memory.putByte(MMIO_DATA + i, (byte) value);
   }

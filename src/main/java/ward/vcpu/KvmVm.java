@@ -81,6 +81,13 @@ final class KvmVm implements AutoCloseable {
     return KvmCall.make(kernel, fd, request, argument);
   }
 
+  /**
+   * @param type {@code KVM_DEV_TYPE_*}
+   */
+  KvmDevice createDevice(int type, String name) throws KernelCallException {
+    return KvmDevice.create(kernel, this, type, name);
+  }
+
   int call(Ioctl request, NativeMemory argument) throws KernelCallException {
     return KvmCall.make(kernel, fd, request, argument);
   }

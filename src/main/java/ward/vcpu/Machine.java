@@ -10,8 +10,8 @@ import java.util.Map;
  */
 interface Machine extends AutoCloseable {
 
-  /** Every vCPU has been made; none has its state yet. */
-  default void vcpusMade() throws IOException {}
+  /** Every one of so many vCPUs has been made; none has its state yet. */
+  default void vcpusMade(int count) throws IOException {}
 
   /**
    * What the machine holds, as sections of {@link Architecture#machineFormat()}. Every vCPU has

@@ -18,9 +18,10 @@ final class PolledErrorSource {
 
   /**
    * Linux takes pages out of use in a worker, and drops what does not fit in that one's queue of 16
-   * on each processor ({@code MEMORY_FAILURE_FIFO_SIZE} in mm/memory-failure.c).
+   * on each processor ({@code MEMORY_FAILURE_FIFO_SIZE} in mm/memory-failure.c). Half of that: the
+   * worker of a busy guest may not have come to the record before, which was acknowledged earlier.
    */
-  static final int RECORD_ERRORS_MAX = 16;
+  static final int RECORD_ERRORS_MAX = 8;
 
   private static final Logger LOG = LoggerFactory.getLogger(PolledErrorSource.class);
 

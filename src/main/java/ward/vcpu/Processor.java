@@ -31,6 +31,9 @@ interface Processor {
    */
   default void restoreIntoMemory() throws IOException {}
 
+  /** Lets the processor look into the guest's memory. Before the vCPU's thread starts. */
+  default void attach(GuestBytes memory) {}
+
   /**
    * Ends the memory access for which KVM_RUN returned KVM_EXIT_MMIO so that the guest stands before
    * the instruction and has loaded nothing.
@@ -97,4 +100,7 @@ interface Processor {
   default Optional<MemoryError> unread() throws KernelCallException {
     return Optional.empty();
   }
+
+  /** Takes over what was {@link #unread()} on the host that the guest comes from. */
+  default void inheritUnread(MemoryError error) {}
 }

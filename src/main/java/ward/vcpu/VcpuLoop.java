@@ -77,6 +77,7 @@ final class VcpuLoop implements Runnable {
     this.rules = new MemoryErrorRules(vcpu.index(), memory, errors::lostExtentAt);
     this.processor = processor;
     this.bytes = new CopiedGuestBytes(kernel, memory);
+    processor.attach(bytes);
     this.injector =
         new MemoryErrorInjector(
             processor, memory, errors, () -> listener.onBroadcast(vcpu.index()));
@@ -148,6 +149,7 @@ final class VcpuLoop implements Runnable {
   /** Takes over what the vCPU was when it was saved. Before the thread starts. */
   void inherit(VcpuState state) {
     injector.inherit(state.waiting());
+    state.unread().ifPresent(processor::inheritUnread);
     on = !state.off();
   }
 
@@ -163,7 +165,8 @@ final class VcpuLoop implements Runnable {
     if (exit.isPresent()) {
       throw new IOException(exit.get().reason());
     }
-    return new VcpuState(vcpu.index(), processor.save(), injector.waiting(), !on);
+    return new VcpuState(
+        vcpu.index(), processor.save(), injector.waiting(), processor.unread(), !on);
   }
 
   private void settle() throws IOException {
@@ -313,7 +316,11 @@ final class VcpuLoop implements Runnable {
   }
 
   private void onIo(KvmRun run) throws IOException {
-    switch (devices.onIo(vcpu.index(), run)) {
+    carryOut(devices.onIo(vcpu.index(), run));
+  }
+
+  private void carryOut(DeviceBus.Outcome outcome) {
+    switch (outcome) {
       case RUNS_ON -> {}
       case VCPU_IS_OFF -> on = false;
       case GUEST_IS_OFF -> end(GuestExit.Kind.POWERED_OFF, "the guest switched itself off");
@@ -328,7 +335,7 @@ final class VcpuLoop implements Runnable {
       processor.undoPendingAccess(bytes);
       carryOut(decision);
     } else {
-      devices.onMmio(vcpu.index(), run);
+      carryOut(devices.onMmio(vcpu.index(), run));
     }
   }
 

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import ward.vcpu.proto.Section;
 
@@ -22,6 +23,7 @@ public record VcpuStates(
     String architecture, Map<String, byte[]> machine, List<VcpuState> vcpus, int moves) {
 
   public static final String X86_64 = "x86_64";
+  public static final String AARCH64 = "aarch64";
 
   public VcpuStates {
     machine = Map.copyOf(machine);
@@ -41,12 +43,13 @@ public record VcpuStates(
             .setMoves(moves)
             .addAllSections(written(machine));
     for (VcpuState vcpu : vcpus) {
-      message
-          .addVcpusBuilder()
+      ward.vcpu.proto.VcpuState.Builder written = message.addVcpusBuilder();
+      written
           .setIndex(vcpu.index())
           .addAllSections(written(vcpu.sections()))
           .addAllWaiting(WaitingErrors.written(vcpu.waiting()))
           .setOff(vcpu.off());
+      vcpu.unread().ifPresent(error -> written.setUnread(WaitingErrors.written(error)));
     }
     return message.build().toByteArray();
   }
@@ -120,6 +123,9 @@ public record VcpuStates(
         expectedIndex,
         sections(owner, vcpu.getSectionsList(), format),
         WaitingErrors.parse(owner, vcpu.getWaitingList(), expectedIndex),
+        vcpu.hasUnread()
+            ? Optional.of(WaitingErrors.parse(owner, vcpu.getUnread(), expectedIndex))
+            : Optional.empty(),
         vcpu.getOff());
   }
 

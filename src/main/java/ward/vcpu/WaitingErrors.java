@@ -19,7 +19,7 @@ final class WaitingErrors {
     return errors.stream().map(WaitingErrors::written).toList();
   }
 
-  private static WaitingError written(MemoryError error) {
+  static WaitingError written(MemoryError error) {
     WaitingError.Builder message =
         WaitingError.newBuilder()
             .setLsb(error.lsb())
@@ -45,8 +45,8 @@ final class WaitingErrors {
     return errors;
   }
 
-  private static MemoryError parse(String owner, WaitingError message, int vcpu)
-      throws IOException {
+  /** One of them. */
+  static MemoryError parse(String owner, WaitingError message, int vcpu) throws IOException {
     int lsb = message.getLsb();
     if (lsb < Pages.SHIFT || lsb > PoisonEntry.MAX_PAGE_SHIFT) {
       throw new IOException(

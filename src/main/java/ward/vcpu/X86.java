@@ -54,7 +54,7 @@ final class X86 implements Architecture {
   }
 
   @Override
-  public Processor setUp(Kvm kvm, KvmVcpu vcpu, VcpuState state) throws IOException {
+  public Processor setUp(Kvm kvm, KvmVm vm, KvmVcpu vcpu, VcpuState state) throws IOException {
     KvmCpuid cpuid = cpuid(kvm, state);
     cpuid.setApicId(vcpu.index());
     long mcgCap = machineCheckCapabilities(kvm, state);

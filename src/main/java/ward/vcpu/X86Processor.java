@@ -236,6 +236,11 @@ final class X86Processor implements Processor {
   }
 
   @Override
+  public void inheritUnread(MemoryError error) {
+    deferred = Optional.of(error);
+  }
+
+  @Override
   public Optional<MemoryError> unread() throws KernelCallException {
     return deferred.isPresent() && !isBankRead(MachineChecks.BANK) ? deferred : Optional.empty();
   }

@@ -21,7 +21,7 @@ public sealed interface ControlMessage {
   int ENTRIES_MAX = 4096;
 
   /** The most bytes of vCPU state in an offer. */
-  int VCPU_STATE_BYTES_MAX = 512 << 10;
+  int VCPU_STATE_BYTES_MAX = 3 << 20;
 
   /** The most regions in an offer. */
   int REGIONS_MAX = 4096;
@@ -90,7 +90,7 @@ public sealed interface ControlMessage {
   /**
    * Source to destination: the guest's shape.
    *
-   * @param vcpuStates opaque here; at most 512 KiB. Not copied: the caller gives the array away
+   * @param vcpuStates opaque here; at most 3 MiB. Not copied: the caller gives the array away
    */
   record GuestOffer(GuestLayout layout, byte[] vcpuStates) implements ControlMessage {
 
@@ -248,7 +248,7 @@ public sealed interface ControlMessage {
   /**
    * Daemon to command.
    *
-   * @param json as text; the whole message is at most 1 MiB
+   * @param json as text; the whole message is at most 4 MiB
    */
   record Status(String json) implements ControlMessage {}
 

@@ -7,7 +7,7 @@ import ward.memory.Pages;
 /** What a frame carries, its number on the wire, and how long it may be. */
 enum FrameKind {
   /** A control message, as a Protocol Buffers {@code Envelope}. */
-  MESSAGE(1, 0, 1 << 20),
+  MESSAGE(1, 0, 4 << 20),
   /** "What is at this address?" No more pages than one DATA frame can answer. */
   REQUEST(2, 512, 0),
   /** The pages' bytes; exactly 4096 for each page. */

@@ -6,9 +6,11 @@ import static ward.destination.TouchedMemory.awaitThat;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
@@ -59,7 +61,11 @@ class DestinationSessionKernelTest {
     link = new FakeLink(log);
     session =
         new DestinationSession(
-            new DestinationSettings(new InetSocketAddress("localhost", 1), 1, "host-b"),
+            new DestinationSettings(
+                new InetSocketAddress("localhost", 1),
+                1,
+                "host-b",
+                Optional.of(Duration.ofMillis(7))),
             new DestinationSession.Parts(
                 (layout, states) -> new FakeGuest(),
                 guest -> LedgerJournal.open(directory, guest),
@@ -103,6 +109,11 @@ class DestinationSessionKernelTest {
     @Override
     public void pause() {
       log.add("pause");
+    }
+
+    @Override
+    public void announce(PageSet announced, Duration interval) {
+      log.add("announce %s every %d ms".formatted(announced, interval.toMillis()));
     }
 
     @Override
@@ -189,6 +200,7 @@ class DestinationSessionKernelTest {
     assertThat(at("sent PoisonMapApplied")).isLessThan(at("connect URGENT"));
     assertThat(at("phase RUNNING")).isLessThan(at("resume"));
     assertThat(at("resume")).isLessThan(at("sent GuestResumed"));
+    assertThat(at("announce %s every 7 ms".formatted(frames))).isGreaterThan(at("resume"));
     assertThat(LedgerJournal.read(directory).ledger().frames()).isEqualTo(frames);
   }
 

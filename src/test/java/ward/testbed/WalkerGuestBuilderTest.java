@@ -104,8 +104,8 @@ class WalkerGuestBuilderTest {
 
     assertThat(guest.stackPages().size()).isEqualTo(vcpus);
     for (int vcpu = 0; vcpu < vcpus; vcpu++) {
-      assertThat(guest.orders().get(vcpu)).contains(WalkerImage.stackPage(vcpu));
-      assertThat(guest.stackPages().contains(WalkerImage.stackPage(vcpu))).isTrue();
+      assertThat(guest.orders().get(vcpu)).contains(X86WalkerImage.stackPage(vcpu));
+      assertThat(guest.stackPages().contains(X86WalkerImage.stackPage(vcpu))).isTrue();
     }
   }
 

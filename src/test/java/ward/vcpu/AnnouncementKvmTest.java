@@ -19,6 +19,7 @@ import ward.testbed.WalkerReports.AsideSeen;
 import ward.testing.RequiresKvm;
 
 /** A guest that is told of its lost pages before it meets them. */
+@OnX86
 @RequiresKvm
 @EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(120)

@@ -60,4 +60,41 @@ class KvmCpuidTest {
     assertThat(cpuid.register(KVM_FEATURES, KvmCpuid.EAX)).isEqualTo(~0x4410);
     assertThat(cpuid.register(KVM_FEATURES, KvmCpuid.EDX)).isEqualTo(-1);
   }
+
+  @Test
+  void aGuestIsShownTheHypervisorAndTheTimerThatKvmEmulates() {
+    cpuid.add(KvmCpuid.FEATURES_LEAF, 1, 2, 4, 8);
+
+    cpuid.showHypervisor();
+    cpuid.showDeadlineTimer();
+
+    assertThat(cpuid.register(KvmCpuid.FEATURES_LEAF, KvmCpuid.ECX)).isEqualTo(0x81000004);
+    assertThat(cpuid.register(KvmCpuid.FEATURES_LEAF, KvmCpuid.EDX)).isEqualTo(8);
+  }
+
+  @Test
+  void machineCheckRecoveryIsTwoBitsOfOneLeaf() {
+    cpuid.add(KvmCpuid.ADVANCED_RAS_LEAF, 0, 0, 0, 0x100);
+
+    cpuid.showMachineCheckRecovery();
+
+    assertThat(cpuid.register(KvmCpuid.ADVANCED_RAS_LEAF, KvmCpuid.EBX)).isEqualTo(3);
+    assertThat(cpuid.register(KvmCpuid.ADVANCED_RAS_LEAF, KvmCpuid.EDX)).isEqualTo(0x100);
+  }
+
+  @Test
+  void withoutExtendedStateNothingIsLeftOfItAndTheRestIsAsItWas() {
+    cpuid.add(KvmCpuid.FEATURES_LEAF, -1, -1, -1, -1);
+    cpuid.add(KvmCpuid.STRUCTURED_FEATURES_LEAF, -1, -1, -1, -1);
+    cpuid.add(KvmCpuid.EXTENDED_STATE_LEAF, 7, 832, 832, 0);
+
+    cpuid.hideExtendedState();
+
+    assertThat(cpuid.register(KvmCpuid.FEATURES_LEAF, KvmCpuid.ECX)).isEqualTo(~0x34001000);
+    assertThat(cpuid.register(KvmCpuid.FEATURES_LEAF, KvmCpuid.EDX)).isEqualTo(-1);
+    assertThat(cpuid.register(KvmCpuid.STRUCTURED_FEATURES_LEAF, KvmCpuid.EBX)).isEqualTo(~0x20);
+    for (int register : new int[] {KvmCpuid.EAX, KvmCpuid.EBX, KvmCpuid.ECX, KvmCpuid.EDX}) {
+      assertThat(cpuid.register(KvmCpuid.EXTENDED_STATE_LEAF, register)).isZero();
+    }
+  }
 }

@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledOnOs;
@@ -24,9 +25,10 @@ import ward.testbed.WalkerReports.PassDone;
 import ward.testing.RequiresKvm;
 
 /** A real guest on this machine's KVM, with its memory behind a userfaultfd. */
+@OnX86
 @RequiresKvm
 @EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
-@Timeout(60)
+@Timeout(value = 4, unit = TimeUnit.MINUTES)
 class KvmGuestKvmTest {
 
   private static final long MIB = 1 << 20;

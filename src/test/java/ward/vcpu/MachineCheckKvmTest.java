@@ -25,6 +25,7 @@ import ward.testing.RequiresKvm;
 /**
  * What a real guest reads back from its registers, by RDMSR, whichever processor it believes in.
  */
+@OnX86
 @RequiresKvm
 @EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(120)

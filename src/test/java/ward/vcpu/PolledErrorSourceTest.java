@@ -91,7 +91,7 @@ class PolledErrorSourceTest {
     large.deliverWaiting();
 
     assertHoldsRecordOf(errors(1, PolledErrorSource.RECORD_ERRORS_MAX));
-    assertThat(large.waiting()).isEqualTo(errors(17, 4));
+    assertThat(large.waiting()).isEqualTo(errors(9, 12));
   }
 
   @Test

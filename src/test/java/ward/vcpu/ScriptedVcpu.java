@@ -23,6 +23,7 @@ import ward.kernel.SignalScript;
 final class ScriptedVcpu {
 
   static final int THREAD = 77;
+  private static final int IO_DATA = 0x1000;
 
   private record Signal(int number, int code, long address) {}
 
@@ -118,6 +119,20 @@ final class ScriptedVcpu {
 
   void thenMmio(long address) {
     thenExit(KvmRun.EXIT_MMIO, () -> page.putLong(KvmRun.MMIO_PHYS_ADDR, address));
+  }
+
+  /** The guest writes a byte to a port. */
+  void thenOut(int port, int value) {
+    thenExit(
+        KvmRun.EXIT_IO,
+        () -> {
+          page.putByte(KvmRun.IO_DIRECTION, (byte) 1);
+          page.putByte(KvmRun.IO_SIZE, (byte) 1);
+          page.putShort(KvmRun.IO_PORT, (short) port);
+          page.putInt(KvmRun.IO_COUNT, 1);
+          page.putLong(KvmRun.IO_DATA_OFFSET, IO_DATA);
+          page.putByte(IO_DATA, (byte) value);
+        });
   }
 
   /** The next KVM_RUN fails. */

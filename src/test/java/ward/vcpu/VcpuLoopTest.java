@@ -84,6 +84,20 @@ class VcpuLoopTest {
   }
 
   @Test
+  void aGuestThatSwitchesItselfOffEndsWhole() throws Exception {
+    script.thenOut(DeviceBus.MACHINE_OFF, 0);
+
+    assertEndsWith(GuestExit.Kind.POWERED_OFF, "the guest switched itself off");
+  }
+
+  @Test
+  void aGuestThatResetsItselfEndsAndIsNotStartedAgain() throws Exception {
+    script.thenOut(DeviceBus.KEYBOARD_CONTROLLER, DeviceBus.PULSE_RESET);
+
+    assertEndsWith(GuestExit.Kind.SHUTDOWN, "the guest reset itself; Ward does not start it again");
+  }
+
+  @Test
   void aVcpuThatIsStoppedTellsNobody() throws KernelCallException {
     VcpuLoop loop = loop(errors);
     loop.gate().end();

@@ -8,8 +8,12 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
+import ward.poison.Severity;
 import ward.vcpu.proto.Section;
+import ward.vcpu.proto.WaitingError;
 
 class VcpuStatesTest {
 
@@ -63,6 +67,55 @@ class VcpuStatesTest {
     Arrays.fill(regs, (byte) content);
     Arrays.fill(sregs, (byte) -content);
     return new VcpuState(index, Map.of(KvmRegs.SECTION, regs, KvmSregs.SECTION, sregs));
+  }
+
+  @Test
+  void whatTheGuestHasNotHeardOrSwitchedOffTravelsInOrder() throws Exception {
+    MemoryError first =
+        new MemoryError(
+            OptionalLong.of(0x5000),
+            Severity.ACTION_OPTIONAL,
+            21,
+            MemoryError.Input.SIGBUS_ACTION_OPTIONAL,
+            0);
+    MemoryError second =
+        new MemoryError(
+            OptionalLong.empty(), Severity.ACTION_REQUIRED, 12, MemoryError.Input.BROADCAST, 0);
+    VcpuState written =
+        new VcpuState(0, state(0, 1).sections(), List.of(first, second), Optional.of(second), true);
+
+    VcpuState read = VcpuStates.parse(states(written).toBytes(), new X86()).vcpus().get(0);
+
+    assertThat(read.waiting()).containsExactly(first, second);
+    assertThat(read.unread()).contains(second);
+    assertThat(read.off()).isTrue();
+  }
+
+  @Test
+  void aWaitingErrorThatNoHostCanHaveHadIsRefused() {
+    WaitingError.Builder error = WaitingError.newBuilder().setInput("BROADCAST");
+
+    assertRefused(
+        waiting(error.setLsb(11)),
+        "an error that waits for vCPU 0 has the extent 2^11; 12 to 30 are allowed");
+    assertRefused(
+        waiting(error.setLsb(12)),
+        "an error that waits for vCPU 0 has no severity that this build knows");
+    assertRefused(
+        waiting(error.setSeverity(WaitingError.Severity.ACTION_REQUIRED).setInput("TELEPATHY")),
+        "an error that waits for vCPU 0 came by \"TELEPATHY\", which this build does not know:"
+            + " upgrade this host first");
+  }
+
+  private static byte[] waiting(WaitingError.Builder error) {
+    return message("x86_64", vcpu(0, REGS, SREGS).toBuilder().addWaiting(error).build());
+  }
+
+  @Test
+  void theNumberOfMovesTravels() throws Exception {
+    VcpuStates written = new VcpuStates(VcpuStates.X86_64, Map.of(), List.of(state(0, 1)), 3);
+
+    assertThat(VcpuStates.parse(written.toBytes(), new X86()).moves()).isEqualTo(3);
   }
 
   @Test

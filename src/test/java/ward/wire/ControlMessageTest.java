@@ -118,8 +118,8 @@ class ControlMessageTest {
   }
 
   @Test
-  void vcpuStatesMayHave512KibAndNotOneByteMore() {
-    byte[] states = new byte[512 << 10];
+  void vcpuStatesMayHave3MibAndNotOneByteMore() {
+    byte[] states = new byte[3 << 20];
     Arrays.fill(states, (byte) 0x5A);
     var full = new ControlMessage.GuestOffer(Messages.layout(), states);
 
@@ -127,8 +127,8 @@ class ControlMessageTest {
     var e =
         assertThrows(
             IllegalArgumentException.class,
-            () -> new ControlMessage.GuestOffer(Messages.layout(), new byte[(512 << 10) + 1]));
-    assertEquals("vCPU states of 524289 bytes; at most 524288", e.getMessage());
+            () -> new ControlMessage.GuestOffer(Messages.layout(), new byte[(3 << 20) + 1]));
+    assertEquals("vCPU states of 3145729 bytes; at most 3145728", e.getMessage());
   }
 
   @Test
@@ -224,17 +224,17 @@ class ControlMessageTest {
   }
 
   @Test
-  void aMessageOfMoreThanOneMibIsNotSent() {
+  void aMessageOfMoreThan4MibIsNotSent() {
     EmbeddedChannel channel = wire.channel(new FrameEncoder());
     int overhead =
-        MessageWriter.toProto(new ControlMessage.Status("x".repeat(1 << 19))).getSerializedSize()
-            - (1 << 19);
-    var longest = new ControlMessage.Status("x".repeat((1 << 20) - overhead));
+        MessageWriter.toProto(new ControlMessage.Status("x".repeat(3 << 20))).getSerializedSize()
+            - (3 << 20);
+    var longest = new ControlMessage.Status("x".repeat((4 << 20) - overhead));
     var tooLong = new ControlFrame(new ControlMessage.Status(longest.json() + "x"));
 
     var e = assertThrows(IllegalArgumentException.class, () -> channel.writeOutbound(tooLong));
 
-    assertEquals("Status is a message of 1048577 bytes; at most 1048576", e.getMessage());
+    assertEquals("Status is a message of 4194305 bytes; at most 4194304", e.getMessage());
     assertEquals(longest, overTheWire(longest));
     channel.finishAndReleaseAll();
   }

@@ -167,7 +167,7 @@ class FrameDecoderTest {
 
   static Stream<Arguments> headersAtTheLimit() {
     return Stream.of(
-        Arguments.of(FrameKind.MESSAGE, 1 << 20, 0L, 0L),
+        Arguments.of(FrameKind.MESSAGE, 4 << 20, 0L, 0L),
         Arguments.of(FrameKind.REQUEST, 0, 0L, 512L),
         Arguments.of(FrameKind.DATA, 512 * 4096, ADDRESS, 512L),
         Arguments.of(FrameKind.ZERO, 0, 0L, 1L << 20),
@@ -209,7 +209,7 @@ class FrameDecoderTest {
   @Test
   void theLargestLengthsDoNotTurnNegative() {
     assertThat(refused(headerOf(FrameKind.MESSAGE, -1, 0, 0)))
-        .isEqualTo("local peer: MESSAGE with a body of 4294967295 bytes; at most 1048576");
+        .isEqualTo("local peer: MESSAGE with a body of 4294967295 bytes; at most 4194304");
     assertThat(refused(headerOf(FrameKind.ZERO, 0, 0, 0xFFFF_FFFFL)))
         .isEqualTo("local peer: ZERO of 4294967295 pages; 1 to 1048576 are allowed");
   }

@@ -13,7 +13,7 @@ import ward.vcpu.GhesSource;
  *
  * <pre>
  * +0x000  error status address registers    +0x400  block of the source for aborts
- * +0x010  read-ack registers                +0x600  block of the polled one, for 16 errors
+ * +0x010  read-ack registers                +0x600  block of the polled one, for at most 16 errors
  * </pre>
  *
  * <p>An operating system must not use the page for anything else: in a map of memory it is ACPI

@@ -35,6 +35,23 @@ class KernelChoiceTest {
   }
 
   @Test
+  void takesTheGenericKernelOnlyIfAskedTo() {
+    List<String> names =
+        List.of(
+            "linux-image-6.1.0-50-amd64",
+            "linux-image-6.1.0-50-amd64-unsigned",
+            "linux-image-6.1.0-50-cloud-amd64",
+            "linux-image-6.1.0-51-rt-amd64");
+
+    assertThat(KernelChoice.parse("bookworm/6.1/generic").packages(names, "amd64"))
+        .hasValue(List.of("linux-image-6.1.0-50-amd64"));
+    assertThat(KernelChoice.parse("bookworm/generic").packages(names, "amd64"))
+        .hasValue(List.of("linux-image-6.1.0-50-amd64"));
+    assertThat(KernelChoice.parse("bookworm").packages(names, "amd64"))
+        .hasValue(List.of("linux-image-6.1.0-50-cloud-amd64"));
+  }
+
+  @Test
   void hasNothingForAnotherArchitecture() {
     assertThat(KernelChoice.parse("trixie-backports").packages(BACKPORTS, "arm64")).isEmpty();
   }

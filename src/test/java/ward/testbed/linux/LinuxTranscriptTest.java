@@ -1,0 +1,102 @@
+package ward.testbed.linux;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class LinuxTranscriptTest {
+
+  private static final String AT_SOURCE =
+      """
+      READY 1.7
+      VICTIM page 0x21c5000 pid 95
+      ALIVE 1 1.8
+      ALIVE 2 2.9
+      ALIVE 3 3.9
+      PAGE 0x21c5000 hwpoison 0
+      OTHER ok 9
+      MEMINFO HardwareCorrupted 0 kB
+      """;
+
+  private static final String AT_DESTINATION =
+      """
+      ALIVE 4 5.0
+      ALIVE 5 6.0
+      ALIVE 6 7.0
+      [    7.5] mce: Uncorrected hardware memory error in user-access at 21c5000
+      [    7.6] Memory failure: 0x21c5: Sending SIGBUS to init:95 due to hardware memory corruption
+      [    7.7] Memory failure: 0x21c5: recovery action for dirty LRU page: Recovered
+      VICTIM pid 95 exit -1 signal 7
+      PAGE 0x21c5000 hwpoison 1
+      OTHER ok 21
+      MEMINFO HardwareCorrupted 4 kB
+      ALIVE 7 8.0
+      ALIVE 8 9.0
+      ALIVE 9 10.0
+      BYE 9 10.1
+      """;
+
+  @Test
+  void whatShouldBeSeenHasNoFailures() {
+    LinuxTranscript transcript = LinuxTranscript.of(AT_SOURCE, AT_DESTINATION);
+
+    assertThat(transcript.failures()).isEmpty();
+    assertThat(transcript.victim()).contains(new LinuxTranscript.Victim(0x21c5000, 95));
+    assertThat(transcript.aliveCount()).isEqualTo(9);
+    assertThat(transcript.linesAtSource()).isEqualTo(8);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "VICTIM page 0x21c5000 pid 95|READY|the guest told of no victim",
+        "signal 7|signal 11|\"VICTIM pid 95 exit -1 signal 11\"; process 95 should have been killed by signal 7",
+        "VICTIM pid 95 exit|VICTIM pid 1 exit|\"VICTIM pid 1 exit -1 signal 7\"; process 95 should have been killed by signal 7",
+        "VICTIM pid 95 exit -1 signal 7|ok|the victim did not end",
+        "BYE|VICTIM read 0x5a at 0x21c5321 BYE|the victim read its page, which is lost",
+        "0x21c5: Sending|0x21c6: Sending|the guest's kernel did not log \"Memory failure: 0x21c5: Sending SIGBUS to init:95\" after the move",
+        "hwpoison 1|hwpoison 0|after the move the kernel's flags of page 0x21c5000 are \"PAGE 0x21c5000 hwpoison 0\"; hwpoison 1 is right",
+        "Corrupted 4 kB|Corrupted 8 kB|after the move HardwareCorrupted is 8 kB; 4 is right",
+        "Corrupted 0 kB|Corrupted 4 kB|before the move HardwareCorrupted is 4 kB; 0 is right",
+        "OTHER ok 21|OTHER damaged 3|the other process did not keep its memory",
+        "OTHER ok 21|OTHER ok 9|the other process compared its memory Optional[9] times before the move and Optional[9] after it",
+        "ALIVE 5 6.0|ALIVE 4 6.0|line 5 of ALIVE says 4",
+        "ALIVE 4 5.0|ALIVE 4 0.1|the guest's clock went back at ALIVE 4",
+        "BYE 9 10.1|Kernel panic - not syncing|the guest is in trouble: Kernel panic - not syncing",
+        "BYE 9 10.1|ok|the guest did not switch itself off in order"
+      })
+  void whatIsNotSoIsTold(String seen, String instead, String failure) {
+    LinuxTranscript transcript =
+        LinuxTranscript.of(AT_SOURCE.replace(seen, instead), AT_DESTINATION.replace(seen, instead));
+
+    assertThat(transcript.failures())
+        .anyMatch(line -> line.equals(failure) || line.contains(failure));
+  }
+
+  @Test
+  void aGuestThatStandsStillAfterTheLossIsNotAlive() {
+    String stopped = AT_DESTINATION.replaceAll("ALIVE [789] .*\\n", "");
+
+    assertThat(LinuxTranscript.of(AT_SOURCE, stopped).failures())
+        .contains("the guest counted 0 seconds after the loss; at least 3 are expected");
+  }
+
+  @Test
+  void aVictimThatEndedBeforeTheMoveProvesNothing() {
+    assertThat(LinuxTranscript.of(AT_SOURCE + AT_DESTINATION, "").failures())
+        .contains("the victim ended before the guest moved");
+  }
+
+  @Test
+  void aLineThatWasBegunOnOneHostAndEndedOnTheOtherIsOneLine() {
+    LinuxTranscript transcript =
+        LinuxTranscript.of(AT_SOURCE + "ALI", AT_DESTINATION.replaceFirst("ALI", ""));
+
+    assertThat(transcript.failures()).isEmpty();
+    assertThat(transcript.linesAtSource()).isEqualTo(8);
+  }
+}

@@ -1,0 +1,38 @@
+package ward.testbed;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * A Linux guest loses a page, moves, and goes on without the one process that needed it. In the
+ * lab: {@code testbed/lab x86 --test LinuxGuestScenario}.
+ */
+@EnabledIfEnvironmentVariable(named = "WARD_LAB", matches = "x86_64")
+@Timeout(value = 10, unit = TimeUnit.MINUTES)
+class LinuxGuestScenario {
+
+  private static final long MEMORY_BYTES = 128 << 20;
+
+  @ParameterizedTest
+  @EnumSource(LinuxMigration.Loss.class)
+  void onlyTheProcessThatTouchesTheLostPageDies(LinuxMigration.Loss loss) throws IOException {
+    Path kernel = Path.of(System.getenv("WARD_GUEST_KERNEL"));
+    LinuxMigration.Settings settings =
+        new LinuxMigration.Settings(kernel, MEMORY_BYTES, loss, Duration.ofMinutes(9));
+
+    try (LinuxMigration migration = new LinuxMigration(settings, System.out::println)) {
+      LinuxMigration.Result result = migration.run();
+
+      assertEquals(List.of(), result.failures(), migration::logs);
+    }
+  }
+}
