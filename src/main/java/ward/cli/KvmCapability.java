@@ -13,6 +13,11 @@ enum KvmCapability {
   MCE(31, Where.X86),
   MEMORY_FAULT_INFO(232, "6.8", Where.ANY),
   GUEST_MEMFD(234, "6.8", Where.ANY),
+  /** A guest's registers, one by one. */
+  ONE_REG(70, Where.ARM64),
+  VCPU_EVENTS(41, Where.ARM64),
+  /** A guest can switch itself off. */
+  ARM_PSCI_0_2(102, Where.ARM64),
   ARM_NISV_TO_USER(177, "5.5", Where.ARM64),
   /** Ward reports a lost page to an arm64 guest by such an abort. */
   ARM_INJECT_EXT_DABT(178, Where.ARM64),

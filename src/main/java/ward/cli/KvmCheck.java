@@ -33,6 +33,15 @@ record KvmCheck(Kernel kernel, String architecture) implements HostCheck {
   private static final Ioctl GET_MCE_CAP =
       Ioctl.read("KVM_X86_GET_MCE_CAP_SUPPORTED", TYPE, 0x9d, Long.BYTES);
 
+  /** {@code struct kvm_create_device}: __u32 type; __u32 fd; __u32 flags. */
+  private static final int CREATE_DEVICE_BYTES = 12;
+
+  private static final int CREATE_DEVICE_FLAGS = 8;
+  private static final int CREATE_DEVICE_TEST = 1;
+  private static final int DEVICE_ARM_VGIC_V3 = 7;
+  private static final Ioctl CREATE_DEVICE =
+      Ioctl.readWrite("KVM_CREATE_DEVICE", TYPE, 0xe0, CREATE_DEVICE_BYTES);
+
   @Override
   public List<HostFinding> run() {
     try (Fd kvm = kernel.open(DEVICE, Linux.O_RDWR | Linux.O_CLOEXEC)) {
@@ -57,7 +66,8 @@ record KvmCheck(Kernel kernel, String architecture) implements HostCheck {
     for (KvmCapability capability : KvmCapability.on(architecture)) {
       findings.add(finding(capability, kernel.ioctl(kvm, CHECK_EXTENSION, capability.number())));
     }
-    findings.add(KvmCapability.isArm64(architecture) ? noVcpuCore() : machineChecks(kvm));
+    findings.add(
+        KvmCapability.isArm64(architecture) ? interruptController(kvm) : machineChecks(kvm));
     return findings;
   }
 
@@ -105,9 +115,25 @@ record KvmCheck(Kernel kernel, String architecture) implements HostCheck {
     return capability == KvmCapability.MCE ? MachineChecks.BANKS : 1;
   }
 
-  private static HostFinding noVcpuCore() {
-    return missing(
-        "vCPU core", "Ward makes virtual machines on x86-64 only", "run with threads only", KVM);
+  /** Asks whether KVM could make one, of a machine that is gone again at once. */
+  private HostFinding interruptController(Fd kvm) {
+    int number = kernel.ioctl(kvm, CREATE_VM, 0);
+    int answer = number;
+    if (number >= 0) {
+      try (Fd vm = kernel.adopt(number, "kvm-vm")) {
+        NativeMemory device = NativeMemory.allocate(CREATE_DEVICE_BYTES);
+        device.putInt(0, DEVICE_ARM_VGIC_V3);
+        device.putInt(CREATE_DEVICE_FLAGS, CREATE_DEVICE_TEST);
+        answer = kernel.ioctl(vm, CREATE_DEVICE, device);
+      }
+    }
+    return answer < 0
+        ? missing(
+            "GICv3",
+            KernelCallException.describe(-answer),
+            "a host whose interrupt controller is a GICv3",
+            KVM)
+        : ok("GICv3", "KVM emulates one");
   }
 
   private HostFinding machineChecks(Fd kvm) {

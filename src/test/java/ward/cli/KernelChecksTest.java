@@ -270,8 +270,23 @@ class KernelChecksTest {
   void asksOnArmWhatMattersOnArm() {
     assertThat(kvm("aarch64"))
         .extracting(HostFinding::name)
-        .contains("KVM_CAP_ARM_SEA_TO_USER", "KVM_CAP_ARM_NISV_TO_USER")
+        .contains("KVM_CAP_ARM_SEA_TO_USER", "KVM_CAP_ARM_NISV_TO_USER", "GICv3")
         .doesNotContain("KVM_CAP_MCE", "KVM_X86_GET_MCE_CAP_SUPPORTED");
     assertThat(kvm("amd64")).extracting(HostFinding::name).noneMatch(it -> it.contains("ARM"));
+  }
+
+  @Test
+  void anArmHostWithEverythingPassesAndNothingStaysOpen() {
+    assertAllOk(kvm("aarch64"));
+
+    assertThat(kernel.open).isEmpty();
+  }
+
+  @Test
+  void anArmHostWithAnOlderInterruptControllerRunsNoGuests() {
+    kernel.ioctlAnswers.put("KVM_CREATE_DEVICE", -Errno.ENODEV.intValue());
+
+    assertThat(named(kvm("aarch64"), "GICv3").blocks()).isEqualTo(Set.of(HostRole.KVM));
+    assertThat(kernel.open).isEmpty();
   }
 }
