@@ -74,6 +74,9 @@ public final class LinuxMigration implements AutoCloseable {
   private static final Pattern LISTENING = Pattern.compile("listening on /127\\.0\\.0\\.1:(\\d+)");
   private static final int ATTEMPTS_MAX = 4;
 
+  /** The destination's exit code after the reset with which the guest's program ends it. */
+  private static final int GUEST_SHUT_DOWN = 9;
+
   /** The destination's exit code after which the guest is still at the source. */
   private static final int UNFINISHED_BEFORE_RUN = 6;
 
@@ -279,10 +282,10 @@ public final class LinuxMigration implements AutoCloseable {
   private Result result(int sourceCode, int destinationCode) throws IOException {
     LinuxTranscript transcript = transcript();
     List<String> failures = new ArrayList<>(transcript.failures());
-    if (sourceCode != 0 || destinationCode != 0) {
+    if (sourceCode != 0 || destinationCode != GUEST_SHUT_DOWN) {
       failures.add(
-          "exit codes %d of the source and %d of the destination; 0 and 0 are right"
-              .formatted(sourceCode, destinationCode));
+          "exit codes %d of the source and %d of the destination; 0 and %d are right"
+              .formatted(sourceCode, destinationCode, GUEST_SHUT_DOWN));
     }
     JsonNode status = JSON.readTree(destination.output()).path("status");
     long machineChecks = status.path("machineChecksInjected").asLong();

@@ -54,7 +54,7 @@ public final class BootLinux {
     }
     GuestExit exit = new BootLinux().run(builder);
     System.out.println(exit);
-    System.exit(exit.kind() == GuestExit.Kind.POWERED_OFF ? 0 : 1);
+    System.exit(exit.kind() == GuestExit.Kind.SHUTDOWN ? 0 : 1);
   }
 
   private GuestExit run(LinuxGuestBuilder builder) throws Exception {
