@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -131,4 +132,22 @@ int64_t ward_fold(uint64_t address, uint64_t length, uint64_t *hash, struct ward
 	fold((const volatile uint64_t *)(uintptr_t)address, length / sizeof(uint64_t), hash);
 	recovery = NULL;
 	return 0;
+}
+
+int64_t ward_lose(uint64_t address, uint64_t length)
+{
+	static __thread struct ward_signal told;
+	sigjmp_buf here;
+	int64_t result;
+
+	/* Newer kernels treat the caller as one that consumed the loss, and force SIGBUS upon it: the loss is done then. */
+	if (sigsetjmp(here, 0) != 0) {
+		recovery = NULL;
+		return 0;
+	}
+	reported = &told;
+	recovery = &here;
+	result = madvise((void *)(uintptr_t)address, length, MADV_HWPOISON) < 0 ? -errno : 0;
+	recovery = NULL;
+	return result;
 }

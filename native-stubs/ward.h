@@ -48,6 +48,8 @@ WARD_EXPORT int64_t ward_take_signal(uint64_t mask, struct ward_signal *taken, i
  */
 WARD_EXPORT int64_t ward_fold(uint64_t address, uint64_t length, uint64_t *hash, struct ward_signal *fault);
 WARD_EXPORT int64_t ward_catch_bus_errors(void);
+/* MADV_HWPOISON, survived by the thread that asks for it. Needs ward_catch_bus_errors() once before. */
+WARD_EXPORT int64_t ward_lose(uint64_t address, uint64_t length);
 
 /* What the compiler knows of the kernel's ABI, by name: a number, "sizeof X" or "X.field". ENOENT: not in the table. */
 WARD_EXPORT int64_t ward_constant(const char *name);

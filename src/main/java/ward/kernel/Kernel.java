@@ -99,7 +99,8 @@ public interface Kernel {
    * madvise(2); 0 or {@code -errno}.
    *
    * @param advice {@code MADV_*} of {@link Linux}; {@code MADV_POPULATE_READ} answers {@code
-   *     EHWPOISON} for a range with a poisoned page
+   *     EHWPOISON} for a range with a poisoned page; {@code MADV_HWPOISON} raises SIGBUS on the
+   *     calling thread where the kernel takes it for one that consumed the loss, and that is caught
    */
   int advise(long address, long lengthBytes, int advice);
 

@@ -118,7 +118,14 @@ public final class NativeKernel implements Kernel {
 
   @Override
   public int advise(long address, long lengthBytes, int advice) {
-    return (int) stubs.ward_advise(address, lengthBytes, advice);
+    return advice == Linux.MADV_HWPOISON
+        ? lose(address, lengthBytes)
+        : (int) stubs.ward_advise(address, lengthBytes, advice);
+  }
+
+  private int lose(long address, long lengthBytes) {
+    long caught = stubs.ward_catch_bus_errors();
+    return (int) (caught < 0 ? caught : stubs.ward_lose(address, lengthBytes));
   }
 
   @Override
@@ -205,6 +212,8 @@ public final class NativeKernel implements Kernel {
     long ward_unmap(long address, long length);
 
     long ward_advise(long address, long length, int advice);
+
+    long ward_lose(long address, long length);
 
     long ward_copy(long to, long from, long length);
 
