@@ -68,8 +68,9 @@ int64_t ward_take_signal(uint64_t mask, struct ward_signal *taken, int64_t timeo
 	return number;
 }
 
-static __thread sigjmp_buf *recovery;
-static __thread struct ward_signal *reported;
+/* Volatile: the compiler takes it for granted that libc's functions run nothing of this file meanwhile. */
+static __thread sigjmp_buf *volatile recovery;
+static __thread struct ward_signal *volatile reported;
 static struct sigaction before;
 static pthread_once_t installed = PTHREAD_ONCE_INIT;
 static int64_t install_result;

@@ -18,6 +18,11 @@ final class SavedFault {
   private static final long INSTRUCTION_ABORT = 0x20;
   private static final long DATA_ABORT = 0x24;
 
+  /** Of any level, in the lower two bits. */
+  private static final long TRANSLATION_FAULT = 0x04;
+
+  private static final long TRANSLATION_FAULT_MASK = 0x3c;
+
   /** Exception class, instruction length, and whether it was a write: what stays as it was. */
   private static final long KEPT = 0xfe00_0040L;
 
@@ -35,9 +40,14 @@ final class SavedFault {
     return OptionalInt.empty();
   }
 
+  /**
+   * Only a translation that failed: what was forged before may still stand in memory that was a
+   * vCPU, behind this one.
+   */
   private static boolean isAbort(long syndrome) {
     long exceptionClass = syndrome >>> CLASS_SHIFT & CLASS_MASK;
-    return exceptionClass == DATA_ABORT || exceptionClass == INSTRUCTION_ABORT;
+    return (exceptionClass == DATA_ABORT || exceptionClass == INSTRUCTION_ABORT)
+        && (syndrome & TRANSLATION_FAULT_MASK) == TRANSLATION_FAULT;
   }
 
   static long forged(long syndrome, SeaRequest request) {
