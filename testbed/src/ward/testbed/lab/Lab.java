@@ -81,8 +81,10 @@ final class Lab implements Callable<Integer> {
   @Option(
       names = "--smp",
       paramLabel = "N",
-      defaultValue = "2",
-      description = "The machine's processors (default: ${DEFAULT-VALUE}).")
+      defaultValue = "1",
+      description =
+          "The machine's processors (default: ${DEFAULT-VALUE}; with more, QEMU now and then runs"
+              + " x86 code that Linux has just changed).")
   int processors;
 
   @Option(
