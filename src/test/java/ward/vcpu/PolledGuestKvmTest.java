@@ -17,6 +17,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.io.TempDir;
 import ward.guest.Guest;
 import ward.kernel.Kernel;
@@ -33,6 +34,7 @@ import ward.testing.RequiresKvm;
 
 /** A guest with an error source that moves before it was warned of everything it has lost. */
 @RequiresKvm
+@EnabledOnOs(architectures = "amd64", disabledReason = "the guest is x86-64 code")
 @Timeout(60)
 class PolledGuestKvmTest {
 
