@@ -80,8 +80,9 @@ final class PageFaults {
   private void afterPoisoned(long page) throws ResolveException {
     if (givenBack.contains(page)) {
       resolver.markAgain(page);
+    } else {
+      resolver.wakeIfMarked(page);
     }
-    // Otherwise the marker is about to be placed, when its entry is on disk, and wakes the thread.
   }
 
   private void ask(long page, long startNanos) {

@@ -215,12 +215,26 @@ final class PageResolver {
    * is still to come.
    */
   void markAgain(long page) throws ResolveException {
-    boolean recorded;
-    synchronized (marked) {
-      recorded = marked.contains(page);
-    }
-    if (recorded) {
+    if (isMarked(page)) {
       markers(new PageRun(page, 1));
+    }
+  }
+
+  /**
+   * Wakes whoever waits for a poisoned page, unless its marker is still to come and wakes them. The
+   * kernel takes a marker for an empty entry when it decides whether a fault waits ({@code
+   * userfaultfd_must_wait} in fs/userfaultfd.c), so a fault may begin to wait after the marker has
+   * woken everyone, and nothing else would ever wake it.
+   */
+  void wakeIfMarked(long page) {
+    if (isMarked(page)) {
+      wake(page);
+    }
+  }
+
+  private boolean isMarked(long page) {
+    synchronized (marked) {
+      return marked.contains(page);
     }
   }
 

@@ -132,6 +132,30 @@ class PageFaultsTest {
     assertThat(filler.calls).containsExactly("zero 3+1");
   }
 
+  /**
+   * The kernel lets a fault wait that began before the marker was placed and had not queued yet.
+   */
+  @Test
+  void wakesWhoeverBeganToWaitAfterTheMarkerOfItsPage() throws Exception {
+    assertThat(fixture.table.poison(3)).isTrue();
+    fixture.resolver.poison(new PageRun(3, 1));
+    filler.woken.clear();
+
+    fixture.fault(3);
+
+    assertThat(filler.woken).containsExactly(3L);
+  }
+
+  @Test
+  void leavesAFaultToTheMarkerThatIsStillToCome() {
+    assertThat(fixture.table.poison(3)).isTrue();
+
+    fixture.fault(3);
+
+    assertThat(filler.woken).isEmpty();
+    assertThat(fixture.requests).isEmpty();
+  }
+
   @Test
   void reportsThatAPageGivenBackCannotBeFilled() {
     fixture.giveBack(new PageRun(3, 1));

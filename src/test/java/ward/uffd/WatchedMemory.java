@@ -99,6 +99,10 @@ final class WatchedMemory implements AutoCloseable {
     return uffd.zero(page(page), PAGE);
   }
 
+  void wakeAll() {
+    uffd.wake(page(0), (long) PAGE_COUNT * PAGE);
+  }
+
   FillResult poison(int page) {
     return uffd.poison(page(page), PAGE);
   }

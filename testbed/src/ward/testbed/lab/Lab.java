@@ -81,10 +81,11 @@ final class Lab implements Callable<Integer> {
   @Option(
       names = "--smp",
       paramLabel = "N",
-      defaultValue = "1",
+      defaultValue = "2",
       description =
-          "The machine's processors (default: ${DEFAULT-VALUE}; with more, QEMU now and then runs"
-              + " x86 code that Linux has just changed).")
+          "The machine's processors (default: ${DEFAULT-VALUE}). With more than one, QEMU now and"
+              + " then runs x86 code that Linux has just changed, and Linux panics; with one, a"
+              + " migration takes very long.")
   int processors;
 
   @Option(
