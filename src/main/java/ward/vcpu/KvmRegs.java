@@ -17,10 +17,10 @@ import ward.kernel.NativeMemory;
  */
 public final class KvmRegs {
 
-  /** {@code sizeof(struct kvm_regs)}. */
   /** Its name in a {@link VcpuState}. */
   public static final String SECTION = "kvm_regs";
 
+  /** {@code sizeof(struct kvm_regs)}. */
   public static final int SIZE_BYTES = 144;
 
   static final int RSI = 32;

@@ -19,10 +19,10 @@ import ward.kernel.NativeMemory;
  */
 public final class KvmSregs {
 
-  /** {@code sizeof(struct kvm_sregs)}. */
   /** Its name in a {@link VcpuState}. */
   public static final String SECTION = "kvm_sregs";
 
+  /** {@code sizeof(struct kvm_sregs)}. */
   public static final int SIZE_BYTES = 312;
 
   /** CR4.MCE: machine checks are delivered; without it one shuts the guest down. */
