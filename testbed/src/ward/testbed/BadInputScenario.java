@@ -268,6 +268,7 @@ class BadInputScenario {
                     hello.role(),
                     hello.kind(),
                     hello.session(),
+                    hello.attempt(),
                     new ProtocolVersion(9, 4),
                     hello.host()))) {
       assertEnd(ExitCode.PEER_REFUSED, run(List.of(), destination(source.port())), "9.4", "1.0");

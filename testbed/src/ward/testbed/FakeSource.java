@@ -73,7 +73,8 @@ final class FakeSource implements AutoCloseable {
   }
 
   private static Hello helloTo(Hello peer) {
-    return new Hello(Role.SOURCE, peer.kind(), peer.session(), ProtocolVersion.OURS, "fake");
+    return new Hello(
+        Role.SOURCE, peer.kind(), peer.session(), peer.attempt(), ProtocolVersion.OURS, "fake");
   }
 
   int port() {

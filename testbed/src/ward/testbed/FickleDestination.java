@@ -35,6 +35,7 @@ final class FickleDestination implements AutoCloseable {
             Role.DESTINATION,
             ConnectionKind.CONTROL,
             UUID.randomUUID(),
+            1,
             ProtocolVersion.OURS,
             "fickle");
     control =

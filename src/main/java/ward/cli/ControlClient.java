@@ -64,6 +64,7 @@ public final class ControlClient {
             Role.SOURCE,
             ConnectionKind.LOCAL,
             new UUID(0, 0),
+            1,
             ProtocolVersion.OURS,
             HostName.orSystems(null));
     return new ChannelInitializer<>() {

@@ -69,7 +69,7 @@ final class ControlServer implements AutoCloseable {
 
   private static Hello answer(Hello peer) {
     return new Hello(
-        peer.role(), ConnectionKind.LOCAL, peer.session(), ProtocolVersion.OURS, peer.host());
+        peer.role(), ConnectionKind.LOCAL, peer.session(), 1, ProtocolVersion.OURS, peer.host());
   }
 
   static CompletionStage<ControlMessage> unsupported(String daemon, ControlMessage command) {

@@ -14,6 +14,7 @@ import picocli.CommandLine.Spec;
 import ward.destination.DestinationSession;
 import ward.destination.DestinationSettings;
 import ward.destination.NettySourceLink;
+import ward.destination.SourceLoss;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.metrics.DestinationMetrics;
@@ -38,6 +39,7 @@ final class DestinationCommand implements Callable<Integer> {
 
   private static final Logger log = LoggerFactory.getLogger("ward.destination");
   private static final long ANNOUNCE_MILLIS_MAX = 3_600_000;
+  private static final long SOURCE_LOSS_SECONDS_MAX = 1_000_000_000;
 
   @Option(
       names = "--connect",
@@ -147,6 +149,26 @@ final class DestinationCommand implements Callable<Integer> {
   long announceMillis;
 
   @Option(
+      names = "--on-source-loss",
+      paramLabel = "wait|pause|poison",
+      defaultValue = "wait",
+      description =
+          "When the source cannot be reached any more: wait (the guest runs, what needs a missing page"
+              + " waits), pause the guest, or poison: every page that never arrived is lost for good,"
+              + " in the ledger too, and the guest runs on (default: ${DEFAULT-VALUE}).")
+  SourceLoss.Policy onSourceLoss;
+
+  @Option(
+      names = "--source-loss-after",
+      paramLabel = "SECONDS",
+      defaultValue = "300",
+      description =
+          "How long to try before the source is taken for lost; 0 means at the first broken"
+              + " connection. With --on-source-loss wait it counts only while the guest has not run"
+              + " here (default: ${DEFAULT-VALUE}).")
+  long sourceLossSeconds;
+
+  @Option(
       names = "--host",
       paramLabel = "NAME",
       description = "This host's name in the ledger (default: what the system says).")
@@ -202,10 +224,20 @@ final class DestinationCommand implements Callable<Integer> {
   private DestinationSettings settings() {
     try {
       return new DestinationSettings(
-          connect.resolve(), streams, HostName.orSystems(host), announceEvery());
+          connect.resolve(), streams, HostName.orSystems(host), announceEvery(), sourceLoss());
     } catch (IllegalArgumentException e) {
       throw new CommandFailure(ExitCode.USAGE, "--streams: " + e.getMessage());
     }
+  }
+
+  private SourceLoss sourceLoss() {
+    if (sourceLossSeconds < 0 || sourceLossSeconds > SOURCE_LOSS_SECONDS_MAX) {
+      throw new CommandFailure(
+          ExitCode.USAGE,
+          "--source-loss-after %d; 0 to %d s are allowed"
+              .formatted(sourceLossSeconds, SOURCE_LOSS_SECONDS_MAX));
+    }
+    return new SourceLoss(onSourceLoss, Duration.ofSeconds(sourceLossSeconds));
   }
 
   private Optional<Duration> announceEvery() {

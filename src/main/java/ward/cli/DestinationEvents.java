@@ -64,6 +64,11 @@ final class DestinationEvents implements DestinationListener {
   }
 
   @Override
+  public void recovered(long nanos) {
+    metrics.recovered(nanos);
+  }
+
+  @Override
   public void givenBack(long pages) {
     metrics.givenBack(pages);
   }

@@ -55,7 +55,7 @@ final class DestinationRun implements ControlServer.Commands {
     try (Progress progress = showProgress()) {
       outcome = session.start().toCompletableFuture().join();
     }
-    return outcome.kind() == DestinationOutcome.Kind.COMPLETE
+    return session.phase() == DestinationPhase.COMPLETE
         ? afterMigration(outcome, keep)
         : afterFailure(outcome);
   }
@@ -82,7 +82,7 @@ final class DestinationRun implements ControlServer.Commands {
     }
     boolean wentWell = exit == null || exit.kind() == GuestExit.Kind.POWERED_OFF;
     return wentWell
-        ? ending(ExitCode.OK, "", outcome)
+        ? ending(Outcomes.exitCode(outcome), outcome.text(), outcome)
         : ending(ExitCode.GUEST_ENDED, exit.reason(), outcome);
   }
 

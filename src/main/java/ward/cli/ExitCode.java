@@ -13,7 +13,9 @@ public enum ExitCode {
       7, "unfinished; the guest ran at the destination, or may have, and pages are missing there"),
   VERIFICATION_FAILED(8, "counts, ledgers or markers do not agree; the source keeps its copy"),
   GUEST_ENDED(9, "the migration is complete, but the guest could not go on at the destination"),
-  GUEST_ENDED_HERE(10, "the guest ended on the source before a destination took it");
+  GUEST_ENDED_HERE(10, "the guest ended on the source before a destination took it"),
+  SOURCE_LOST(
+      11, "the source was lost; the guest is at the destination, what had not arrived is poison");
 
   private final int code;
   private final String meaning;

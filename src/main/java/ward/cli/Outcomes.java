@@ -22,6 +22,7 @@ final class Outcomes {
   static ExitCode exitCode(DestinationOutcome outcome) {
     return switch (outcome.kind()) {
       case COMPLETE -> ExitCode.OK;
+      case SOURCE_LOST -> ExitCode.SOURCE_LOST;
       case INPUT_REFUSED -> ExitCode.INPUT_REFUSED;
       case HOST_REFUSED -> ExitCode.HOST_REFUSED;
       case PEER_REFUSED -> ExitCode.PEER_REFUSED;

@@ -3,6 +3,7 @@ package ward.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -43,6 +44,7 @@ import ward.wire.Transport;
 final class SourceCommand implements Callable<Integer> {
 
   private static final Logger log = LoggerFactory.getLogger("ward.source");
+  private static final long RETURN_SECONDS_MAX = 1_000_000_000;
 
   @Option(
       names = "--listen",
@@ -122,6 +124,14 @@ final class SourceCommand implements Callable<Integer> {
       description =
           "Answer demand faults only, until `ward control --socket SOCKET stream resume`.")
   boolean pauseStream;
+
+  @Option(
+      names = "--return-within",
+      paramLabel = "SECONDS",
+      description =
+          "How long to wait for a destination whose connections broke after it may have run the"
+              + " guest; 0 means not at all (default: without end).")
+  Long returnSeconds;
 
   @Option(
       names = "--host",
@@ -273,7 +283,8 @@ final class SourceCommand implements Callable<Integer> {
       Guest running,
       GuestBooks books,
       Transport transport) {
-    SourceSettings settings = new SourceSettings(HostName.orSystems(host), pauseStream);
+    SourceSettings settings =
+        new SourceSettings(HostName.orSystems(host), pauseStream, returnWithin());
     SourceRun.Parts parts =
         new SourceRun.Parts(settings, kernel, subject, Optional.ofNullable(running), books);
     try (SourceRun run = SourceRun.listen(parts, transport, listen.resolve());
@@ -286,6 +297,15 @@ final class SourceCommand implements Callable<Integer> {
     } catch (IOException e) {
       throw new CommandFailure(ExitCode.INPUT_REFUSED, e.getMessage());
     }
+  }
+
+  private Optional<Duration> returnWithin() {
+    if (returnSeconds != null && (returnSeconds < 0 || returnSeconds > RETURN_SECONDS_MAX)) {
+      throw new CommandFailure(
+          ExitCode.USAGE,
+          "--return-within %d; 0 to %d s are allowed".formatted(returnSeconds, RETURN_SECONDS_MAX));
+    }
+    return Optional.ofNullable(returnSeconds).map(Duration::ofSeconds);
   }
 
   private int finish(SourceRun.Ending ending, SourceStatus status) {

@@ -14,7 +14,6 @@ import ward.poison.PoisonEntry;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
 import ward.uffd.UserfaultfdException;
-import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
 
 /** Everything that belongs to one guest on its way in, from the moment its shape is known. */
@@ -35,8 +34,7 @@ final class Arrival {
   /** Where an arrival turns with what it cannot settle itself. */
   record Surroundings(
       Executor disk,
-      Consumer<PageRequest> requests,
-      Runnable flushRequests,
+      RequestLine requests,
       Runnable whenAllResolved,
       Consumer<Throwable> onFailure,
       DestinationListener listener) {}
@@ -63,7 +61,8 @@ final class Arrival {
         new PageResolver(
             memory, table, userfaultfd, givenBack, around.listener(), around.whenAllResolved());
     faults =
-        new PageFaults(layout, table, resolver, givenBack, around.listener(), around.requests());
+        new PageFaults(
+            layout, table, resolver, givenBack, around.listener(), around.requests()::present);
     recorder =
         new PoisonRecorder(layout, table, resolver, journal, around.disk(), around.onFailure());
     audit = new Audit(memory, table, resolver, givenBack, scan);
@@ -74,7 +73,7 @@ final class Arrival {
               resolver.giveBackUnresolved(run);
               around.listener().givenBack(run.pageCount());
             },
-            around.flushRequests(),
+            around.requests()::flush,
             around.onFailure());
     faultLoop = new FaultLoop(userfaultfd, memory, givenBack, reactions, around.listener());
     resolver.onPendingEvents(faultLoop::drain);

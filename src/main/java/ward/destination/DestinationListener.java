@@ -41,6 +41,13 @@ public interface DestinationListener {
    */
   default void latePoison(PageSet poisoned, PageSet held) {}
 
+  /**
+   * The source was out of reach, and is there again.
+   *
+   * @param nanos for how long
+   */
+  default void recovered(long nanos) {}
+
   /** The guest gave pages back. */
   default void givenBack(long pages) {}
 }

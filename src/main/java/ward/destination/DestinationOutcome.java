@@ -10,6 +10,10 @@ public record DestinationOutcome(Kind kind, String text) {
   public enum Kind {
     /** The guest is here, whole but for what was lost before; the source has let go. */
     COMPLETE,
+    /**
+     * The source was lost; the guest is here, and runs. What had not arrived is poison by policy.
+     */
+    SOURCE_LOST,
     /** A ledger, or another input of this host, was refused before the guest ran here. */
     INPUT_REFUSED,
     /** This host cannot take the guest; it did not run here. */

@@ -8,11 +8,15 @@ import java.util.Set;
  *
  * <pre>
  * CONNECTING --> RECEIVING_MAP --> RUNNING --> HANDING_OVER --> COMPLETE
- *      |               |              |              |
- *      +-------+-------+              +------+-------+
- *              v                             v
- *           ABORTED                      UNFINISHED
+ *      |             |   ^            |  ^           |             ^
+ *      +------+------+   |            |  |           |             | every page that is missing
+ *             v          |            v  v           v             | is poison by policy
+ *          ABORTED <-----+--------- RECOVERING <-----+-------------+
+ *                                     |
+ *             UNFINISHED <------------+  (and from RUNNING and HANDING_OVER)
  * </pre>
+ *
+ * <p>RECOVERING goes back to RECEIVING_MAP if the guest has not run here, and to RUNNING if it has.
  */
 public enum DestinationPhase {
   /** Versions and the guest's shape are being agreed. The guest is at the source, paused. */
@@ -23,7 +27,16 @@ public enum DestinationPhase {
   RUNNING,
   /** No page is missing; the source has not confirmed yet. The guest runs here. */
   HANDING_OVER,
-  /** The source has let go. The guest is here, whole but for what was lost before. */
+  /**
+   * The connections broke after the poison map was applied; new ones are being made. The guest is
+   * where it was: if it ran here, it runs, and its vCPUs wait for pages that are missing. Which
+   * pages are here does not change; the source owns the others.
+   */
+  RECOVERING,
+  /**
+   * The source has let go, or is lost and so is what it had. The guest is here, whole but for what
+   * is lost.
+   */
   COMPLETE,
   /** Given up before the guest ran here. The guest is at the source, untouched. */
   ABORTED,
@@ -33,9 +46,10 @@ public enum DestinationPhase {
   Set<DestinationPhase> next() {
     return switch (this) {
       case CONNECTING -> EnumSet.of(RECEIVING_MAP, ABORTED);
-      case RECEIVING_MAP -> EnumSet.of(RUNNING, ABORTED);
-      case RUNNING -> EnumSet.of(HANDING_OVER, UNFINISHED);
-      case HANDING_OVER -> EnumSet.of(COMPLETE, UNFINISHED);
+      case RECEIVING_MAP -> EnumSet.of(RUNNING, RECOVERING, ABORTED);
+      case RUNNING -> EnumSet.of(HANDING_OVER, RECOVERING, UNFINISHED);
+      case HANDING_OVER -> EnumSet.of(COMPLETE, RECOVERING, UNFINISHED);
+      case RECOVERING -> EnumSet.of(RECEIVING_MAP, RUNNING, COMPLETE, UNFINISHED, ABORTED);
       case COMPLETE, ABORTED, UNFINISHED -> EnumSet.noneOf(DestinationPhase.class);
     };
   }

@@ -3,16 +3,16 @@ package ward.destination;
 import io.netty.channel.Channel;
 import io.netty.channel.IoEventLoop;
 import java.io.IOException;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Queue;
+import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,6 +22,7 @@ import ward.memory.PageSet;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
+import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
@@ -31,7 +32,6 @@ import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Refusal;
 import ward.wire.Frame;
 import ward.wire.PageAnswer;
-import ward.wire.PageRequest;
 import ward.wire.PeerRefusedException;
 import ward.wire.ProtocolException;
 import ward.wire.StreamEnd;
@@ -62,21 +62,22 @@ public final class DestinationSession implements AutoCloseable {
   private final DestinationListener listener;
   private final SourceLink link;
   private final UUID session = UUID.randomUUID();
-  private final ExecutorService thread =
-      Executors.newSingleThreadExecutor(task -> new Thread(task, "ward-session"));
+  private final ScheduledExecutorService thread =
+      Executors.newSingleThreadScheduledExecutor(task -> new Thread(task, "ward-session"));
   private final CompletableFuture<DestinationOutcome> outcome = new CompletableFuture<>();
   private final List<PoisonEntry> map = new ArrayList<>();
-  private final List<Channel> streams = new ArrayList<>();
-  private final Queue<PageRequest> early = new ConcurrentLinkedQueue<>();
+  private final RequestLine requests = new RequestLine();
+  private final Backoff backoff = new Backoff(new SplittableRandom());
 
   private volatile DestinationPhase phase = DestinationPhase.CONNECTING;
   private volatile Arrival arrival;
-  private volatile Channel urgent;
-  private Channel control;
+  private Connections connections;
+  private DestinationPhase interrupted; // what a break interrupted, and recovery goes back to
+  private long brokenNanos;
   private boolean mapEnded;
   private boolean mapApplied;
   private boolean released;
-  private int streamsEnded;
+  private boolean resumed;
   private long startNanos;
   private volatile long pauseNanos;
   private volatile long totalNanos;
@@ -94,7 +95,7 @@ public final class DestinationSession implements AutoCloseable {
   /** Connects to the source and goes on from there by itself. */
   public CompletionStage<DestinationOutcome> start() {
     startNanos = System.nanoTime();
-    connect(ConnectionKind.CONTROL);
+    dial(1);
     return outcome;
   }
 
@@ -125,7 +126,7 @@ public final class DestinationSession implements AutoCloseable {
   public void close() {
     run(() -> fail(DestinationOutcome.Kind.ABORTED, "the session was closed"));
     stopThread();
-    closeChannels();
+    link.close();
     Arrival current = arrival;
     if (current != null) {
       current.end();
@@ -155,66 +156,114 @@ public final class DestinationSession implements AutoCloseable {
 
   // --- connections -------------------------------------------------------------------------
 
+  private void dial(int attempt) {
+    connections = new Connections(attempt, link.attempt(settings, session, attempt));
+    connect(ConnectionKind.CONTROL);
+  }
+
   private void connect(ConnectionKind kind) {
-    link.connect(settings, session, kind, new LinkEvents(kind));
+    connections.link().connect(kind, new LinkEvents(connections, kind));
+  }
+
+  private void connectForPages() {
+    connect(ConnectionKind.URGENT);
+    for (int i = 0; i < settings.streams(); i++) {
+      connect(ConnectionKind.STREAM);
+    }
   }
 
   /** What one connection reports; called on its event loop. */
   private final class LinkEvents implements SourceLink.Events {
 
+    private final Connections of;
     private final ConnectionKind kind;
     private boolean ended; // confined to the connection's event loop
 
-    LinkEvents(ConnectionKind kind) {
+    LinkEvents(Connections of, ConnectionKind kind) {
+      this.of = of;
       this.kind = kind;
     }
 
     @Override
     public void ready(Channel channel) {
-      run(() -> onReady(kind, channel));
+      run(() -> onReady(of, kind, channel));
     }
 
     @Override
     public void frame(Channel channel, Frame frame) throws IOException {
+      if (of.isOver()) {
+        return;
+      }
       if (ended) {
         throw new ProtocolException(
             "%s after StreamEnd; nothing follows it".formatted(frame.getClass().getSimpleName()));
       }
       if (frame instanceof ControlFrame message && kind == ConnectionKind.CONTROL) {
-        run(() -> onMessage(message.message()));
+        run(() -> onMessage(of, message.message()));
       } else {
         ended = frame instanceof StreamEnd;
-        onPageFrame(kind, frame);
+        onPageFrame(of, kind, frame);
       }
     }
 
     @Override
     public void lost(Throwable cause) {
-      onLinkLost(kind, cause);
+      onLinkLost(of, kind, cause);
     }
   }
 
-  private void onReady(ConnectionKind kind, Channel channel) {
-    if (phase.isLast()) {
+  private void onReady(Connections of, ConnectionKind kind, Channel channel) {
+    if (phase.isLast() || of.isOver()) {
       channel.close();
       return;
     }
     switch (kind) {
-      case CONTROL -> control = channel;
-      case URGENT -> urgent = channel;
-      case STREAM -> streams.add(channel);
+      case CONTROL -> onControl(channel);
+      case URGENT -> onUrgent(channel);
+      case STREAM -> of.addStream(channel);
       case LOCAL -> throw new IllegalStateException("a migration has no LOCAL connection");
     }
     resumeIfReady();
   }
 
+  private void onControl(Channel channel) {
+    connections.control(channel);
+    if (phase == DestinationPhase.RECOVERING) {
+      sendResolved();
+    }
+  }
+
+  private void onUrgent(Channel channel) {
+    connections.urgent(channel);
+    if (resumed) {
+      openLine();
+    }
+  }
+
+  /** On the event loop of the urgent connection, as everything else about requests is. */
+  private void openLine() {
+    Channel urgent = connections.urgent();
+    int attempt = connections.attempt();
+    urgent
+        .eventLoop()
+        .execute(
+            () -> {
+              requests.open(urgent, attempt);
+              arrival.faults().askAll();
+              requests.flush();
+            });
+  }
+
   private void resumeIfReady() {
-    if (released && urgent != null && streams.size() == settings.streams()) {
+    if (released
+        && !resumed
+        && connections.urgent() != null
+        && connections.streams() == settings.streams()) {
       resumeGuest();
     }
   }
 
-  private void onPageFrame(ConnectionKind kind, Frame frame) throws IOException {
+  private void onPageFrame(Connections of, ConnectionKind kind, Frame frame) throws IOException {
     Arrival current = arrival;
     if (current == null || kind == ConnectionKind.CONTROL) {
       throw new ProtocolException(
@@ -222,7 +271,7 @@ public final class DestinationSession implements AutoCloseable {
               .formatted(frame.getClass().getSimpleName(), kind, phase));
     }
     if (frame instanceof StreamEnd && kind == ConnectionKind.STREAM) {
-      run(() -> onStreamEnds(1));
+      run(() -> onStreamEnd(of));
     } else if (frame instanceof PageAnswer answer) {
       PageAnswers answers = answers(current);
       if (kind == ConnectionKind.URGENT) {
@@ -241,47 +290,64 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   private void retryLater(long requestId, long delayMillis) {
-    urgent
-        .eventLoop()
-        .schedule(
-            () -> {
-              arrival.faults().askAgain(requestId);
-              urgent.flush();
-            },
-            delayMillis,
-            TimeUnit.MILLISECONDS);
+    requests.later(() -> arrival.faults().askAgain(requestId), delayMillis);
   }
 
-  private void onLinkLost(ConnectionKind kind, Throwable cause) {
+  private void onLinkLost(Connections of, ConnectionKind kind, Throwable cause) {
     if (cause instanceof ResolveException) {
       failed(cause);
       return;
     }
     run(
         () -> {
+          if (of.isOver() || phase.isLast()) {
+            return;
+          }
           if (phase == DestinationPhase.HANDING_OVER && kind != ConnectionKind.CONTROL) {
             return; // every page is here; a source that lets go closes these, in any order
           }
-          DestinationOutcome.Kind outcomeKind =
-              cause instanceof ProtocolException || cause instanceof PeerRefusedException
-                  ? DestinationOutcome.Kind.PEER_REFUSED
-                  : DestinationOutcome.Kind.ABORTED;
           String what = cause == null ? "the source closed it" : textOf(cause);
-          fail(outcomeKind, "%s connection: %s".formatted(kind, what));
+          onBreak("%s connection: %s".formatted(kind, what), cause);
         });
+  }
+
+  private void onBreak(String text, Throwable cause) {
+    if (cause instanceof ProtocolException) {
+      fail(DestinationOutcome.Kind.PEER_REFUSED, text);
+    } else if (cause instanceof PeerRefusedException refused) {
+      onRefused(text, refused.refusal().code());
+    } else if (mapApplied && !settings.sourceLoss().isAtOnce()) {
+      recover(text);
+    } else {
+      fail(DestinationOutcome.Kind.ABORTED, text);
+    }
+  }
+
+  /** A source that has not noticed the break, or one started anew, may take us later. */
+  private void onRefused(String text, Refusal.Code code) {
+    boolean recovering = phase == DestinationPhase.RECOVERING;
+    if (recovering && code == Refusal.Code.NO_SESSION && !resumed) {
+      fail(DestinationOutcome.Kind.ABORTED, text); // it has taken its guest back
+    } else if (recovering && List.of(Refusal.Code.BUSY, Refusal.Code.NO_SESSION).contains(code)) {
+      recover(text);
+    } else {
+      fail(DestinationOutcome.Kind.PEER_REFUSED, text);
+    }
   }
 
   private static String textOf(Throwable cause) {
     return cause.getMessage() == null ? cause.toString() : cause.getMessage();
   }
 
-  private void closeChannels() {
-    link.close();
-  }
-
   // --- messages, on the session's thread -----------------------------------------------------
 
-  private void onMessage(ControlMessage message) throws IOException {
+  private void onMessage(Connections of, ControlMessage message) throws IOException {
+    if (!of.isOver()) {
+      dispatch(message);
+    }
+  }
+
+  private void dispatch(ControlMessage message) throws IOException {
     if (message instanceof ControlMessage.GuestOffer offer) {
       onOffer(offer);
     } else if (message instanceof ControlMessage.PoisonMapPart part) {
@@ -292,6 +358,10 @@ public final class DestinationSession implements AutoCloseable {
       onReleased();
     } else if (message instanceof ControlMessage.LatePoison late) {
       onLatePoison(late);
+    } else if (message instanceof ControlMessage.PoisonMapCheck) {
+      onMapCheck();
+    } else if (message instanceof ControlMessage.RecoveryAccepted) {
+      onRecovered();
     } else if (message instanceof ControlMessage.HandOverAccepted) {
       onAccepted();
     } else if (message instanceof Refusal refusal) {
@@ -324,34 +394,12 @@ public final class DestinationSession implements AutoCloseable {
     Guest guest = parts.guests().create(offer.layout(), offer.vcpuStates());
     Arrival.Surroundings around =
         new Arrival.Surroundings(
-            thread,
-            this::writeRequest,
-            this::flushRequests,
-            () -> run(this::handOver),
-            this::failed,
-            listener);
+            thread, requests, () -> run(this::handOver), this::failed, listener);
     try {
       return new Arrival(guest, journal, parts.userfaultfd(), parts.scan(), around);
     } catch (IOException | RuntimeException e) {
       guest.close();
       throw e;
-    }
-  }
-
-  /** A page that is touched before the guest runs, by whoever makes it, is asked for later. */
-  private void writeRequest(PageRequest request) {
-    Channel channel = urgent;
-    if (channel == null) {
-      early.add(request);
-    } else {
-      channel.write(request, channel.voidPromise());
-    }
-  }
-
-  private void flushRequests() {
-    Channel channel = urgent;
-    if (channel != null) {
-      channel.flush();
     }
   }
 
@@ -398,10 +446,7 @@ public final class DestinationSession implements AutoCloseable {
     }
     mapApplied = true;
     send(new ControlMessage.PoisonMapApplied(ledger.size(), digest));
-    connect(ConnectionKind.URGENT);
-    for (int i = 0; i < settings.streams(); i++) {
-      connect(ConnectionKind.STREAM);
-    }
+    connectForPages();
   }
 
   private void onReleased() {
@@ -418,18 +463,23 @@ public final class DestinationSession implements AutoCloseable {
   /** The whole map is in place and acknowledged, and the source has let go of the vCPUs. */
   private void resumeGuest() {
     enter(DestinationPhase.RUNNING, "poison map applied: " + arrival.poisonedFrames().size());
-    early.forEach(this::writeRequest);
-    early.clear();
-    arrival.faultLoop().start((IoEventLoop) urgent.eventLoop());
+    resumed = true;
+    openLine();
+    arrival.faultLoop().start((IoEventLoop) connections.urgent().eventLoop());
     arrival.guest().resume();
     PageSet lost = arrival.poisonedFrames().copy();
     settings.announceEvery().ifPresent(interval -> arrival.guest().announce(lost, interval));
     pauseNanos = System.nanoTime() - startNanos;
     send(new ControlMessage.GuestResumed());
+    goOn(); // a guest whose every page is lost; one so small that its streams have ended
+  }
+
+  /** What came about while the phase was another one. */
+  private void goOn() {
     if (arrival.resolver().unresolved() == 0) {
-      run(this::handOver); // a guest whose every page is lost
+      run(this::handOver);
     }
-    onStreamEnds(0); // a small guest's streams may have ended before the urgent connection was up
+    requestTheRestAfterStreams();
   }
 
   private void onLatePoison(ControlMessage.LatePoison late) {
@@ -446,9 +496,13 @@ public final class DestinationSession implements AutoCloseable {
     send(new ControlMessage.PoisonOutcome(poisoned, held));
   }
 
-  private void onStreamEnds(int more) {
-    streamsEnded += more;
-    if (streamsEnded == settings.streams() && phase == DestinationPhase.RUNNING) {
+  private void onStreamEnd(Connections of) {
+    of.streamEnded();
+    requestTheRestAfterStreams();
+  }
+
+  private void requestTheRestAfterStreams() {
+    if (connections.streamsEnded() == settings.streams() && phase == DestinationPhase.RUNNING) {
       requestTheRest();
     }
   }
@@ -460,7 +514,7 @@ public final class DestinationSession implements AutoCloseable {
         arrival.faults().onFault(page, this::failed);
       }
     }
-    urgent.flush();
+    requests.flush();
   }
 
   private void handOver() throws IOException {
@@ -490,11 +544,8 @@ public final class DestinationSession implements AutoCloseable {
 
   private void onAccepted() {
     requireMessageIn(DestinationPhase.HANDING_OVER, "HandOverAccepted");
-    totalNanos = System.nanoTime() - startNanos;
-    enter(DestinationPhase.COMPLETE, "the source has let go");
-    outcome.complete(
-        new DestinationOutcome(
-            DestinationOutcome.Kind.COMPLETE, "the guest is here; the source has let go"));
+    send(new ControlMessage.HandOverConfirmed());
+    complete(DestinationOutcome.Kind.COMPLETE, "the guest is here; the source has let go");
   }
 
   private void onRefusal(Refusal refusal) {
@@ -505,8 +556,18 @@ public final class DestinationSession implements AutoCloseable {
     fail(kind, "the source refused: " + refusal.reason());
   }
 
+  /** What cannot be said because of a break is part of what recovery says. */
   private void send(ControlMessage message) {
-    control.writeAndFlush(new ControlFrame(message));
+    Channel control = connections == null ? null : connections.control();
+    if (control != null) {
+      control.writeAndFlush(new ControlFrame(message));
+    }
+  }
+
+  private void hangUp() {
+    if (connections != null) {
+      connections.end();
+    }
   }
 
   private void requireMessageIn(DestinationPhase expected, String message) {
@@ -516,6 +577,115 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
+  // --- recovery ------------------------------------------------------------------------------
+
+  /** All connections go; the guest runs on as far as its pages reach. */
+  private void recover(String text) {
+    if (phase == DestinationPhase.RECOVERING) {
+      log.warn("the source cannot be reached: {}", text);
+    } else {
+      interrupted = phase;
+      brokenNanos = System.nanoTime();
+      enter(DestinationPhase.RECOVERING, text);
+    }
+    requests.close();
+    connections.end().thenRun(() -> run(this::dialAgain));
+  }
+
+  private void dialAgain() {
+    if (phase != DestinationPhase.RECOVERING) {
+      return;
+    }
+    if (settings.sourceLoss().isReached(System.nanoTime() - brokenNanos, resumed)) {
+      onSourceLost();
+    } else {
+      int next = connections.attempt() + 1;
+      later(() -> dialIfStillBroken(next), backoff.nextMillis());
+    }
+  }
+
+  private void dialIfStillBroken(int attempt) {
+    if (phase == DestinationPhase.RECOVERING) {
+      dial(attempt);
+    }
+  }
+
+  /** Every event loop has let go of the connections before, so this is all that came by them. */
+  private void sendResolved() {
+    PageSet poisoned = arrival.poisonedFrames();
+    ResolvedPages resolved = ResolvedPages.of(arrival.layout(), arrival.table(), poisoned);
+    resolved.parts().forEach(this::send);
+    send(
+        new ControlMessage.RecoveryEnd(
+            resolved.presentPages(), poisoned.size(), released, resumed));
+  }
+
+  /**
+   * The losses that came before it are on the session's thread already, and are dealt with first.
+   */
+  private void onMapCheck() {
+    requireMessageIn(DestinationPhase.RECOVERING, "PoisonMapCheck");
+    run(
+        () -> {
+          PageSet poisoned = arrival.poisonedFrames();
+          send(
+              new ControlMessage.PoisonMapApplied(
+                  poisoned.size(), LedgerDigest.ofFrames(poisoned)));
+        });
+  }
+
+  private void onRecovered() {
+    requireMessageIn(DestinationPhase.RECOVERING, "RecoveryAccepted");
+    long nanos = System.nanoTime() - brokenNanos;
+    backoff.reset();
+    // What was handed over is handed over again: the source may not have heard it.
+    enter(
+        resumed ? DestinationPhase.RUNNING : interrupted,
+        "reconnected after %d ms".formatted(TimeUnit.NANOSECONDS.toMillis(nanos)));
+    listener.recovered(nanos);
+    connectForPages();
+    if (resumed) {
+      goOn();
+    }
+  }
+
+  private void onSourceLost() {
+    String text =
+        "the source could not be reached for %d s"
+            .formatted(TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - brokenNanos));
+    if (resumed && settings.sourceLoss().policy() == SourceLoss.Policy.POISON) {
+      poisonTheRest(text);
+    } else {
+      fail(DestinationOutcome.Kind.ABORTED, text);
+    }
+  }
+
+  /**
+   * What never arrived is lost: the guest loses what touches those pages, instead of everything.
+   */
+  private void poisonTheRest(String text) {
+    UnarrivedPages unarrived = UnarrivedPages.of(arrival.layout(), arrival.table());
+    Origin origin = new Origin(settings.host(), Instant.now(), Origin.Discovery.SOURCE_LOST);
+    arrival
+        .recorder()
+        .accept(
+            unarrived.entries(origin),
+            (poisoned, held) -> {
+              arrival.poisonedFrames().addAll(poisoned);
+              listener.latePoison(poisoned, held);
+              complete(
+                  DestinationOutcome.Kind.SOURCE_LOST,
+                  "%s: %d of the guest's %d pages had not arrived and are poison now; it runs on here"
+                      .formatted(text, poisoned.size(), arrival.table().pageCount()));
+            });
+  }
+
+  private void complete(DestinationOutcome.Kind kind, String text) {
+    totalNanos = System.nanoTime() - startNanos;
+    enter(DestinationPhase.COMPLETE, text);
+    outcome.complete(new DestinationOutcome(kind, text));
+  }
+
   // --- phases ------------------------------------------------------------------------------
 
   private interface Step {
@@ -523,17 +693,22 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   private void run(Step step) {
+    later(step, 0);
+  }
+
+  private void later(Step step, long delayMillis) {
     try {
-      thread.execute(
-          () -> {
-            try {
-              step.run();
-            } catch (Throwable e) { // whatever it is, somebody waits for the outcome
-              failed(e);
-            }
-          });
+      thread.schedule(() -> tryTo(step), delayMillis, TimeUnit.MILLISECONDS);
     } catch (RejectedExecutionException e) {
       log.debug("after the end: {}", step);
+    }
+  }
+
+  private void tryTo(Step step) {
+    try {
+      step.run();
+    } catch (Throwable e) { // whatever it is, somebody waits for the outcome
+      failed(e);
     }
   }
 
@@ -558,17 +733,19 @@ public final class DestinationSession implements AutoCloseable {
     if (phase.isLast()) {
       return;
     }
-    boolean ran = phase.next().contains(DestinationPhase.UNFINISHED);
-    if (ran) {
+    if (resumed) {
       pauseGuest();
       enter(DestinationPhase.UNFINISHED, text);
     } else {
+      send(new ControlMessage.Farewell(text, true));
       enter(DestinationPhase.ABORTED, text);
     }
-    closeChannels();
+    hangUp();
     DestinationOutcome.Kind last =
-        ran && kind == DestinationOutcome.Kind.ABORTED ? DestinationOutcome.Kind.UNFINISHED : kind;
-    outcome.complete(new DestinationOutcome(last, text + whereTheGuestIs(ran)));
+        resumed && kind == DestinationOutcome.Kind.ABORTED
+            ? DestinationOutcome.Kind.UNFINISHED
+            : kind;
+    outcome.complete(new DestinationOutcome(last, text + whereTheGuestIs(resumed)));
   }
 
   private void pauseGuest() {

@@ -12,9 +12,14 @@ import java.util.Optional;
  * @param host this host's name, for the other side's messages
  * @param announceEvery the guest is told of its lost pages when it is resumed, one in each interval
  *     at most; empty if it is not told
+ * @param sourceLoss what to do when the source cannot be reached
  */
 public record DestinationSettings(
-    InetSocketAddress source, int streams, String host, Optional<Duration> announceEvery) {
+    InetSocketAddress source,
+    int streams,
+    String host,
+    Optional<Duration> announceEvery,
+    SourceLoss sourceLoss) {
 
   public static final int MAX_STREAMS = 16;
 
@@ -23,10 +28,5 @@ public record DestinationSettings(
       throw new IllegalArgumentException(
           "%d streams; 1 to %d are allowed".formatted(streams, MAX_STREAMS));
     }
-  }
-
-  /** The guest finds out for itself what is lost. */
-  public DestinationSettings(InetSocketAddress source, int streams, String host) {
-    this(source, streams, host, Optional.empty());
   }
 }

@@ -3,11 +3,14 @@ package ward.destination;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
+import io.netty.channel.EventLoopGroup;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.group.ChannelGroup;
 import io.netty.channel.group.DefaultChannelGroup;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
@@ -23,85 +26,125 @@ import ward.wire.WardPipeline;
 public final class NettySourceLink implements SourceLink {
 
   private final Transport transport;
-  private final ChannelGroup channels =
-      new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true); // closed stays closed
-  private volatile boolean closing;
+
+  /** The fault loop shares it with the urgent connection of every attempt. */
+  private final EventLoopGroup urgentLoop;
+
+  private volatile NettyAttempt last;
 
   public NettySourceLink(Transport transport) {
     this.transport = transport;
+    this.urgentLoop = transport.eventLoops().next();
   }
 
   @Override
-  public void connect(
-      DestinationSettings settings, UUID session, ConnectionKind kind, Events events) {
-    Hello hello = new Hello(Role.DESTINATION, kind, session, ProtocolVersion.OURS, settings.host());
-    ChannelInitializer<Channel> pipeline =
-        new ChannelInitializer<>() {
-          @Override
-          protected void initChannel(Channel channel) {
-            channels.add(channel);
-            WardPipeline.install(channel, HelloHandler.dialling(hello), new Connection(events));
-          }
-        };
-    transport
-        .connectAsync(settings.source(), pipeline)
-        .whenComplete(
-            (channel, failure) -> {
-              if (failure != null) {
-                events.lost(failure);
-              }
-            });
+  public Attempt attempt(DestinationSettings settings, UUID session, int number) {
+    last = new NettyAttempt(settings, session, number);
+    return last;
   }
 
   @Override
   public void close() {
-    closing = true;
-    channels.close();
+    NettyAttempt attempt = last;
+    if (attempt != null) {
+      attempt.close();
+    }
   }
 
-  /** Translates one connection's events; knows no memory, no policy, no state. */
-  private final class Connection extends SimpleChannelInboundHandler<Frame> {
+  private final class NettyAttempt implements Attempt {
 
-    private final Events events;
-    private Throwable cause;
+    private final DestinationSettings settings;
+    private final UUID session;
+    private final int number;
+    private final ChannelGroup channels =
+        new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true); // closed stays closed
+    private volatile boolean closing;
 
-    Connection(Events events) {
-      super(false);
-      this.events = events;
+    NettyAttempt(DestinationSettings settings, UUID session, int number) {
+      this.settings = settings;
+      this.session = session;
+      this.number = number;
     }
 
     @Override
-    public void userEventTriggered(ChannelHandlerContext context, Object event) {
-      if (event instanceof HelloCompleted) {
-        events.ready(context.channel());
-      } else {
-        context.fireUserEventTriggered(event);
+    public void connect(ConnectionKind kind, Events events) {
+      ChannelInitializer<Channel> pipeline =
+          new ChannelInitializer<>() {
+            @Override
+            protected void initChannel(Channel channel) {
+              channels.add(channel);
+              WardPipeline.install(
+                  channel, HelloHandler.dialling(hello(kind)), new Connection(events));
+            }
+          };
+      EventLoopGroup loops = kind == ConnectionKind.URGENT ? urgentLoop : transport.eventLoops();
+      transport
+          .connectAsync(settings.source(), pipeline, loops)
+          .whenComplete(
+              (channel, failure) -> {
+                if (failure != null) {
+                  events.lost(failure);
+                }
+              });
+    }
+
+    private Hello hello(ConnectionKind kind) {
+      return new Hello(
+          Role.DESTINATION, kind, session, number, ProtocolVersion.OURS, settings.host());
+    }
+
+    @Override
+    public CompletionStage<Void> close() {
+      closing = true;
+      CompletableFuture<Void> closed = new CompletableFuture<>();
+      channels.close().addListener(done -> closed.complete(null));
+      return closed;
+    }
+
+    /** Translates one connection's events; knows no memory, no policy, no state. */
+    private final class Connection extends SimpleChannelInboundHandler<Frame> {
+
+      private final Events events;
+      private Throwable cause;
+
+      Connection(Events events) {
+        super(false);
+        this.events = events;
       }
-    }
 
-    @Override
-    protected void channelRead0(ChannelHandlerContext context, Frame frame) throws Exception {
-      try {
-        events.frame(context.channel(), frame);
-      } finally {
-        if (frame instanceof PageAnswer.Data data) {
-          data.body().release();
+      @Override
+      public void userEventTriggered(ChannelHandlerContext context, Object event) {
+        if (event instanceof HelloCompleted) {
+          events.ready(context.channel());
+        } else {
+          context.fireUserEventTriggered(event);
         }
       }
-    }
 
-    @Override
-    public void exceptionCaught(ChannelHandlerContext context, Throwable thrown) {
-      if (cause == null) {
-        cause = thrown;
+      @Override
+      protected void channelRead0(ChannelHandlerContext context, Frame frame) throws Exception {
+        try {
+          events.frame(context.channel(), frame);
+        } finally {
+          if (frame instanceof PageAnswer.Data data) {
+            data.body().release();
+          }
+        }
       }
-      context.close();
-    }
 
-    @Override
-    public void channelInactive(ChannelHandlerContext context) {
-      if (!closing) {
-        events.lost(cause);
+      @Override
+      public void exceptionCaught(ChannelHandlerContext context, Throwable thrown) {
+        if (cause == null) {
+          cause = thrown;
+        }
+        context.close();
+      }
+
+      @Override
+      public void channelInactive(ChannelHandlerContext context) {
+        if (!closing) {
+          events.lost(cause);
+        }
       }
     }
   }

@@ -1,8 +1,10 @@
 package ward.destination;
 
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import ward.memory.GuestLayout;
 import ward.wire.PageAnswer;
 import ward.wire.PageRequest;
@@ -16,19 +18,22 @@ import ward.wire.ProtocolException;
  */
 final class PageFaults {
 
-  private record Asked(long page, long startNanos) {}
+  /**
+   * @param sentIn the last attempt in which it was sent: once in each, whoever comes first
+   */
+  private record Asked(long page, long startNanos, AtomicInteger sentIn) {}
 
   private final GuestLayout layout;
   private final PageTable table;
   private final PageResolver resolver;
   private final GivenBack givenBack;
   private final DestinationListener listener;
-  private final Consumer<PageRequest> requests;
+  private final Supplier<RequestLine.Line> line;
   private final AtomicLong lastId = new AtomicLong();
   private final ConcurrentHashMap<Long, Asked> outstanding = new ConcurrentHashMap<>();
 
   /**
-   * @param requests writes a request on the urgent connection; may be called from any thread
+   * @param line the urgent connection of the moment; asked from any thread
    */
   PageFaults(
       GuestLayout layout,
@@ -36,13 +41,13 @@ final class PageFaults {
       PageResolver resolver,
       GivenBack givenBack,
       DestinationListener listener,
-      Consumer<PageRequest> requests) {
+      Supplier<RequestLine.Line> line) {
     this.layout = layout;
     this.table = table;
     this.resolver = resolver;
     this.givenBack = givenBack;
     this.listener = listener;
-    this.requests = requests;
+    this.line = line;
   }
 
   /** A thread of the guest waits for a page. */
@@ -87,8 +92,21 @@ final class PageFaults {
 
   private void ask(long page, long startNanos) {
     long id = lastId.incrementAndGet();
-    outstanding.put(id, new Asked(page, startNanos));
-    requests.accept(new PageRequest(id, layout.addressOf(page), 1));
+    Asked asked = new Asked(page, startNanos, new AtomicInteger());
+    outstanding.put(id, asked); // before the line is looked at: askAll() finds it, or it is sent
+    send(id, asked);
+  }
+
+  private void send(long id, Asked asked) {
+    RequestLine.Line present = line.get();
+    if (asked.sentIn().getAndAccumulate(present.attempt(), Math::max) < present.attempt()) {
+      present.write(new PageRequest(id, layout.addressOf(asked.page()), 1));
+    }
+  }
+
+  /** Sends every open request that the present connection has not carried yet. */
+  void askAll() {
+    outstanding.forEach(this::send);
   }
 
   /**

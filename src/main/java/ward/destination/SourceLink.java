@@ -3,6 +3,7 @@ package ward.destination;
 import io.netty.channel.Channel;
 import java.io.IOException;
 import java.util.UUID;
+import java.util.concurrent.CompletionStage;
 import ward.wire.ConnectionKind;
 import ward.wire.Frame;
 
@@ -29,8 +30,28 @@ public interface SourceLink extends AutoCloseable {
     void lost(Throwable cause);
   }
 
-  /** Opens one connection of a session; everything else is an event. */
-  void connect(DestinationSettings settings, UUID session, ConnectionKind kind, Events events);
+  /** Connections that are made together and given up together. */
+  interface Attempt {
+    /**
+     * Opens one connection; everything else is an event. Those of kind URGENT are on the same event
+     * loop in every attempt.
+     */
+    void connect(ConnectionKind kind, Events events);
+
+    /**
+     * Closes every connection, also those that are on their way.
+     *
+     * @return completes when all are closed: nothing is sent on them any more
+     */
+    CompletionStage<Void> close();
+  }
+
+  /**
+   * Begins to connect a session.
+   *
+   * @param number from 1; greater than that of every attempt of this session before
+   */
+  Attempt attempt(DestinationSettings settings, UUID session, int number);
 
   /** Closes every connection. */
   @Override

@@ -1,5 +1,6 @@
 package ward.metrics;
 
+import java.util.concurrent.atomic.LongAccumulator;
 import java.util.concurrent.atomic.LongAdder;
 import org.HdrHistogram.ConcurrentHistogram;
 import org.HdrHistogram.Histogram;
@@ -21,6 +22,9 @@ public final class DestinationMetrics implements DestinationListener {
   private final LongAdder givenBackPages = new LongAdder();
   private final LongAdder latePoisonedPages = new LongAdder();
   private final LongAdder heldPages = new LongAdder();
+  private final LongAdder breaks = new LongAdder();
+  private final LongAdder brokenNanos = new LongAdder();
+  private final LongAccumulator longestBreakNanos = new LongAccumulator(Math::max, 0);
   private volatile long streamStartNanos;
   private volatile long streamEndNanos;
 
@@ -31,9 +35,16 @@ public final class DestinationMetrics implements DestinationListener {
    */
   public record Faults(long count, double p50Micros, double p99Micros, double maxMicros) {}
 
+  /**
+   * Times without the source, from the first broken connection until both sides agreed again.
+   *
+   * @param count breaks that are over; the rest is milliseconds
+   */
+  public record Breaks(long count, double totalMillis, double longestMillis) {}
+
   @Override
   public void onPhase(DestinationPhase previous, DestinationPhase next, String reason) {
-    if (next == DestinationPhase.RUNNING) {
+    if (next == DestinationPhase.RUNNING && previous != DestinationPhase.RECOVERING) {
       streamStartNanos = System.nanoTime();
     }
   }
@@ -69,6 +80,13 @@ public final class DestinationMetrics implements DestinationListener {
   }
 
   @Override
+  public void recovered(long nanos) {
+    breaks.increment();
+    brokenNanos.add(nanos);
+    longestBreakNanos.accumulate(nanos);
+  }
+
+  @Override
   public void givenBack(long pages) {
     givenBackPages.add(pages);
   }
@@ -81,6 +99,11 @@ public final class DestinationMetrics implements DestinationListener {
         copy.getValueAtPercentile(50) / 1e3,
         copy.getValueAtPercentile(99) / 1e3,
         copy.getMaxValue() / 1e3);
+  }
+
+  /** The breaks so far: while one lasts, whoever needs a missing page waits. */
+  public Breaks breaks() {
+    return new Breaks(breaks.sum(), brokenNanos.sum() / 1e6, longestBreakNanos.get() / 1e6);
   }
 
   /** Pages that came in the background. */

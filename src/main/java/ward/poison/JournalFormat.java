@@ -31,7 +31,7 @@ import ward.poison.Origin.Discovery;
  *
  * <p>The time is milliseconds since 1970 UTC. The host is UTF-8 and reaches to the end of the body.
  * Severity: 1 action required, 2 action optional. Discovery: 1 declared, 2 unreadable, 3 reported,
- * 4 consumed.
+ * 4 consumed, 5 source lost.
  */
 final class JournalFormat {
 
@@ -217,6 +217,7 @@ final class JournalFormat {
       case UNREADABLE -> 2;
       case REPORTED -> 3;
       case CONSUMED -> 4;
+      case SOURCE_LOST -> 5;
     };
   }
 
@@ -226,7 +227,8 @@ final class JournalFormat {
       case 2 -> Discovery.UNREADABLE;
       case 3 -> Discovery.REPORTED;
       case 4 -> Discovery.CONSUMED;
-      default -> throw new IllegalArgumentException("discovery %d; 1 to 4 exist".formatted(code));
+      case 5 -> Discovery.SOURCE_LOST;
+      default -> throw new IllegalArgumentException("discovery %d; 1 to 5 exist".formatted(code));
     };
   }
 

@@ -19,7 +19,9 @@ public record Origin(String host, Instant time, Discovery discovery) {
     /** A control command reported it to a source that was already serving. */
     REPORTED,
     /** The guest ran into it on a host where Ward runs its vCPUs. */
-    CONSUMED
+    CONSUMED,
+    /** A source was lost with the page, and an operator's policy took it for poison. */
+    SOURCE_LOST
   }
 
   /**

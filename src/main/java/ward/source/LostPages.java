@@ -140,6 +140,20 @@ final class LostPages {
     unconfirmed.removeAll(heldFrames);
   }
 
+  /**
+   * After a break: what the destination has not answered for, as far as it knows now.
+   *
+   * @return guest frame numbers that are lost here, and that it neither names as poisoned nor held
+   *     for good
+   */
+  PageSet unknownTo(PageSet poisonedThere) {
+    PageSet unknown = lostForTheGuest();
+    unknown.removeAll(poisonedThere);
+    unconfirmed.removeAll(poisonedThere);
+    unconfirmed.addAll(unknown);
+    return unknown;
+  }
+
   /** The map that is being sent lists these: its acknowledgement answers for them. */
   void inTheMap(PageSet frames) {
     unconfirmed.removeAll(frames);
@@ -149,6 +163,13 @@ final class LostPages {
   PageSet lostForTheGuest() {
     PageSet frames = journal.ledger().frames();
     frames.removeAll(held);
+    return frames;
+  }
+
+  /** Of those, what the destination has answered for. */
+  PageSet agreed() {
+    PageSet frames = lostForTheGuest();
+    frames.removeAll(unconfirmed);
     return frames;
   }
 

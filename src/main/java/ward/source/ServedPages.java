@@ -46,6 +46,18 @@ final class ServedPages {
     move(page, State.SENT, State.UNSENT);
   }
 
+  /**
+   * What the destination has, it has, and what it has not, was not sent: after a break, when
+   * nothing is under way. A page that is LOST stays so.
+   */
+  void startOver(long page, boolean arrived) {
+    if (arrived) {
+      claim(page);
+    } else {
+      unclaim(page);
+    }
+  }
+
   /** Notes a loss; false if it was known. */
   boolean lose(long page) {
     return move(page, State.UNSENT, State.LOST) || move(page, State.SENT, State.LOST);

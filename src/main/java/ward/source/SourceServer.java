@@ -58,7 +58,12 @@ public final class SourceServer implements AutoCloseable {
                     session::judge,
                     peer ->
                         new Hello(
-                            Role.SOURCE, peer.kind(), peer.session(), ProtocolVersion.OURS, host));
+                            Role.SOURCE,
+                            peer.kind(),
+                            peer.session(),
+                            peer.attempt(),
+                            ProtocolVersion.OURS,
+                            host));
             WardPipeline.install(channel, hello, new Connection(session));
           }
         };
@@ -100,9 +105,9 @@ public final class SourceServer implements AutoCloseable {
     @Override
     protected void channelRead0(ChannelHandlerContext context, Frame frame) {
       if (frame instanceof PageRequest request && peer.kind() == ConnectionKind.URGENT) {
-        session.onRequest(request, context.channel());
+        session.onRequest(peer, request, context.channel());
       } else if (frame instanceof ControlFrame message && peer.kind() == ConnectionKind.CONTROL) {
-        session.onMessage(message.message());
+        session.onMessage(peer, message.message());
       } else {
         refuse(frame);
       }

@@ -4,6 +4,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import java.io.IOException;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -15,9 +16,9 @@ import java.util.OptionalLong;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -53,13 +54,23 @@ public final class SourceSession implements AutoCloseable {
 
   private static final int CLOSE_SECONDS = 30;
 
+  private static final String WHOLE_HERE =
+      "the guest never ran at the destination, it is whole here";
+
+  /**
+   * How long a destination that has everything may take to say that it knows. Nothing depends on
+   * it: the copy here is of no use any more.
+   */
+  private static final Duration CONFIRM_WITHIN = Duration.ofSeconds(60);
+
   /** What is migrated. All of it stays the caller's, and outlives the session. */
   public record Subject(SourceMemory memory, DepartingGuest guest, LedgerJournal journal) {}
 
+  private final SourceSettings settings;
   private final Subject subject;
   private final SourceListener listener;
-  private final ExecutorService thread =
-      Executors.newSingleThreadExecutor(task -> new Thread(task, "ward-session"));
+  private final ScheduledExecutorService thread =
+      Executors.newSingleThreadScheduledExecutor(task -> new Thread(task, "ward-session"));
   private final CompletableFuture<SourceOutcome> outcome = new CompletableFuture<>();
   private final GuestLayout layout;
   private final LostPages lost;
@@ -72,6 +83,11 @@ public final class SourceSession implements AutoCloseable {
 
   private volatile SourcePhase phase = SourcePhase.LISTENING;
   private volatile UUID session;
+  private volatile int attempt;
+  private SourcePhase interrupted; // what a break interrupted
+  private int breaks;
+  private ReturnedDestination returned; // null while none is telling what it has
+  private ControlMessage.RecoveryEnd recoveryEnd;
   private Channel control;
   private ControlMessage.PoisonMapEnd mapEnd;
   private ControlMessage.HandOver pendingHandOver;
@@ -82,6 +98,7 @@ public final class SourceSession implements AutoCloseable {
   public SourceSession(
       SourceSettings settings, Kernel kernel, Subject subject, SourceListener listener)
       throws IOException {
+    this.settings = settings;
     this.subject = subject;
     this.listener = listener;
     layout = subject.memory().memory().layout();
@@ -130,7 +147,7 @@ public final class SourceSession implements AutoCloseable {
     run(
         () -> {
           if (control != null) {
-            send(new ControlMessage.Farewell(reason));
+            send(new ControlMessage.Farewell(reason, false));
           }
           fail(SourceOutcome.Kind.ABORTED, reason);
         });
@@ -167,14 +184,34 @@ public final class SourceSession implements AutoCloseable {
       return refusal(
           Refusal.Code.PROTOCOL, "a source talks to destinations, not to " + hello.role());
     }
-    if (hello.kind() == ConnectionKind.CONTROL) {
-      return session == null
+    return hello.kind() == ConnectionKind.CONTROL ? judgeControl(hello) : judgeOther(hello);
+  }
+
+  private Optional<Refusal> judgeControl(Hello hello) {
+    if (session == null) {
+      return hello.attempt() == 1
           ? Optional.empty()
-          : refusal(Refusal.Code.BUSY, "another destination has this guest, in phase " + phase);
+          : refusal(
+              Refusal.Code.NO_SESSION,
+              "session %s did not begin with this process".formatted(hello.session()));
     }
-    return hello.session().equals(session)
+    boolean returns =
+        hello.session().equals(session) && hello.attempt() > attempt && phase.mayBeReturnedTo();
+    return returns
         ? Optional.empty()
-        : refusal(Refusal.Code.PROTOCOL, "no such session: " + hello.session());
+        : refusal(Refusal.Code.BUSY, "another destination has this guest, in phase " + phase);
+  }
+
+  private Optional<Refusal> judgeOther(Hello hello) {
+    return isPresent(hello)
+        ? Optional.empty()
+        : refusal(
+            Refusal.Code.PROTOCOL,
+            "no such session: %s, attempt %d".formatted(hello.session(), hello.attempt()));
+  }
+
+  private boolean isPresent(Hello hello) {
+    return hello.session().equals(session) && hello.attempt() == attempt;
   }
 
   private static Optional<Refusal> refusal(Refusal.Code code, String reason) {
@@ -185,17 +222,29 @@ public final class SourceSession implements AutoCloseable {
   public void connected(Hello hello, Channel channel) {
     run(
         () -> {
-          switch (hello.kind()) {
-            case CONTROL -> onControl(hello, channel);
-            case URGENT -> urgent.add(channel);
-            case STREAM -> onStream(channel);
-            case LOCAL ->
-                throw new ProtocolException("LOCAL connections come by the control socket");
+          if (hello.kind() == ConnectionKind.CONTROL) {
+            onControl(hello, channel);
+          } else if (isPresent(hello)) {
+            onOther(hello.kind(), channel);
+          } else {
+            channel.close(); // the session was recovered in between
           }
         });
   }
 
+  private void onOther(ConnectionKind kind, Channel channel) {
+    switch (kind) {
+      case URGENT -> urgent.add(channel);
+      case STREAM -> onStream(channel);
+      default -> throw new ProtocolException(kind + " connections come by the control socket");
+    }
+  }
+
   private void onControl(Hello hello, Channel channel) throws IOException {
+    if (hello.session().equals(session) && hello.attempt() > attempt && phase.mayBeReturnedTo()) {
+      onReturn(hello, channel);
+      return;
+    }
     if (session != null || phase.isLast()) {
       channel.writeAndFlush(
           new ControlFrame(
@@ -204,6 +253,7 @@ public final class SourceSession implements AutoCloseable {
       channel.close();
       return;
     }
+    attempt = hello.attempt();
     session = hello.session();
     control = channel;
     enter(
@@ -258,11 +308,11 @@ public final class SourceSession implements AutoCloseable {
   }
 
   /** A demand fault; called on the urgent connection's event loop. */
-  public void onRequest(PageRequest request, Channel channel) {
+  public void onRequest(Hello peer, PageRequest request, Channel channel) {
     if (mayBeAsked()) {
       answerer.answer(request, channel);
     } else {
-      run(() -> answerInTurn(request, channel));
+      run(() -> answerInTurn(peer, request, channel));
     }
   }
 
@@ -271,9 +321,9 @@ public final class SourceSession implements AutoCloseable {
   }
 
   /** What came before the request on the control connection may still wait for the disk. */
-  private void answerInTurn(PageRequest request, Channel channel) {
-    if (phase.isLast()) {
-      return;
+  private void answerInTurn(Hello peer, PageRequest request, Channel channel) {
+    if (phase.isLast() || !isPresent(peer) || phase == SourcePhase.AWAITING_RETURN) {
+      return; // it is asked again by the next connection, if there is one
     }
     if (!mayBeAsked()) {
       throw new ProtocolException("a page request in phase " + phase);
@@ -295,16 +345,30 @@ public final class SourceSession implements AutoCloseable {
   public void lost(Hello hello, Channel channel, Throwable cause) {
     run(
         () -> {
-          if (session == null || !session.equals(hello.session())) {
+          if (!isPresent(hello) || phase.isLast()) {
             return;
           }
+          if (phase == SourcePhase.HANDING_OVER && hello.kind() != ConnectionKind.CONTROL) {
+            return; // a destination that has everything closes these, in any order
+          }
           String what = cause == null ? "the destination closed it" : cause.getMessage();
-          fail(
-              cause instanceof ProtocolException
-                  ? SourceOutcome.Kind.PEER_REFUSED
-                  : SourceOutcome.Kind.ABORTED,
-              "%s connection: %s".formatted(hello.kind(), what));
+          onBreak("%s connection: %s".formatted(hello.kind(), what), cause);
         });
+  }
+
+  private void onBreak(String text, Throwable cause) {
+    if (cause instanceof ProtocolException) {
+      fail(SourceOutcome.Kind.PEER_REFUSED, text);
+    } else if (phase.mayBeReturnedTo() && !isOverAtOnce()) {
+      awaitReturn(text);
+    } else {
+      fail(SourceOutcome.Kind.ABORTED, text);
+    }
+  }
+
+  private boolean isOverAtOnce() {
+    return phase != SourcePhase.HANDING_OVER
+        && settings.returnWithin().filter(Duration::isZero).isPresent();
   }
 
   private List<ChannelFuture> closeConnections() {
@@ -319,8 +383,13 @@ public final class SourceSession implements AutoCloseable {
   // --- messages, on the session's thread -----------------------------------------------------
 
   /** A message on the control connection; called on its event loop. */
-  public void onMessage(ControlMessage message) {
-    run(() -> dispatch(message));
+  public void onMessage(Hello peer, ControlMessage message) {
+    run(
+        () -> {
+          if (isPresent(peer)) {
+            dispatch(message);
+          }
+        });
   }
 
   private void dispatch(ControlMessage message) throws IOException {
@@ -332,16 +401,35 @@ public final class SourceSession implements AutoCloseable {
       onPoisonOutcome(poison);
     } else if (message instanceof ControlMessage.HandOver handOver) {
       onHandOver(handOver);
+    } else if (message instanceof ControlMessage.HandOverConfirmed) {
+      onConfirmed();
+    } else if (message instanceof ControlMessage.RecoveryPart part) {
+      requireReturned("RecoveryPart").add(part);
+    } else if (message instanceof ControlMessage.RecoveryEnd end) {
+      onRecoveryEnd(end);
     } else if (message instanceof Refusal refusal) {
       fail(SourceOutcome.Kind.PEER_REFUSED, "the destination refused: " + refusal.reason());
     } else if (message instanceof ControlMessage.Farewell farewell) {
-      fail(SourceOutcome.Kind.ABORTED, "the destination ended it: " + farewell.reason());
+      onFarewell(farewell);
     } else if (!(message instanceof ControlMessage.UnknownMessage)) {
       throw new ProtocolException("a source is never sent " + message.getClass().getSimpleName());
     }
   }
 
-  private void onMapApplied(ControlMessage.PoisonMapApplied applied) {
+  private void onFarewell(ControlMessage.Farewell farewell) {
+    String text = "the destination ended it: " + farewell.reason();
+    if (farewell.guestNeverRan() && phase.next().contains(SourcePhase.ABORTED)) {
+      end(SourcePhase.ABORTED, SourceOutcome.Kind.ABORTED, text, WHOLE_HERE);
+    } else {
+      fail(SourceOutcome.Kind.ABORTED, text);
+    }
+  }
+
+  private void onMapApplied(ControlMessage.PoisonMapApplied applied) throws IOException {
+    if (phase == SourcePhase.AWAITING_RETURN) {
+      onMapChecked(applied);
+      return;
+    }
     requireMessageIn(SourcePhase.SENDING_MAP, "PoisonMapApplied");
     if (applied.pages() != mapEnd.pages() || !applied.digest().equals(mapEnd.digest())) {
       String text =
@@ -395,26 +483,172 @@ public final class SourceSession implements AutoCloseable {
       return;
     }
     lost.settle();
-    enter(SourcePhase.HANDED_OVER, "counts, ledger and markers agree");
-    control
-        .writeAndFlush(new ControlFrame(new ControlMessage.HandOverAccepted()))
-        .addListener(sent -> outcome.complete(handedOver(sent.cause())));
+    enter(SourcePhase.HANDING_OVER, "counts, ledger and markers agree");
+    send(new ControlMessage.HandOverAccepted());
+    giveUpWaiting(CONFIRM_WITHIN, this::stopWaitingForConfirmation);
   }
 
-  /**
-   * @param failure of sending the acceptance; null if it went out
-   */
-  private static SourceOutcome handedOver(Throwable failure) {
-    return failure == null
-        ? new SourceOutcome(SourceOutcome.Kind.HANDED_OVER, "the guest is at the destination")
-        : new SourceOutcome(
-            SourceOutcome.Kind.UNFINISHED,
-            "everything is at the destination, but it could not be told that this side agrees (%s); the guest is paused there, keep this copy until it runs"
-                .formatted(failure.getMessage()));
+  private void onConfirmed() {
+    requireMessageIn(SourcePhase.HANDING_OVER, "HandOverConfirmed");
+    handedOver("the guest is at the destination");
   }
 
+  private void stopWaitingForConfirmation() {
+    handedOver(
+        "the guest is at the destination, whole; it has not said within %d s that it was told so"
+            .formatted(CONFIRM_WITHIN.toSeconds()));
+  }
+
+  private void handedOver(String text) {
+    enter(SourcePhase.HANDED_OVER, text);
+    outcome.complete(new SourceOutcome(SourceOutcome.Kind.HANDED_OVER, text));
+  }
+
+  // --- breaks --------------------------------------------------------------------------------
+
+  /** All connections go; everything else stays as it is. */
+  private void awaitReturn(String text) {
+    if (phase != SourcePhase.AWAITING_RETURN) {
+      interrupted = phase;
+      enter(SourcePhase.AWAITING_RETURN, text);
+      if (interrupted == SourcePhase.HANDING_OVER) {
+        giveUpWaiting(CONFIRM_WITHIN, this::stopWaitingForConfirmation);
+      } else {
+        settings.returnWithin().ifPresent(time -> giveUpWaiting(time, this::stopWaitingForReturn));
+      }
+    }
+    endConnections();
+  }
+
+  private void giveUpWaiting(Duration time, Runnable what) {
+    int of = ++breaks;
+    SourcePhase waiting = phase;
+    later(
+        () -> {
+          if (of == breaks && phase == waiting) {
+            what.run();
+          }
+        },
+        time);
+  }
+
+  private void stopWaitingForReturn() {
+    fail(
+        SourceOutcome.Kind.ABORTED,
+        "the destination did not come back within %d s"
+            .formatted(settings.returnWithin().orElseThrow().toSeconds()));
+  }
+
+  /** Afterwards no event loop reads or sends a page: all of them have seen their channels close. */
+  private void endConnections() {
+    closeConnections().forEach(ChannelFuture::awaitUninterruptibly);
+    urgent.clear();
+    streams.clear();
+    control = null;
+    pendingHandOver = null;
+    returned = null;
+    recoveryEnd = null;
+  }
+
+  /** The same destination, by another attempt; this side may not have noticed the break. */
+  private void onReturn(Hello hello, Channel channel) {
+    if (phase != SourcePhase.AWAITING_RETURN) {
+      awaitReturn("the destination has given these connections up");
+    }
+    endConnections();
+    attempt = hello.attempt();
+    control = channel;
+    returned = new ReturnedDestination(layout);
+  }
+
+  private ReturnedDestination requireReturned(String message) {
+    if (phase != SourcePhase.AWAITING_RETURN || returned == null || recoveryEnd != null) {
+      throw new ProtocolException(
+          "%s in phase %s; it is a destination's first word after a break"
+              .formatted(message, phase));
+    }
+    return returned;
+  }
+
+  private void onRecoveryEnd(ControlMessage.RecoveryEnd end) throws IOException {
+    ReturnedDestination destination = requireReturned("RecoveryEnd");
+    destination.requireWhole(end);
+    requireKnown(destination.poisoned());
+    recoveryEnd = end;
+    startOver(destination);
+    tellLosses(lost.unknownTo(destination.poisoned()));
+    onPoisonOutcome(new ControlMessage.PoisonOutcome(destination.poisoned(), new PageSet()));
+    send(new ControlMessage.PoisonMapCheck());
+  }
+
+  private void requireKnown(PageSet poisonedThere) {
+    PageSet unknown = poisonedThere.copy();
+    unknown.removeAll(lost.lostForTheGuest());
+    if (!unknown.isEmpty()) {
+      throw new ProtocolException(
+          "the destination holds pages for lost that are not lost here: " + unknown);
+    }
+  }
+
+  private void startOver(ReturnedDestination destination) {
+    for (long page = 0; page < layout.pageCount(); page++) {
+      long frame = layout.addressOf(page) >>> Pages.SHIFT;
+      parts.served().startOver(page, destination.present().contains(frame));
+    }
+    cursor.startOver();
+  }
+
+  private void tellLosses(PageSet frames) {
+    List<PoisonEntry> entries = new ArrayList<>();
+    frames.forEach(
+        frame -> entries.addAll(lost.entriesAt(layout.pageAt(frame << Pages.SHIFT).orElseThrow())));
+    List<PoisonEntry> each = entries.stream().distinct().toList();
+    for (int from = 0; from < each.size(); from += MAP_PART) {
+      send(
+          new ControlMessage.LatePoison(
+              each.subList(from, Math.min(each.size(), from + MAP_PART))));
+    }
+  }
+
+  /** The destination has dealt with every loss that it was told of. */
+  private void onMapChecked(ControlMessage.PoisonMapApplied applied) throws IOException {
+    if (recoveryEnd == null) {
+      throw new ProtocolException("PoisonMapApplied before RecoveryEnd");
+    }
+    PageSet expected = lost.agreed();
+    if (!applied.digest().equals(LedgerDigest.ofFrames(expected))) {
+      String text =
+          "after a break the destination holds %d pages for lost, this side %d (digests %s, %s)"
+              .formatted(
+                  applied.pages(),
+                  expected.size(),
+                  applied.digest(),
+                  LedgerDigest.ofFrames(expected));
+      send(new Refusal(Refusal.Code.POISON_MAP, text));
+      fail(SourceOutcome.Kind.VERIFICATION_FAILED, text);
+      return;
+    }
+    recovered();
+  }
+
+  private void recovered() {
+    boolean released = recoveryEnd.guestReleased();
+    enter(
+        recoveryEnd.guestResumed() ? SourcePhase.SERVING : SourcePhase.MAP_APPLIED,
+        "the destination is back, by attempt " + attempt);
+    returned = null;
+    recoveryEnd = null;
+    send(new ControlMessage.RecoveryAccepted());
+    if (!released) {
+      send(new ControlMessage.GuestReleased());
+    }
+  }
+
+  /** What cannot be said because of a break is part of what recovery says. */
   private void send(ControlMessage message) {
-    control.writeAndFlush(new ControlFrame(message));
+    if (control != null) {
+      control.writeAndFlush(new ControlFrame(message));
+    }
   }
 
   private void requireMessageIn(SourcePhase expected, String message) {
@@ -509,17 +743,22 @@ public final class SourceSession implements AutoCloseable {
   }
 
   private void run(Step step) {
+    later(step, Duration.ZERO);
+  }
+
+  private void later(Step step, Duration delay) {
     try {
-      thread.execute(
-          () -> {
-            try {
-              step.run();
-            } catch (IOException | RuntimeException e) {
-              failed(e);
-            }
-          });
+      thread.schedule(() -> tryTo(step), delay.toNanos(), TimeUnit.NANOSECONDS);
     } catch (RejectedExecutionException e) {
       log.debug("after the end: {}", step);
+    }
+  }
+
+  private void tryTo(Step step) {
+    try {
+      step.run();
+    } catch (IOException | RuntimeException e) {
+      failed(e);
     }
   }
 
@@ -538,28 +777,41 @@ public final class SourceSession implements AutoCloseable {
     if (phase.isLast()) {
       return;
     }
-    boolean ran = phase.next().contains(SourcePhase.UNFINISHED);
-    String where = whereTheGuestIs();
-    enter(ran ? SourcePhase.UNFINISHED : SourcePhase.ABORTED, text);
-    if (!ran) {
+    if (kind == SourceOutcome.Kind.ABORTED && hasAgreed()) {
+      handedOver("the guest is at the destination, whole; then " + text);
+      return;
+    }
+    boolean mayHaveRun = phase.mayBeReturnedTo();
+    SourceOutcome.Kind last =
+        mayHaveRun && kind == SourceOutcome.Kind.ABORTED ? SourceOutcome.Kind.UNFINISHED : kind;
+    end(mayHaveRun ? SourcePhase.UNFINISHED : SourcePhase.ABORTED, last, text, whereTheGuestIs());
+  }
+
+  /** Whether the destination has proved that it needs nothing more from here. */
+  private boolean hasAgreed() {
+    return phase == SourcePhase.HANDING_OVER
+        || phase == SourcePhase.AWAITING_RETURN && interrupted == SourcePhase.HANDING_OVER;
+  }
+
+  private void end(SourcePhase last, SourceOutcome.Kind kind, String text, String where) {
+    enter(last, text);
+    if (last == SourcePhase.ABORTED) {
       subject.guest().stay();
     }
     for (PoisonReport report : new LinkedHashSet<>(awaited.values())) {
       report.fail(new IOException("the migration ended first: " + text));
     }
     closeConnections();
-    SourceOutcome.Kind last =
-        ran && kind == SourceOutcome.Kind.ABORTED ? SourceOutcome.Kind.UNFINISHED : kind;
-    outcome.complete(new SourceOutcome(last, text + "; " + where));
+    outcome.complete(new SourceOutcome(kind, text + "; " + where));
   }
 
   private String whereTheGuestIs() {
-    return switch (phase) {
+    return switch (phase == SourcePhase.AWAITING_RETURN ? interrupted : phase) {
       case SERVING ->
           "the guest ran at the destination, which may need this copy: keep it, and do not start the guest here";
       case MAP_APPLIED ->
           "the guest may have run at the destination: start it here only if the destination says that it never ran";
-      default -> "the guest never ran at the destination, it is whole here";
+      default -> WHOLE_HERE;
     };
   }
 

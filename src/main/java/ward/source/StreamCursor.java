@@ -33,6 +33,11 @@ final class StreamCursor {
     }
   }
 
+  /** Deals all of them out again; what was sent is skipped by who sends. */
+  void startOver() {
+    nextPage.set(0);
+  }
+
   boolean isPaused() {
     return paused;
   }

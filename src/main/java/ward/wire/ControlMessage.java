@@ -36,14 +36,25 @@ public sealed interface ControlMessage {
    * The first message of each side on each connection.
    *
    * @param session the same on all connections of one migration
+   * @param attempt from 1; grows when the session's connections are made anew after a break
    * @param host the sender's name, 1 to 255 characters
    */
-  record Hello(Role role, ConnectionKind kind, UUID session, ProtocolVersion version, String host)
+  record Hello(
+      Role role,
+      ConnectionKind kind,
+      UUID session,
+      int attempt,
+      ProtocolVersion version,
+      String host)
       implements ControlMessage {
 
     private static final int HOST_CHARACTERS_MAX = 255;
 
     public Hello {
+      if (attempt < 1) {
+        throw new IllegalArgumentException(
+            "attempt %s; 1 to 2^31 - 1 are allowed".formatted(Integer.toUnsignedString(attempt)));
+      }
       if (host.isBlank() || host.length() > HOST_CHARACTERS_MAX) {
         throw new IllegalArgumentException(
             "host name of %d characters; 1 to %d are allowed, not all blank"
@@ -79,7 +90,9 @@ public sealed interface ControlMessage {
       /** Counts, digest or markers do not agree at the hand-over. */
       HAND_OVER,
       /** The host lacks what the guest needs. */
-      HOST
+      HOST,
+      /** The session that is to be recovered is not known here. */
+      NO_SESSION
     }
 
     public Refusal {
@@ -208,11 +221,50 @@ public sealed interface ControlMessage {
   record HandOverAccepted() implements ControlMessage {}
 
   /**
+   * Destination to source: it has heard that the source lets go. Without this word a source could
+   * not know whether its last one arrived.
+   */
+  record HandOverConfirmed() implements ControlMessage {}
+
+  /**
+   * Destination to source, after a break: some of the pages that are resolved. No page is in two
+   * parts.
+   *
+   * @param poisoned lost there, with the entry on disk
+   */
+  record RecoveryPart(PageSet present, PageSet poisoned) implements ControlMessage {}
+
+  /**
+   * Destination to source: all parts are sent.
+   *
+   * @param guestReleased whether it has heard {@link GuestReleased}
+   * @param guestResumed whether the guest has run there
+   */
+  record RecoveryEnd(
+      long presentPages, long poisonedPages, boolean guestReleased, boolean guestResumed)
+      implements ControlMessage {
+    public RecoveryEnd {
+      requireCount("presentPages", presentPages);
+      requireCount("poisonedPages", poisonedPages);
+    }
+  }
+
+  /**
+   * Source to destination: it has been told of every loss that it did not name. It answers with
+   * {@link PoisonMapApplied}.
+   */
+  record PoisonMapCheck() implements ControlMessage {}
+
+  /** Source to destination: both know the same of every page; the other connections may come. */
+  record RecoveryAccepted() implements ControlMessage {}
+
+  /**
    * An orderly end before the hand-over.
    *
    * @param reason for people; cut to 1024 bytes of UTF-8
+   * @param guestNeverRan a destination's word that the guest has not run there, and will not
    */
-  record Farewell(String reason) implements ControlMessage {
+  record Farewell(String reason, boolean guestNeverRan) implements ControlMessage {
     public Farewell {
       reason = Reason.shortened(reason);
     }

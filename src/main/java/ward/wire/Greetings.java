@@ -21,6 +21,7 @@ final class Greetings {
                 .setMajor(hello.version().major())
                 .setMinor(hello.version().minor()))
         .setHost(hello.host())
+        .setAttempt(hello.attempt())
         .build();
   }
 
@@ -29,6 +30,7 @@ final class Greetings {
         fromProto(proto.getRole()),
         fromProto(proto.getConnection()),
         new UUID(proto.getSessionHigh(), proto.getSessionLow()),
+        proto.getAttempt(),
         new ProtocolVersion(proto.getVersion().getMajor(), proto.getVersion().getMinor()),
         proto.getHost());
   }
@@ -90,6 +92,7 @@ final class Greetings {
       case POISON_MAP -> WireProto.Refusal.Code.POISON_MAP;
       case HAND_OVER -> WireProto.Refusal.Code.HAND_OVER;
       case HOST -> WireProto.Refusal.Code.HOST;
+      case NO_SESSION -> WireProto.Refusal.Code.NO_SESSION;
     };
   }
 
@@ -102,6 +105,7 @@ final class Greetings {
       case POISON_MAP -> Refusal.Code.POISON_MAP;
       case HAND_OVER -> Refusal.Code.HAND_OVER;
       case HOST -> Refusal.Code.HOST;
+      case NO_SESSION -> Refusal.Code.NO_SESSION;
       // A refusal is understood without its code; the reason is for people anyway.
       case CODE_UNSPECIFIED, UNRECOGNIZED -> Refusal.Code.UNSPECIFIED;
     };

@@ -71,7 +71,14 @@ final class MessageReader {
       case POISON_OUTCOME -> outcome(from.getPoisonOutcome());
       case HAND_OVER -> handOver(from.getHandOver());
       case HAND_OVER_ACCEPTED -> new ControlMessage.HandOverAccepted();
-      case FAREWELL -> new ControlMessage.Farewell(from.getFarewell().getReason());
+      case HAND_OVER_CONFIRMED -> new ControlMessage.HandOverConfirmed();
+      case RECOVERY_PART -> recoveryPart(from.getRecoveryPart());
+      case RECOVERY_END -> recoveryEnd(from.getRecoveryEnd());
+      case POISON_MAP_CHECK -> new ControlMessage.PoisonMapCheck();
+      case RECOVERY_ACCEPTED -> new ControlMessage.RecoveryAccepted();
+      case FAREWELL ->
+          new ControlMessage.Farewell(
+              from.getFarewell().getReason(), from.getFarewell().getGuestNeverRan());
       case REPORT_POISON ->
           new ControlMessage.ReportPoison(entries(from.getReportPoison().getEntries()));
       case REPORT_POISON_RESULT -> result(from.getReportPoisonResult());
@@ -130,6 +137,20 @@ final class MessageReader {
         proto.getPoisonedPages(),
         proto.getMarkers(),
         digest(proto.getDigest()));
+  }
+
+  private static ControlMessage recoveryPart(WireProto.RecoveryPart proto) {
+    PageRuns runs = new PageRuns();
+    return new ControlMessage.RecoveryPart(
+        runs.fromProto(proto.getPresent()), runs.fromProto(proto.getPoisoned()));
+  }
+
+  private static ControlMessage recoveryEnd(WireProto.RecoveryEnd proto) {
+    return new ControlMessage.RecoveryEnd(
+        proto.getPresentPages(),
+        proto.getPoisonedPages(),
+        proto.getGuestReleased(),
+        proto.getGuestResumed());
   }
 
   private static ControlMessage result(WireProto.ReportPoisonResult proto) {

@@ -38,7 +38,15 @@ final class MessageWriter {
     on(ControlMessage.PoisonOutcome.class, (to, m) -> to.setPoisonOutcome(outcome(m)));
     on(ControlMessage.HandOver.class, (to, m) -> to.setHandOver(handOver(m)));
     on(ControlMessage.HandOverAccepted.class, (to, m) -> to.getHandOverAcceptedBuilder());
-    on(ControlMessage.Farewell.class, (to, m) -> to.getFarewellBuilder().setReason(m.reason()));
+    on(ControlMessage.HandOverConfirmed.class, (to, m) -> to.getHandOverConfirmedBuilder());
+    on(ControlMessage.RecoveryPart.class, (to, m) -> to.setRecoveryPart(recoveryPart(m)));
+    on(ControlMessage.RecoveryEnd.class, (to, m) -> to.setRecoveryEnd(recoveryEnd(m)));
+    on(ControlMessage.PoisonMapCheck.class, (to, m) -> to.getPoisonMapCheckBuilder());
+    on(ControlMessage.RecoveryAccepted.class, (to, m) -> to.getRecoveryAcceptedBuilder());
+    on(
+        ControlMessage.Farewell.class,
+        (to, m) ->
+            to.getFarewellBuilder().setReason(m.reason()).setGuestNeverRan(m.guestNeverRan()));
     on(
         ControlMessage.ReportPoison.class,
         (to, m) -> to.getReportPoisonBuilder().setEntries(PoisonEntries.toProto(m.entries())));
@@ -91,6 +99,23 @@ final class MessageWriter {
     return WireProto.PoisonOutcome.newBuilder()
         .setPoisoned(runs.toProto(outcome.poisoned()))
         .setHeld(runs.toProto(outcome.held()))
+        .build();
+  }
+
+  private static WireProto.RecoveryPart recoveryPart(ControlMessage.RecoveryPart part) {
+    PageRuns runs = new PageRuns();
+    return WireProto.RecoveryPart.newBuilder()
+        .setPresent(runs.toProto(part.present()))
+        .setPoisoned(runs.toProto(part.poisoned()))
+        .build();
+  }
+
+  private static WireProto.RecoveryEnd recoveryEnd(ControlMessage.RecoveryEnd end) {
+    return WireProto.RecoveryEnd.newBuilder()
+        .setPresentPages(end.presentPages())
+        .setPoisonedPages(end.poisonedPages())
+        .setGuestReleased(end.guestReleased())
+        .setGuestResumed(end.guestResumed())
         .build();
   }
 

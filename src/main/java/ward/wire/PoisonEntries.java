@@ -87,6 +87,7 @@ final class PoisonEntries {
       case UNREADABLE -> WireProto.PoisonEntry.Discovery.UNREADABLE;
       case REPORTED -> WireProto.PoisonEntry.Discovery.REPORTED;
       case CONSUMED -> WireProto.PoisonEntry.Discovery.CONSUMED;
+      case SOURCE_LOST -> WireProto.PoisonEntry.Discovery.SOURCE_LOST;
     };
   }
 
@@ -96,6 +97,7 @@ final class PoisonEntries {
       case UNREADABLE -> Origin.Discovery.UNREADABLE;
       case REPORTED -> Origin.Discovery.REPORTED;
       case CONSUMED -> Origin.Discovery.CONSUMED;
+      case SOURCE_LOST -> Origin.Discovery.SOURCE_LOST;
       case DISCOVERY_UNSPECIFIED, UNRECOGNIZED ->
           throw new IllegalArgumentException("poison entry without a discovery that is known here");
     };

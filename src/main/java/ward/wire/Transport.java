@@ -54,6 +54,13 @@ public final class Transport implements AutoCloseable {
   private static final int KEEPALIVE_INTERVAL_SECONDS = 5;
   private static final int KEEPALIVE_PROBES = 3;
 
+  /**
+   * The same for a peer that owes an acknowledgement: without it the kernel tries for a quarter of
+   * an hour (tcp(7), TCP_USER_TIMEOUT).
+   */
+  private static final int USER_TIMEOUT_MILLIS =
+      (KEEPALIVE_IDLE_SECONDS + KEEPALIVE_PROBES * KEEPALIVE_INTERVAL_SECONDS) * 1_000;
+
   private static final int S_IFMT = 0170000;
   private static final int S_IFSOCK = 0140000;
 
@@ -113,7 +120,8 @@ public final class Transport implements AutoCloseable {
             .childOption(ChannelOption.SO_KEEPALIVE, true)
             .childOption(EpollChannelOption.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS)
             .childOption(EpollChannelOption.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS)
-            .childOption(EpollChannelOption.TCP_KEEPCNT, KEEPALIVE_PROBES);
+            .childOption(EpollChannelOption.TCP_KEEPCNT, KEEPALIVE_PROBES)
+            .childOption(EpollChannelOption.TCP_USER_TIMEOUT, USER_TIMEOUT_MILLIS);
     ChannelFuture bound = bootstrap.bind(address).awaitUninterruptibly();
     if (!bound.isSuccess()) {
       throw TransportFailure.listening(address, bound.cause());
@@ -151,13 +159,25 @@ public final class Transport implements AutoCloseable {
    */
   public CompletableFuture<Channel> connectAsync(
       InetSocketAddress address, ChannelHandler initializer) {
+    return connectAsync(address, initializer, eventLoops);
+  }
+
+  /**
+   * As {@link #connectAsync(InetSocketAddress, ChannelHandler)}.
+   *
+   * @param loops of {@link #eventLoops()}: those that may serve the connection
+   */
+  public CompletableFuture<Channel> connectAsync(
+      InetSocketAddress address, ChannelHandler initializer, EventLoopGroup loops) {
     return connecting(
         client(EpollSocketChannel.class, initializer)
+            .group(loops)
             .option(ChannelOption.TCP_NODELAY, true)
             .option(ChannelOption.SO_KEEPALIVE, true)
             .option(EpollChannelOption.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS)
             .option(EpollChannelOption.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS)
-            .option(EpollChannelOption.TCP_KEEPCNT, KEEPALIVE_PROBES),
+            .option(EpollChannelOption.TCP_KEEPCNT, KEEPALIVE_PROBES)
+            .option(EpollChannelOption.TCP_USER_TIMEOUT, USER_TIMEOUT_MILLIS),
         address);
   }
 
@@ -181,7 +201,7 @@ public final class Transport implements AutoCloseable {
     requireShort(path);
     return await(
         connecting(
-            client(EpollDomainSocketChannel.class, initializer),
+            client(EpollDomainSocketChannel.class, initializer).group(eventLoops),
             new DomainSocketAddress(path.toFile())));
   }
 
@@ -202,7 +222,6 @@ public final class Transport implements AutoCloseable {
 
   private Bootstrap client(Class<? extends Channel> type, ChannelHandler initializer) {
     return new Bootstrap()
-        .group(eventLoops)
         .channel(type)
         .handler(initializer)
         .option(ChannelOption.CONNECT_TIMEOUT_MILLIS, CONNECT_TIMEOUT_MILLIS)

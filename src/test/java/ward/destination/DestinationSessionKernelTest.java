@@ -56,8 +56,12 @@ class DestinationSessionKernelTest {
   private CompletableFuture<DestinationOutcome> outcome;
 
   @BeforeEach
-  void start() throws Exception {
+  void open() throws Exception {
     uffd = Userfaultfd.open(kernel);
+    start(SourceLoss.PAUSE_AT_ONCE);
+  }
+
+  private void start(SourceLoss sourceLoss) throws Exception {
     link = new FakeLink(log);
     session =
         new DestinationSession(
@@ -65,7 +69,8 @@ class DestinationSessionKernelTest {
                 new InetSocketAddress("localhost", 1),
                 1,
                 "host-b",
-                Optional.of(Duration.ofMillis(7))),
+                Optional.of(Duration.ofMillis(7)),
+                sourceLoss),
             new DestinationSession.Parts(
                 (layout, states) -> new FakeGuest(),
                 guest -> LedgerJournal.open(directory, guest),

@@ -12,6 +12,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
@@ -35,6 +37,7 @@ final class FakeLink implements SourceLink {
   private final Map<ConnectionKind, Connection> connections = new ConcurrentHashMap<>();
   final List<Frame> sent = java.util.Collections.synchronizedList(new ArrayList<>());
   volatile boolean closed;
+  private volatile int lastAttempt;
 
   FakeLink(List<String> log) throws TransportException {
     this.log = log;
@@ -49,15 +52,34 @@ final class FakeLink implements SourceLink {
   }
 
   @Override
-  public void connect(
-      DestinationSettings settings, UUID session, ConnectionKind kind, Events events) {
-    try {
-      Channel channel =
-          transport.connect((InetSocketAddress) server.localAddress(), new Recorder());
-      log.add("connect " + kind);
-      connections.put(kind, new Connection(channel, events));
-    } catch (TransportException e) {
-      events.lost(e);
+  public Attempt attempt(DestinationSettings settings, UUID session, int number) {
+    lastAttempt = number;
+    connections.clear();
+    return new FakeAttempt();
+  }
+
+  /** The number of the session's last attempt to connect. */
+  int lastAttempt() {
+    return lastAttempt;
+  }
+
+  private final class FakeAttempt implements Attempt {
+    @Override
+    public void connect(ConnectionKind kind, Events events) {
+      try {
+        Channel channel =
+            transport.connect((InetSocketAddress) server.localAddress(), new Recorder());
+        log.add("connect " + kind);
+        connections.put(kind, new Connection(channel, events));
+      } catch (TransportException e) {
+        events.lost(e);
+      }
+    }
+
+    @Override
+    public CompletionStage<Void> close() {
+      FakeLink.this.close();
+      return CompletableFuture.completedFuture(null);
     }
   }
 

@@ -30,6 +30,10 @@ final class Fixture implements DestinationListener {
   final GivenBack givenBack = new GivenBack();
   final PageResolver resolver;
   final PageFaults faults;
+
+  /** The urgent connection's attempt; 0 while there is none. */
+  volatile int attempt = 1;
+
   final List<PageRequest> requests = Collections.synchronizedList(new ArrayList<>());
   final List<Throwable> failures = Collections.synchronizedList(new ArrayList<>());
   final List<String> heard = Collections.synchronizedList(new ArrayList<>());
@@ -44,7 +48,28 @@ final class Fixture implements DestinationListener {
     table = new PageTable(layout.pageCount());
     resolver =
         new PageResolver(memory, table, filler, givenBack, this, allResolved::incrementAndGet);
-    faults = new PageFaults(layout, table, resolver, givenBack, this, requests::add);
+    faults =
+        new PageFaults(layout, table, resolver, givenBack, this, () -> line(attempt, requests));
+  }
+
+  /** A connection that notes what it is given. */
+  static RequestLine.Line line(int attempt, List<PageRequest> requests) {
+    return new RequestLine.Line() {
+      @Override
+      public int attempt() {
+        return attempt;
+      }
+
+      @Override
+      public void write(PageRequest request) {
+        if (attempt > 0) {
+          requests.add(request);
+        }
+      }
+
+      @Override
+      public void flush() {}
+    };
   }
 
   static GuestLayout layout(long pageCount) {

@@ -43,7 +43,13 @@ class PageFaultsTest {
     List<PageRequest> requests = Collections.synchronizedList(new ArrayList<>());
     Fixture parts = new Fixture(filler, 2_000);
     PageFaults shared =
-        new PageFaults(layout, parts.table, parts.resolver, parts.givenBack, parts, requests::add);
+        new PageFaults(
+            layout,
+            parts.table,
+            parts.resolver,
+            parts.givenBack,
+            parts,
+            () -> Fixture.line(1, requests));
     ExecutorService vcpus = Executors.newFixedThreadPool(4);
     List<Future<?>> running = new ArrayList<>();
     for (int i = 0; i < 4; i++) {

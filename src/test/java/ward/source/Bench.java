@@ -4,11 +4,13 @@ import io.netty.channel.embedded.EmbeddedChannel;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Queue;
 import ward.wire.Frame;
 
@@ -33,7 +35,7 @@ final class Bench implements AutoCloseable {
             SmallGuest.LAYOUT,
             served,
             guest.journal,
-            new SourceSettings("venus", false),
+            new SourceSettings("venus", false, Optional.of(Duration.ZERO)),
             Clock.fixed(NOW, ZoneOffset.UTC),
             disk::add,
             events);

@@ -15,9 +15,11 @@ import io.netty.util.ReferenceCountUtil;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -62,6 +64,9 @@ class SourceSessionTest {
   private SmallGuest guest;
   private SourceSession session;
   private SourceServer server;
+
+  /** A destination that breaks off is not waited for, unless a test says so. */
+  private Optional<Duration> returnWithin = Optional.of(Duration.ZERO);
 
   @BeforeEach
   void open() throws Exception {
@@ -128,8 +133,12 @@ class SourceSessionTest {
   }
 
   private Peer dial(ConnectionKind kind, UUID id) throws Exception {
+    return dial(kind, id, 1);
+  }
+
+  private Peer dial(ConnectionKind kind, UUID id, int attempt) throws Exception {
     Peer peer = new Peer();
-    Hello hello = new Hello(Role.DESTINATION, kind, id, ProtocolVersion.OURS, "mars");
+    Hello hello = new Hello(Role.DESTINATION, kind, id, attempt, ProtocolVersion.OURS, "mars");
     peer.channel =
         transport.connect(
             server.address(),
@@ -251,7 +260,7 @@ class SourceSessionTest {
   private void start(DepartingGuest departing) throws Exception {
     session =
         new SourceSession(
-            new SourceSettings("venus", false),
+            new SourceSettings("venus", false, returnWithin),
             guest.kernel,
             new SourceSession.Subject(guest.memory, departing, guest.journal),
             events);

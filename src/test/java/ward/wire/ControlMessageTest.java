@@ -88,7 +88,7 @@ class ControlMessageTest {
   void everyConnectionKindSurvivesTheWire(ConnectionKind kind) {
     var hello =
         new ControlMessage.Hello(
-            Role.DESTINATION, kind, Messages.SESSION, new ProtocolVersion(65535, 65535), "h");
+            Role.DESTINATION, kind, Messages.SESSION, 1, new ProtocolVersion(65535, 65535), "h");
 
     assertEquals(hello, overTheWire(hello));
   }

@@ -38,7 +38,7 @@ class FrameDecoderTest {
 
   static Stream<Frame> everyFrame() {
     return Stream.of(
-        new ControlFrame(new ControlMessage.Farewell("bye")),
+        new ControlFrame(new ControlMessage.Farewell("bye", false)),
         new ControlFrame(new ControlMessage.Done()),
         new PageRequest(-1, ADDRESS, 512),
         new PageAnswer.Zero(0, 0, 1 << 20),

@@ -60,6 +60,7 @@ class HelloHandlerTest {
         Role.DESTINATION,
         ConnectionKind.CONTROL,
         Messages.SESSION,
+        1,
         ProtocolVersion.OURS,
         "venus.example");
   }

@@ -24,7 +24,7 @@ final class Messages {
 
   static ControlMessage.Hello hello(ProtocolVersion version) {
     return new ControlMessage.Hello(
-        Role.SOURCE, ConnectionKind.CONTROL, SESSION, version, "mars.example");
+        Role.SOURCE, ConnectionKind.CONTROL, SESSION, 3, version, "mars.example");
   }
 
   static LedgerDigest digest() {
@@ -86,7 +86,12 @@ final class Messages {
         new ControlMessage.PoisonOutcome(poisoned, held),
         new ControlMessage.HandOver(1, 2, 3, 4, digest()),
         new ControlMessage.HandOverAccepted(),
-        new ControlMessage.Farewell("the operator said so"),
+        new ControlMessage.HandOverConfirmed(),
+        new ControlMessage.RecoveryPart(held, poisoned),
+        new ControlMessage.RecoveryEnd(5, 6, true, false),
+        new ControlMessage.PoisonMapCheck(),
+        new ControlMessage.RecoveryAccepted(),
+        new ControlMessage.Farewell("the operator said so", true),
         new ControlMessage.ReportPoison(entries(2)),
         new ControlMessage.ReportPoisonResult(poisoned, held, new PageSet()),
         new ControlMessage.StreamControl(true),

@@ -88,7 +88,7 @@ class TransportTest {
 
   private static Hello hello(Role role) {
     return new Hello(
-        role, ConnectionKind.STREAM, Messages.SESSION, ProtocolVersion.OURS, role.name());
+        role, ConnectionKind.STREAM, Messages.SESSION, 1, ProtocolVersion.OURS, role.name());
   }
 
   private static ChannelHandler accepting(Inbox session) {

@@ -1,0 +1,80 @@
+package ward.destination;
+
+import io.netty.channel.Channel;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletionStage;
+
+/**
+ * The connections of one attempt, as far as they have come.
+ *
+ * <p>Confined to the session's thread, except {@link #isOver()}.
+ */
+final class Connections {
+
+  private final int attempt;
+  private final SourceLink.Attempt link;
+  private final List<Channel> streams = new ArrayList<>();
+  private Channel control;
+  private Channel urgent;
+  private int streamsEnded;
+  private volatile boolean over;
+
+  Connections(int attempt, SourceLink.Attempt link) {
+    this.attempt = attempt;
+    this.link = link;
+  }
+
+  int attempt() {
+    return attempt;
+  }
+
+  SourceLink.Attempt link() {
+    return link;
+  }
+
+  /** Null until it is ready. */
+  Channel control() {
+    return control;
+  }
+
+  void control(Channel channel) {
+    control = channel;
+  }
+
+  /** Null until it is ready. */
+  Channel urgent() {
+    return urgent;
+  }
+
+  void urgent(Channel channel) {
+    urgent = channel;
+  }
+
+  void addStream(Channel channel) {
+    streams.add(channel);
+  }
+
+  int streams() {
+    return streams.size();
+  }
+
+  void streamEnded() {
+    streamsEnded++;
+  }
+
+  int streamsEnded() {
+    return streamsEnded;
+  }
+
+  /** Whether what still arrives is to be dropped; callable from any thread. */
+  boolean isOver() {
+    return over;
+  }
+
+  /** Gives all of them up. */
+  CompletionStage<Void> end() {
+    over = true;
+    return link.close();
+  }
+}
