@@ -10,9 +10,8 @@ import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -62,8 +61,8 @@ public final class DestinationSession implements AutoCloseable {
   private final DestinationListener listener;
   private final SourceLink link;
   private final UUID session = UUID.randomUUID();
-  private final ScheduledExecutorService thread =
-      Executors.newSingleThreadScheduledExecutor(task -> new Thread(task, "ward-session"));
+  private final ScheduledThreadPoolExecutor thread =
+      new ScheduledThreadPoolExecutor(1, task -> new Thread(task, "ward-session"));
   private final CompletableFuture<DestinationOutcome> outcome = new CompletableFuture<>();
   private final List<PoisonEntry> map = new ArrayList<>();
   private final RequestLine requests = new RequestLine();
@@ -90,6 +89,7 @@ public final class DestinationSession implements AutoCloseable {
     this.parts = parts;
     this.link = link;
     this.listener = listener;
+    thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false); // what is due still runs
   }
 
   /** Connects to the source and goes on from there by itself. */
@@ -596,7 +596,8 @@ public final class DestinationSession implements AutoCloseable {
     if (phase != DestinationPhase.RECOVERING) {
       return;
     }
-    if (settings.sourceLoss().isReached(System.nanoTime() - brokenNanos, resumed)) {
+    boolean needed = resumed && arrival.resolver().unresolved() > 0;
+    if (settings.sourceLoss().isReached(System.nanoTime() - brokenNanos, needed)) {
       onSourceLost();
     } else {
       int next = connections.attempt() + 1;
@@ -653,7 +654,12 @@ public final class DestinationSession implements AutoCloseable {
     String text =
         "the source could not be reached for %d s"
             .formatted(TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - brokenNanos));
-    if (resumed && settings.sourceLoss().policy() == SourceLoss.Policy.POISON) {
+    if (resumed && arrival.resolver().unresolved() == 0) {
+      complete(
+          DestinationOutcome.Kind.COMPLETE,
+          text
+              + "; every page is here, the guest runs on. The source has not said that it lets go");
+    } else if (resumed && settings.sourceLoss().policy() == SourceLoss.Policy.POISON) {
       poisonTheRest(text);
     } else {
       fail(DestinationOutcome.Kind.ABORTED, text);

@@ -6,7 +6,8 @@ import java.time.Duration;
  * What becomes of a guest whose source cannot be reached.
  *
  * @param after how long the source is tried for before it is taken for lost; with {@link
- *     Policy#WAIT} only where the guest has not run here, which is then given up
+ *     Policy#WAIT} only where the guest has not run here, which is then given up, and where it has
+ *     all of its pages
  */
 public record SourceLoss(Policy policy, Duration after) {
 
@@ -29,15 +30,16 @@ public record SourceLoss(Policy policy, Duration after) {
   }
 
   boolean isAtOnce() {
-    return policy != Policy.WAIT && after.isZero();
+    return policy == Policy.PAUSE && after.isZero();
   }
 
   /**
    * Whether the source is lost.
    *
    * @param brokenNanos since it could be reached last
+   * @param needed whether a guest that ran here has pages there and nowhere else
    */
-  boolean isReached(long brokenNanos, boolean guestRanHere) {
-    return (policy != Policy.WAIT || !guestRanHere) && brokenNanos >= after.toNanos();
+  boolean isReached(long brokenNanos, boolean needed) {
+    return (policy != Policy.WAIT || !needed) && brokenNanos >= after.toNanos();
   }
 }

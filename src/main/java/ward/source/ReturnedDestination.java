@@ -1,6 +1,8 @@
 package ward.source;
 
 import ward.memory.GuestLayout;
+import ward.memory.GuestRegion;
+import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.wire.ControlMessage.RecoveryEnd;
@@ -10,12 +12,18 @@ import ward.wire.ProtocolException;
 /** What a destination says after a break of the pages that it has. Guest frame numbers. */
 final class ReturnedDestination {
 
-  private final GuestLayout layout;
+  private final String guest;
+  private final PageSet guestFrames = new PageSet();
   private final PageSet present = new PageSet();
   private final PageSet poisoned = new PageSet();
 
   ReturnedDestination(GuestLayout layout) {
-    this.layout = layout;
+    this.guest = layout.guest();
+    for (GuestRegion region : layout.regions()) {
+      guestFrames.add(
+          new PageRun(
+              region.guestPhysicalAddress() >>> Pages.SHIFT, region.lengthBytes() >>> Pages.SHIFT));
+    }
   }
 
   /**
@@ -29,14 +37,13 @@ final class ReturnedDestination {
   }
 
   private void requireInLayout(PageSet frames) {
-    frames.forEachRun(
-        run -> {
-          if (layout.runAt(run.firstPage() << Pages.SHIFT, run.pageCount()).isEmpty()) {
-            throw new ProtocolException(
-                "the destination claims %d pages at guest-physical address 0x%x, which are not RAM of guest %s"
-                    .formatted(run.pageCount(), run.firstPage() << Pages.SHIFT, layout.guest()));
-          }
-        });
+    PageSet outside = frames.copy();
+    outside.removeAll(guestFrames);
+    if (!outside.isEmpty()) {
+      throw new ProtocolException(
+          "the destination claims pages that are not RAM of guest %s, by guest frame number: %s"
+              .formatted(guest, outside));
+    }
   }
 
   /**

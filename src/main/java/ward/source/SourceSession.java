@@ -16,9 +16,8 @@ import java.util.OptionalLong;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -69,8 +68,8 @@ public final class SourceSession implements AutoCloseable {
   private final SourceSettings settings;
   private final Subject subject;
   private final SourceListener listener;
-  private final ScheduledExecutorService thread =
-      Executors.newSingleThreadScheduledExecutor(task -> new Thread(task, "ward-session"));
+  private final ScheduledThreadPoolExecutor thread =
+      new ScheduledThreadPoolExecutor(1, task -> new Thread(task, "ward-session"));
   private final CompletableFuture<SourceOutcome> outcome = new CompletableFuture<>();
   private final GuestLayout layout;
   private final LostPages lost;
@@ -101,6 +100,7 @@ public final class SourceSession implements AutoCloseable {
     this.settings = settings;
     this.subject = subject;
     this.listener = listener;
+    thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false); // what is due still runs
     layout = subject.memory().memory().layout();
     ServedPages served = new ServedPages(layout.pageCount());
     lost =

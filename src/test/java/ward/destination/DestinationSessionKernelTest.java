@@ -3,6 +3,9 @@ package ward.destination;
 import static org.assertj.core.api.Assertions.assertThat;
 import static ward.destination.TouchedMemory.awaitThat;
 
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.embedded.EmbeddedChannel;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
@@ -11,9 +14,11 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
+import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -25,18 +30,27 @@ import ward.guest.GuestExit;
 import ward.guest.GuestMemory;
 import ward.kernel.NativeKernel;
 import ward.kernel.NativeMemory;
+import ward.kernel.SignalInfo;
+import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
+import ward.poison.Origin;
 import ward.testing.RequiresUserfaultfd;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
 import ward.wire.ConnectionKind;
+import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
+import ward.wire.ControlMessage.Hello;
+import ward.wire.ControlMessage.Refusal;
+import ward.wire.HelloHandler;
 import ward.wire.PageAnswer;
 import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
+import ward.wire.ProtocolVersion;
+import ward.wire.Role;
 import ward.wire.StreamEnd;
 
 /** A session against a source in the test's hands, on sixteen real pages. */
@@ -526,5 +540,263 @@ class DestinationSessionKernelTest {
 
     assertThat(awaitOutcome().text())
         .isEqualTo("stopped by a signal; the guest did not run here, it is still at the source");
+  }
+
+  private void startAgain(SourceLoss sourceLoss) throws Exception {
+    session.close();
+    log.clear();
+    start(sourceLoss);
+  }
+
+  /** 0, or -EFAULT after SIGBUS; on a thread of its own, which may have to wait. */
+  private CompletableFuture<Integer> touch(long page) {
+    long address = session.guest().memory().hostAddressOfRegion(0) + Pages.bytes(page);
+    return TouchedMemory.start(
+        () -> kernel.fold(address, 8, NativeMemory.allocate(8), new SignalInfo()));
+  }
+
+  private List<PageRequest> requests() {
+    synchronized (link.sent) {
+      return link.sent.stream()
+          .filter(PageRequest.class::isInstance)
+          .map(PageRequest.class::cast)
+          .toList();
+    }
+  }
+
+  /** What a refused Hello looks like. */
+  private static Throwable refusal(Refusal.Code code, String reason) {
+    List<Throwable> seen = new ArrayList<>();
+    Hello hello =
+        new Hello(
+            Role.DESTINATION,
+            ConnectionKind.CONTROL,
+            new UUID(1, 2),
+            2,
+            ProtocolVersion.OURS,
+            "host-b");
+    EmbeddedChannel channel =
+        new EmbeddedChannel(
+            HelloHandler.dialling(hello),
+            new ChannelInboundHandlerAdapter() {
+              @Override
+              public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+                seen.add(cause);
+              }
+            });
+    channel.writeInbound(new ControlFrame(new Refusal(code, reason)));
+    return seen.get(0);
+  }
+
+  private static final SourceLoss WAIT =
+      new SourceLoss(SourceLoss.Policy.WAIT, Duration.ofMinutes(5));
+
+  /** The connections break, and a new control connection is there. */
+  private void breakAndDialAgain() throws Exception {
+    link.sent.clear();
+    int before = link.lastAttempt();
+    link.lose(ConnectionKind.CONTROL, new IOException("the cable was cut"));
+    awaitThat(() -> link.lastAttempt() > before, "another attempt");
+    link.ready(ConnectionKind.CONTROL);
+    link.awaitSent(ControlMessage.RecoveryEnd.class);
+  }
+
+  private void accept() throws Exception {
+    link.say(new ControlMessage.PoisonMapCheck());
+    link.awaitSent(ControlMessage.PoisonMapApplied.class);
+    link.say(new ControlMessage.RecoveryAccepted());
+    link.ready(ConnectionKind.URGENT);
+    link.ready(ConnectionKind.STREAM);
+  }
+
+  private void awaitPhase(DestinationPhase phase) throws Exception {
+    awaitThat(() -> session.phase() == phase, "phase " + phase);
+  }
+
+  @Test
+  void aBreakIsSurvivedAndTheSourceHearsWhatIsHere() throws Exception {
+    startAgain(WAIT);
+    running(5);
+    stream(0, 3);
+
+    breakAndDialAgain();
+    ControlMessage.RecoveryPart part = link.awaitSent(ControlMessage.RecoveryPart.class);
+    ControlMessage.RecoveryEnd end = link.awaitSent(ControlMessage.RecoveryEnd.class);
+    accept();
+    awaitPhase(DestinationPhase.RUNNING);
+    stream(3, 2);
+    stream(6, 10);
+    link.awaitSent(ControlMessage.HandOver.class);
+
+    PageSet present = new PageSet();
+    present.add(new PageRun(Fixture.frame(0), 3));
+    assertThat(part.present()).isEqualTo(present);
+    assertThat(part.poisoned().contains(Fixture.frame(5))).isTrue();
+    assertThat(end).isEqualTo(new ControlMessage.RecoveryEnd(3, 1, true, true));
+    assertThat(log)
+        .containsSubsequence("phase RUNNING", "phase RECOVERING", "phase RUNNING")
+        .doesNotContain("pause");
+  }
+
+  @Test
+  void whoWaitsForAPageIsServedByTheNextConnectionAndAskedForOnce() throws Exception {
+    startAgain(WAIT);
+    running();
+    CompletableFuture<Integer> toucher = touch(7);
+    awaitThat(() -> requests().size() == 1, "the request");
+
+    breakAndDialAgain();
+    accept();
+    awaitThat(() -> requests().size() == 1, "the request again");
+    PageRequest again = requests().get(0);
+    link.frame(
+        ConnectionKind.URGENT,
+        new PageAnswer.Zero(again.requestId(), again.guestPhysicalAddress(), 1));
+
+    assertThat(TouchedMemory.await(toucher)).isZero();
+    assertThat(again.guestPhysicalAddress()).isEqualTo(Fixture.gpa(7));
+    assertThat(requests()).hasSize(1);
+  }
+
+  @Test
+  void lateAnswersOfAnAttemptThatIsOverChangeNothing() throws Exception {
+    startAgain(WAIT);
+    running();
+    Runnable stale = link.frameLater(ConnectionKind.STREAM, new PageAnswer.Zero(3, 0, 1));
+
+    breakAndDialAgain();
+    stale.run(); // of a request that nobody made, too: it would end the migration
+    accept();
+
+    awaitPhase(DestinationPhase.RUNNING);
+    assertThat(session.report().unresolved()).isEqualTo(PAGES);
+  }
+
+  @Test
+  void lossesToldAfterABreakAreInPlaceBeforeTheMapIsConfirmed() throws Exception {
+    startAgain(WAIT);
+    running(5);
+    stream(0, 3);
+
+    breakAndDialAgain();
+    link.say(new ControlMessage.LatePoison(List.of(Fixture.lost(1), Fixture.lost(9))));
+    link.say(new ControlMessage.PoisonMapCheck());
+    ControlMessage.PoisonMapApplied applied = link.awaitSent(ControlMessage.PoisonMapApplied.class);
+
+    PageSet lost = new PageSet();
+    lost.add(Fixture.frame(5));
+    lost.add(Fixture.frame(9)); // page 1 was here before it was lost
+    assertThat(applied.digest()).isEqualTo(LedgerDigest.ofFrames(lost));
+    assertThat(isPoisoned(9)).isTrue();
+    assertThat(at("sent PoisonOutcome")).isLessThan(log.lastIndexOf("sent PoisonMapApplied"));
+  }
+
+  @Test
+  void aBreakBeforeTheGuestWasReleasedIsSurvivedToo() throws Exception {
+    startAgain(WAIT);
+    offer();
+    sendMap(5);
+    link.awaitSent(ControlMessage.PoisonMapApplied.class);
+
+    breakAndDialAgain();
+    ControlMessage.RecoveryEnd end = link.awaitSent(ControlMessage.RecoveryEnd.class);
+    accept();
+    awaitPhase(DestinationPhase.RECEIVING_MAP);
+    link.say(new ControlMessage.GuestReleased());
+    link.awaitSent(ControlMessage.GuestResumed.class);
+
+    assertThat(end).isEqualTo(new ControlMessage.RecoveryEnd(0, 1, false, false));
+    assertThat(log).contains("resume");
+  }
+
+  @Test
+  void aHandOverThatWasInterruptedIsMadeAgain() throws Exception {
+    startAgain(WAIT);
+    running(5);
+    stream(0, 5);
+    stream(6, 10);
+    ControlMessage.HandOver first = link.awaitSent(ControlMessage.HandOver.class);
+
+    breakAndDialAgain();
+    accept();
+    ControlMessage.HandOver second = link.awaitSent(ControlMessage.HandOver.class);
+    link.say(new ControlMessage.HandOverAccepted());
+
+    assertThat(awaitOutcome().kind()).isEqualTo(DestinationOutcome.Kind.COMPLETE);
+    assertThat(second).isEqualTo(first);
+    link.awaitSent(ControlMessage.HandOverConfirmed.class);
+  }
+
+  @Test
+  void aSourceThatDoesNotKnowTheSessionIsTriedAgainWhileTheGuestNeedsIt() throws Exception {
+    startAgain(WAIT);
+    running();
+    int before = link.lastAttempt();
+    link.lose(ConnectionKind.CONTROL, new IOException("the cable was cut"));
+    awaitThat(() -> link.lastAttempt() > before, "another attempt");
+
+    link.loseWhenConnected(
+        ConnectionKind.CONTROL, refusal(Refusal.Code.NO_SESSION, "started anew"));
+    awaitThat(() -> link.lastAttempt() > before + 1, "one more attempt");
+
+    assertThat(session.phase()).isEqualTo(DestinationPhase.RECOVERING);
+    assertThat(log).doesNotContain("pause");
+  }
+
+  @Test
+  void byPolicyWhatNeverArrivedFromALostSourceIsPoisonAndTheGuestRunsOn() throws Exception {
+    startAgain(new SourceLoss(SourceLoss.Policy.POISON, Duration.ZERO));
+    running(5);
+    stream(0, 3);
+    CompletableFuture<Integer> toucher = touch(7);
+    awaitThat(() -> requests().size() == 1, "the request");
+
+    link.lose(ConnectionKind.CONTROL, new IOException("the host burnt down"));
+    DestinationOutcome end = awaitOutcome();
+
+    assertThat(TouchedMemory.await(toucher)).isEqualTo(-Errno.EFAULT.intValue());
+    assertThat(end.kind()).isEqualTo(DestinationOutcome.Kind.SOURCE_LOST);
+    assertThat(end.text()).contains("12 of the guest's 16 pages had not arrived and are poison");
+    assertThat(session.phase()).isEqualTo(DestinationPhase.COMPLETE);
+    assertThat(isPoisoned(3)).isTrue();
+    assertThat(isPoisoned(15)).isTrue();
+    assertThat(isPoisoned(2)).isFalse();
+    assertThat(session.report().pagesPoisoned()).isEqualTo(13);
+    assertThat(log).doesNotContain("pause");
+    session.close();
+    try (LedgerJournal ledger = LedgerJournal.open(directory, "vm-1")) {
+      assertThat(ledger.ledger().pageCount()).isEqualTo(13);
+      assertThat(ledger.ledger().effectiveEntries())
+          .filteredOn(entry -> entry.origin().discovery() == Origin.Discovery.SOURCE_LOST)
+          .allSatisfy(entry -> assertThat(entry.origin().host()).isEqualTo("host-b"))
+          .hasSize(4); // pages 3, 4, 6 and 7, and 8 to 15 as one extent
+    }
+  }
+
+  @Test
+  void aGuestWithAllOfItsPagesDoesNotWaitForALostSource() throws Exception {
+    startAgain(new SourceLoss(SourceLoss.Policy.WAIT, Duration.ZERO));
+    running();
+    stream(0, PAGES);
+    link.awaitSent(ControlMessage.HandOver.class);
+
+    link.lose(ConnectionKind.CONTROL, new IOException("the host burnt down"));
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(DestinationOutcome.Kind.COMPLETE);
+    assertThat(end.text()).contains("every page is here", "has not said that it lets go");
+  }
+
+  @Test
+  void aGuestThatNeverRanHereIsGivenBackByName() throws Exception {
+    offer();
+    sendMap();
+    link.awaitSent(ControlMessage.PoisonMapApplied.class);
+
+    session.abandon("stopped by a signal");
+
+    assertThat(awaitOutcome().kind()).isEqualTo(DestinationOutcome.Kind.ABORTED);
+    assertThat(link.awaitSent(ControlMessage.Farewell.class))
+        .isEqualTo(new ControlMessage.Farewell("stopped by a signal", true));
   }
 }

@@ -113,7 +113,16 @@ final class FakeLink implements SourceLink {
 
   /** A frame, and what the pipeline does with what the session throws. */
   void frame(ConnectionKind kind, Frame frame) {
+    deliver(connections.get(kind), frame);
+  }
+
+  /** Brings a frame by the present connection, even when that has been given up. */
+  Runnable frameLater(ConnectionKind kind, Frame frame) {
     Connection connection = connections.get(kind);
+    return () -> deliver(connection, frame);
+  }
+
+  private static void deliver(Connection connection, Frame frame) {
     try {
       connection.events().frame(connection.channel(), frame);
     } catch (IOException | RuntimeException e) {
@@ -123,6 +132,11 @@ final class FakeLink implements SourceLink {
 
   void lose(ConnectionKind kind, Throwable cause) {
     connections.get(kind).events().lost(cause);
+  }
+
+  void loseWhenConnected(ConnectionKind kind, Throwable cause) throws Exception {
+    TouchedMemory.awaitThat(() -> isConnected(kind), "a connection of kind " + kind);
+    lose(kind, cause);
   }
 
   <T extends ControlMessage> T awaitSent(Class<T> type) throws Exception {

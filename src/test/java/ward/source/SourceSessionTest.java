@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
@@ -26,11 +27,13 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.poison.LedgerDigest;
 import ward.poison.PoisonEntry;
@@ -155,7 +158,8 @@ class SourceSessionTest {
   private final class Destination {
 
     private final UUID id = UUID.randomUUID();
-    private final Peer control;
+    private int attempt = 1;
+    private Peer control;
     private ControlMessage.PoisonMapEnd end;
     private Peer urgent;
 
@@ -187,6 +191,43 @@ class SourceSessionTest {
       control.send(new ControlMessage.GuestResumed());
       awaitPhase(SourcePhase.SERVING);
       return this;
+    }
+
+    /** Breaks off without a word, and comes back when the source has noticed. */
+    Destination comeBack() throws Exception {
+      control.hangUp();
+      awaitPhase(SourcePhase.AWAITING_RETURN);
+      return dialAgain();
+    }
+
+    Destination dialAgain() throws Exception {
+      attempt++;
+      control = dial(ConnectionKind.CONTROL, id, attempt);
+      control.take(HelloCompleted.class);
+      return this;
+    }
+
+    /** Says what it has, after its guest has run. */
+    void say(PageSet present, PageSet poisoned) {
+      say(present, poisoned, true, true);
+    }
+
+    void say(PageSet present, PageSet poisoned, boolean released, boolean resumed) {
+      control.send(new ControlMessage.RecoveryPart(present, poisoned));
+      control.send(
+          new ControlMessage.RecoveryEnd(present.size(), poisoned.size(), released, resumed));
+    }
+
+    /** Answers the check of the map. */
+    void agree(PageSet poisoned) throws Exception {
+      control.takeMessage(ControlMessage.PoisonMapCheck.class);
+      control.send(
+          new ControlMessage.PoisonMapApplied(poisoned.size(), LedgerDigest.ofFrames(poisoned)));
+    }
+
+    void confirm() throws Exception {
+      control.takeMessage(ControlMessage.HandOverAccepted.class);
+      control.send(new ControlMessage.HandOverConfirmed());
     }
 
     void handOver(PageSet lost) {
@@ -360,13 +401,14 @@ class SourceSessionTest {
     destination.handOver(SmallGuest.frames(3));
 
     assertInstanceOf(StreamEnd.class, last);
-    destination.control.takeMessage(ControlMessage.HandOverAccepted.class);
+    destination.confirm();
     assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
     assertEquals(
         List.of(
             SourcePhase.SENDING_MAP,
             SourcePhase.MAP_APPLIED,
             SourcePhase.SERVING,
+            SourcePhase.HANDING_OVER,
             SourcePhase.HANDED_OVER),
         events.phases);
   }
@@ -381,7 +423,7 @@ class SourceSessionTest {
 
     assertEquals(SmallGuest.frames(7), result.poisoned());
     assertEquals(1, destination.end.pages());
-    destination.control.takeMessage(ControlMessage.HandOverAccepted.class);
+    destination.confirm();
     assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
   }
 
@@ -433,7 +475,7 @@ class SourceSessionTest {
     destination.control.send(new ControlMessage.PoisonOutcome(NONE, SmallGuest.frames(7)));
 
     assertEquals(SmallGuest.frames(7), report.get(10, TimeUnit.SECONDS).held());
-    destination.control.takeMessage(ControlMessage.HandOverAccepted.class);
+    destination.confirm();
     assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
     assertEquals(0, guest.journal.ledger().pageCount());
   }
@@ -573,5 +615,239 @@ class SourceSessionTest {
         "stopped by a signal",
         destination.control.takeMessage(ControlMessage.Farewell.class).reason());
     assertEquals(SourceOutcome.Kind.ABORTED, outcome().kind());
+  }
+
+  private void startPatiently() throws Exception {
+    returnWithin = Optional.empty();
+    start();
+  }
+
+  /** Every page that a stream of this attempt brings; poisoned ones are refused. */
+  private PageSet streamed(Destination destination) throws Exception {
+    Peer stream = dial(ConnectionKind.STREAM, destination.id, destination.attempt);
+    stream.take(HelloCompleted.class);
+    PageSet pages = new PageSet();
+    Object next = stream.take(Object.class);
+    while (!(next instanceof StreamEnd)) {
+      PageAnswer answer = assertInstanceOf(PageAnswer.class, next);
+      assertThat(answer).isNotInstanceOf(PageAnswer.Poisoned.class);
+      pages.add(new PageRun(answer.guestPhysicalAddress() >>> 12, answer.pageCount()));
+      ReferenceCountUtil.release(answer);
+      next = stream.take(Object.class);
+    }
+    return pages;
+  }
+
+  private static PageSet framesOfPagesBelow(long end) {
+    return SmallGuest.frames(LongStream.range(0, end).toArray());
+  }
+
+  @Test
+  void aDestinationThatComesBackIsSentWhatItHasNotAndNothingTwice() throws Exception {
+    guest.journal.append(List.of(SmallGuest.entry(3), SmallGuest.entry(120)));
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    PageSet lost = SmallGuest.frames(3, 120);
+    PageSet present = framesOfPagesBelow(100);
+    present.removeAll(lost);
+    streamed(destination);
+
+    destination.comeBack().say(present, lost);
+    destination.agree(lost);
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    PageSet sent = streamed(destination);
+    destination.handOver(lost);
+    destination.confirm();
+
+    PageSet missing = framesOfPagesBelow(SmallGuest.PAGES);
+    missing.removeAll(present);
+    missing.removeAll(lost);
+    assertEquals(missing, sent);
+    assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
+    assertThat(events.phases)
+        .containsSubsequence(SourcePhase.SERVING, SourcePhase.AWAITING_RETURN, SourcePhase.SERVING);
+  }
+
+  @Test
+  void aDestinationMayComeBackBeforeThisSideHasNoticedTheBreak() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    Peer before = destination.control;
+
+    destination.dialAgain().say(NONE, NONE);
+    destination.agree(NONE);
+
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    awaitPhase(SourcePhase.SERVING);
+    assertTrue(before.channel.closeFuture().await(10, TimeUnit.SECONDS));
+  }
+
+  @Test
+  void aLossFoundWhileNobodyIsThereIsToldBeforeThePoisonMapIsChecked() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    destination.control.hangUp();
+    awaitPhase(SourcePhase.AWAITING_RETURN);
+    CompletableFuture<PoisonReport.Result> report = report(7);
+
+    destination.dialAgain().say(SmallGuest.frames(1), NONE);
+    ControlMessage.LatePoison late =
+        destination.control.takeMessage(ControlMessage.LatePoison.class);
+    destination.control.send(new ControlMessage.PoisonOutcome(SmallGuest.frames(7), NONE));
+    destination.agree(SmallGuest.frames(7));
+
+    assertEquals(List.of(SmallGuest.entry(7)), late.entries());
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    assertEquals(SmallGuest.frames(7), report.get(10, TimeUnit.SECONDS).poisoned());
+  }
+
+  /** The destination had recorded it, and its answer was lost with the connection. */
+  @Test
+  void aLossThatTheDestinationNamesItselfIsConfirmedAndNotToldAgain() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    CompletableFuture<PoisonReport.Result> report = report(7);
+    destination.control.takeMessage(ControlMessage.LatePoison.class);
+
+    destination.comeBack().say(NONE, SmallGuest.frames(7));
+    destination.agree(SmallGuest.frames(7));
+
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    assertEquals(SmallGuest.frames(7), report.get(10, TimeUnit.SECONDS).poisoned());
+  }
+
+  /** Reported between the question and the answer, it can be in no digest yet. */
+  @Test
+  void aLossReportedWhileThePoisonMapIsCheckedDoesNotMakeTheTwoSidesDisagree() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    destination.comeBack().say(NONE, NONE);
+    destination.control.takeMessage(ControlMessage.PoisonMapCheck.class);
+
+    CompletableFuture<PoisonReport.Result> report = report(7);
+    destination.control.takeMessage(ControlMessage.LatePoison.class);
+    destination.control.send(new ControlMessage.PoisonMapApplied(0, LedgerDigest.ofFrames(NONE)));
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    destination.control.send(new ControlMessage.PoisonOutcome(NONE, SmallGuest.frames(7)));
+
+    assertEquals(SmallGuest.frames(7), report.get(10, TimeUnit.SECONDS).held());
+  }
+
+  @Test
+  void aDestinationThatDidNotHearThatTheGuestIsReleasedHearsItWhenItIsBack() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap();
+
+    destination.comeBack().say(NONE, NONE, false, false);
+    destination.agree(NONE);
+
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    destination.control.takeMessage(ControlMessage.GuestReleased.class);
+    assertEquals(SourcePhase.MAP_APPLIED, session.phase());
+  }
+
+  @Test
+  void aHandOverThatWasAgreedButNotConfirmedIsAgreedAgain() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    destination.handOver(NONE);
+    destination.control.takeMessage(ControlMessage.HandOverAccepted.class);
+
+    destination.comeBack().say(framesOfPagesBelow(SmallGuest.PAGES), NONE);
+    destination.agree(NONE);
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    destination.handOver(NONE);
+    destination.confirm();
+
+    assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
+  }
+
+  @Test
+  void aDestinationThatDisagreesAboutThePoisonAfterABreakIsNotServed() throws Exception {
+    guest.journal.append(List.of(SmallGuest.entry(3)));
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+
+    destination.comeBack().say(NONE, NONE); // it has forgotten page 3
+    destination.control.takeMessage(ControlMessage.LatePoison.class);
+    destination.control.send(new ControlMessage.PoisonOutcome(SmallGuest.frames(3), NONE));
+    destination.agree(SmallGuest.frames(4));
+
+    assertEquals(Refusal.Code.POISON_MAP, destination.control.takeMessage(Refusal.class).code());
+    assertEquals(SourceOutcome.Kind.VERIFICATION_FAILED, outcome().kind());
+  }
+
+  @Test
+  void aDestinationThatClaimsPoisonWhichIsNotLostHereIsRefused() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+
+    destination.comeBack().say(NONE, SmallGuest.frames(9));
+
+    assertEquals(SourceOutcome.Kind.PEER_REFUSED, outcome().kind());
+    assertThat(outcome().text()).contains("not lost here").contains("1 pages {9}");
+  }
+
+  @Test
+  void aDestinationThatMiscountsItsPagesIsRefusedWithBothCounts() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    destination.comeBack();
+
+    destination.control.send(new ControlMessage.RecoveryPart(SmallGuest.frames(1, 2), NONE));
+    destination.control.send(new ControlMessage.RecoveryEnd(3, 0, true, true));
+
+    assertEquals(SourceOutcome.Kind.PEER_REFUSED, outcome().kind());
+    assertThat(outcome().text())
+        .contains("announced 3 present and 0 poisoned pages and named 2 and 0");
+  }
+
+  @Test
+  void connectionsOfAnAttemptThatIsOverAreRefused() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    destination.comeBack();
+
+    Peer late = dial(ConnectionKind.URGENT, destination.id, 1);
+
+    assertThat(late.take(PeerRefusedException.class)).hasMessageContaining("attempt 1");
+  }
+
+  @Test
+  void aSessionThatBeganElsewhereIsRefusedByName() throws Exception {
+    startPatiently();
+    UUID id = UUID.randomUUID();
+
+    Peer peer = dial(ConnectionKind.CONTROL, id, 2);
+
+    PeerRefusedException refused = peer.take(PeerRefusedException.class);
+    assertEquals(Refusal.Code.NO_SESSION, refused.refusal().code());
+    assertThat(refused).hasMessageContaining(id.toString());
+    assertEquals(SourcePhase.LISTENING, session.phase());
+  }
+
+  @Test
+  void aDestinationThatNeverRanTheGuestGivesItBack() throws Exception {
+    RunningGuest running = new RunningGuest();
+    start(running);
+    Destination destination = new Destination().takeMap().applyMap();
+
+    destination.control.send(new ControlMessage.Farewell("the operator said so", true));
+
+    assertEquals(SourceOutcome.Kind.ABORTED, outcome().kind());
+    assertThat(outcome().text()).contains("the operator said so").contains("it is whole here");
+    assertThat(running.events).containsExactly("leave in SENDING_MAP", "stay in ABORTED");
+  }
+
+  @Test
+  void aDestinationThatDoesNotComeBackInTimeLeavesTheMigrationUnfinished() throws Exception {
+    returnWithin = Optional.of(Duration.ofMillis(20));
+    start();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+
+    destination.control.hangUp();
+
+    assertEquals(SourceOutcome.Kind.UNFINISHED, outcome().kind());
+    assertThat(outcome().text()).contains("did not come back").contains("keep it");
   }
 }
