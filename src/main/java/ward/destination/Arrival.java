@@ -29,6 +29,7 @@ final class Arrival {
   private final PoisonRecorder recorder;
   private final Audit audit;
   private final PageSet poisonedFrames = new PageSet();
+  private final Runnable flushRequests;
   private final Userfaultfd userfaultfd;
   private int registeredRegions;
 
@@ -55,6 +56,7 @@ final class Arrival {
       throws IOException {
     this.guest = guest;
     this.journal = journal;
+    this.flushRequests = around.flushRequests();
     GuestMemory memory = guest.memory();
     GuestLayout layout = memory.layout();
     GivenBack givenBack = new GivenBack();
@@ -160,6 +162,6 @@ final class Arrival {
 
   /** What page answers act on. */
   PageAnswers.Parts answerParts() {
-    return new PageAnswers.Parts(layout(), faults, resolver, recorder);
+    return new PageAnswers.Parts(layout(), faults, resolver, recorder, flushRequests);
   }
 }

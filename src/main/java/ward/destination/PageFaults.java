@@ -4,6 +4,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import ward.memory.GuestLayout;
+import ward.memory.PageRun;
 import ward.wire.PageAnswer;
 import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
@@ -16,7 +17,15 @@ import ward.wire.ProtocolException;
  */
 final class PageFaults {
 
-  private record Asked(long page, long startNanos) {}
+  /**
+   * @param damaged how often the page has come damaged, one time after the other
+   */
+  private record Asked(long page, long startNanos, int damaged) {
+
+    Asked damagedOnceMore() {
+      return new Asked(page, startNanos, damaged + 1);
+    }
+  }
 
   private final GuestLayout layout;
   private final PageTable table;
@@ -61,7 +70,7 @@ final class PageFaults {
 
   private void requestOnce(long page, Consumer<Throwable> onFailure) {
     if (table.request(page)) {
-      ask(page, System.nanoTime());
+      ask(new Asked(page, System.nanoTime(), 0));
     } else {
       onFault(page, onFailure); // another thread moved it on; states only move forward
     }
@@ -85,10 +94,26 @@ final class PageFaults {
     }
   }
 
-  private void ask(long page, long startNanos) {
+  /**
+   * Asks for pages that came damaged before anybody had asked for them.
+   *
+   * @return for how many; the others are asked for already, or resolved
+   */
+  long askAfterDamage(PageRun run) {
+    long asked = 0;
+    for (long page = run.firstPage(); page < run.endPage(); page++) {
+      if (table.request(page)) {
+        ask(new Asked(page, System.nanoTime(), 1));
+        asked++;
+      }
+    }
+    return asked;
+  }
+
+  private void ask(Asked asked) {
     long id = lastId.incrementAndGet();
-    outstanding.put(id, new Asked(page, startNanos));
-    requests.accept(new PageRequest(id, layout.addressOf(page), 1));
+    outstanding.put(id, asked);
+    requests.accept(new PageRequest(id, layout.addressOf(asked.page()), 1));
   }
 
   /**
@@ -121,11 +146,25 @@ final class PageFaults {
     }
   }
 
+  /**
+   * The answer came damaged.
+   *
+   * @return how often its page has by now; 0 if the page was resolved otherwise meanwhile
+   */
+  int cameDamaged(long requestId) {
+    Asked asked = outstanding.computeIfPresent(requestId, (id, last) -> last.damagedOnceMore());
+    return asked != null && isWaitedFor(asked) ? asked.damaged() : 0;
+  }
+
+  private boolean isWaitedFor(Asked asked) {
+    return table.get(asked.page()) == PageTable.State.REQUESTED;
+  }
+
   /** Asks again for a page whose answer was no content. */
   void askAgain(long requestId) {
     Asked asked = outstanding.remove(requestId);
-    if (asked != null && table.get(asked.page()) == PageTable.State.REQUESTED) {
-      ask(asked.page(), asked.startNanos());
+    if (asked != null && isWaitedFor(asked)) {
+      ask(asked);
     }
   }
 }

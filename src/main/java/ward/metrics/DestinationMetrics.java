@@ -21,6 +21,8 @@ public final class DestinationMetrics implements DestinationListener {
   private final LongAdder givenBackPages = new LongAdder();
   private final LongAdder latePoisonedPages = new LongAdder();
   private final LongAdder heldPages = new LongAdder();
+  private final LongAdder damagedAnswers = new LongAdder();
+  private final LongAdder pagesAskedAgain = new LongAdder();
   private volatile long streamStartNanos;
   private volatile long streamEndNanos;
 
@@ -63,6 +65,12 @@ public final class DestinationMetrics implements DestinationListener {
   }
 
   @Override
+  public void damaged(long guestPhysicalAddress, long pages, String disagreement) {
+    damagedAnswers.increment();
+    pagesAskedAgain.add(pages);
+  }
+
+  @Override
   public void latePoison(PageSet poisoned, PageSet held) {
     latePoisonedPages.add(poisoned.size());
     heldPages.add(held.size());
@@ -96,6 +104,16 @@ public final class DestinationMetrics implements DestinationListener {
   /** Pages that were there although Ward did not put them there. */
   public long alreadyResolvedPages() {
     return alreadyResolvedPages.sum();
+  }
+
+  /** Answers whose checksum was wrong; nothing of them was placed. */
+  public long damagedAnswers() {
+    return damagedAnswers.sum();
+  }
+
+  /** Pages that were asked for again because they had come damaged, each as often as it was. */
+  public long pagesAskedAgain() {
+    return pagesAskedAgain.sum();
   }
 
   /** Pages whose loss came after they had been copied. */
