@@ -68,7 +68,9 @@ class SourceLossScenario {
             path("ledger").toString(),
             "--control",
             path("source.sock").toString(),
-            "--pause-stream"));
+            "--pause-stream",
+            "--return-within",
+            "0"));
   }
 
   private Daemon startDestination() throws IOException {
@@ -85,6 +87,10 @@ class SourceLossScenario {
             path("arrived").toString(),
             "--control",
             path("destination.sock").toString(),
+            "--on-source-loss",
+            "pause",
+            "--source-loss-after",
+            "0",
             "--json"));
   }
 

@@ -55,6 +55,16 @@ final class DestinationEvents implements DestinationListener {
   }
 
   @Override
+  public void damaged(long guestPhysicalAddress, long pagesAskedAgain, String disagreement) {
+    metrics.damaged(guestPhysicalAddress, pagesAskedAgain, disagreement);
+    log.warn(
+        "what came for guest-physical address 0x{} is not what was sent: {}; {} pages are asked for again",
+        Long.toHexString(guestPhysicalAddress),
+        disagreement,
+        pagesAskedAgain);
+  }
+
+  @Override
   public void latePoison(PageSet poisoned, PageSet held) {
     metrics.latePoison(poisoned, held);
     if (!held.isEmpty()) {

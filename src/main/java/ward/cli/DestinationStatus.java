@@ -14,6 +14,8 @@ import ward.uffd.MarkerKind;
  *
  * @param vcpu what touches the memory: {@code kvm} or {@code thread}
  * @param marker how lost pages are marked: {@code uffd}, {@code hwpoison} or {@code sigbus}
+ * @param damagedAnswers answers whose checksum was wrong; nothing of them was placed
+ * @param pagesAskedAgain pages that were asked for again because of it
  * @param machineChecksInjected how often vCPUs were told of a loss that they had met or the host
  *     had found
  * @param announcedPages lost pages that the guest was told of before it met them
@@ -33,6 +35,8 @@ record DestinationStatus(
     long streamedPages,
     long duplicatePages,
     long alreadyResolvedPages,
+    long damagedAnswers,
+    long pagesAskedAgain,
     long latePoisonedPages,
     long heldPages,
     long machineChecksInjected,
@@ -64,6 +68,8 @@ record DestinationStatus(
         metrics.streamedPages(),
         metrics.duplicatePages(),
         metrics.alreadyResolvedPages(),
+        metrics.damagedAnswers(),
+        metrics.pagesAskedAgain(),
         metrics.latePoisonedPages(),
         metrics.heldPages(),
         books.injected(),

@@ -28,6 +28,7 @@ final class Arrival {
   private final PoisonRecorder recorder;
   private final Audit audit;
   private final PageSet poisonedFrames = new PageSet();
+  private final Runnable flushRequests;
   private final Userfaultfd userfaultfd;
   private int registeredRegions;
 
@@ -53,6 +54,7 @@ final class Arrival {
       throws IOException {
     this.guest = guest;
     this.journal = journal;
+    this.flushRequests = around.requests()::flush;
     GuestMemory memory = guest.memory();
     GuestLayout layout = memory.layout();
     GivenBack givenBack = new GivenBack();
@@ -159,6 +161,6 @@ final class Arrival {
 
   /** What page answers act on. */
   PageAnswers.Parts answerParts() {
-    return new PageAnswers.Parts(layout(), faults, resolver, recorder);
+    return new PageAnswers.Parts(layout(), faults, resolver, recorder, flushRequests);
   }
 }

@@ -34,6 +34,15 @@ public interface DestinationListener {
   default void sourceFailed(long guestPhysicalAddress, String reason) {}
 
   /**
+   * Pages came with other bytes than were sent; none was placed.
+   *
+   * @param pagesAskedAgain 0 if they were asked for already, are resolved, or came damaged too
+   *     often
+   * @param disagreement both checksums, for people
+   */
+  default void damaged(long guestPhysicalAddress, long pagesAskedAgain, String disagreement) {}
+
+  /**
    * Poison became known after the guest was resumed.
    *
    * @param poisoned guest frame numbers that are lost now

@@ -17,14 +17,28 @@ final class PageAnswers {
   private static final long NOT_YET_MILLIS = 5;
   private static final long FAILED_MILLIS = 500;
 
+  /** A burst of interference is over by then. */
+  private static final long DAMAGED_MILLIS = 5;
+
+  /** A page that comes damaged so often, one time after the other, will not come whole. */
+  static final int DAMAGED_TIMES_MAX = 3;
+
   /** Asks again for a page after a pause. */
   interface Retry {
     void later(long requestId, long delayMillis);
   }
 
-  /** What an answer acts on. */
+  /**
+   * What an answer acts on.
+   *
+   * @param flushRequests sends the requests that {@code faults} has written
+   */
   record Parts(
-      GuestLayout layout, PageFaults faults, PageResolver resolver, PoisonRecorder recorder) {}
+      GuestLayout layout,
+      PageFaults faults,
+      PageResolver resolver,
+      PoisonRecorder recorder,
+      Runnable flushRequests) {}
 
   private final Parts parts;
   private final DestinationListener listener;
@@ -48,7 +62,8 @@ final class PageAnswers {
   /**
    * An answer to a request.
    *
-   * @throws ProtocolException if nobody asked, or the answer contradicts the layout
+   * @throws ProtocolException if nobody asked, the answer contradicts the layout, or it has come
+   *     damaged too often
    */
   void onDemand(PageAnswer answer) throws ResolveException {
     long page = parts.faults().expected(answer);
@@ -59,6 +74,8 @@ final class PageAnswers {
     } else if (answer instanceof PageAnswer.Failed failed) {
       listener.sourceFailed(answer.guestPhysicalAddress(), failed.reason());
       retry.later(answer.requestId(), FAILED_MILLIS);
+    } else if (answer instanceof PageAnswer.Damaged damaged) {
+      damagedOnDemand(damaged);
     } else if (answer instanceof PageAnswer.OutOfRange) {
       throw new ProtocolException(
           "the source calls guest-physical address 0x%x out of range, which its own layout contains"
@@ -85,11 +102,31 @@ final class PageAnswers {
       poisoned(poisoned, () -> {});
     } else if (answer instanceof PageAnswer.Data || answer instanceof PageAnswer.Zero) {
       listener.streamed(content(answer, run));
+    } else if (answer instanceof PageAnswer.Damaged damaged) {
+      damagedInBackground(damaged, run);
     } else {
       throw new ProtocolException(
           "%s on a stream connection, which carries pages and poison only"
               .formatted(answer.getClass().getSimpleName()));
     }
+  }
+
+  private void damagedOnDemand(PageAnswer.Damaged answer) {
+    int times = parts.faults().cameDamaged(answer.requestId());
+    boolean again = times > 0 && times < DAMAGED_TIMES_MAX;
+    listener.damaged(answer.guestPhysicalAddress(), again ? 1 : 0, answer.disagreement());
+    if (times >= DAMAGED_TIMES_MAX) {
+      throw new ProtocolException(
+          "the page at guest-physical address 0x%x came damaged %d times, the last time as follows: %s; the network, or the memory of one of the two hosts, changes what it carries"
+              .formatted(answer.guestPhysicalAddress(), times, answer.disagreement()));
+    }
+    retry.later(answer.requestId(), DAMAGED_MILLIS);
+  }
+
+  private void damagedInBackground(PageAnswer.Damaged answer, PageRun run) {
+    long asked = parts.faults().askAfterDamage(run);
+    parts.flushRequests().run();
+    listener.damaged(answer.guestPhysicalAddress(), asked, answer.disagreement());
   }
 
   /**

@@ -6,6 +6,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import ward.memory.GuestLayout;
+import ward.memory.PageRun;
 import ward.wire.PageAnswer;
 import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
@@ -20,8 +21,23 @@ final class PageFaults {
 
   /**
    * @param sentIn the last attempt in which it was sent: once in each, whoever comes first
+   * @param damaged how often the page has come damaged, one time after the other
    */
-  private record Asked(long page, long startNanos, AtomicInteger sentIn) {}
+  private record Asked(long page, long startNanos, AtomicInteger sentIn, int damaged) {
+
+    Asked(long page, int damaged) {
+      this(page, System.nanoTime(), new AtomicInteger(), damaged);
+    }
+
+    Asked damagedOnceMore() {
+      return new Asked(page, startNanos, sentIn, damaged + 1);
+    }
+
+    /** The same, as a request that was never sent. */
+    Asked anew() {
+      return new Asked(page, startNanos, new AtomicInteger(), damaged);
+    }
+  }
 
   private final GuestLayout layout;
   private final PageTable table;
@@ -66,7 +82,7 @@ final class PageFaults {
 
   private void requestOnce(long page, Consumer<Throwable> onFailure) {
     if (table.request(page)) {
-      ask(page, System.nanoTime());
+      ask(new Asked(page, 0));
     } else {
       onFault(page, onFailure); // another thread moved it on; states only move forward
     }
@@ -90,9 +106,24 @@ final class PageFaults {
     }
   }
 
-  private void ask(long page, long startNanos) {
+  /**
+   * Asks for pages that came damaged before anybody had asked for them.
+   *
+   * @return for how many; the others are asked for already, or resolved
+   */
+  long askAfterDamage(PageRun run) {
+    long asked = 0;
+    for (long page = run.firstPage(); page < run.endPage(); page++) {
+      if (table.request(page)) {
+        ask(new Asked(page, 1));
+        asked++;
+      }
+    }
+    return asked;
+  }
+
+  private void ask(Asked asked) {
     long id = lastId.incrementAndGet();
-    Asked asked = new Asked(page, startNanos, new AtomicInteger());
     outstanding.put(id, asked); // before the line is looked at: askAll() finds it, or it is sent
     send(id, asked);
   }
@@ -139,11 +170,25 @@ final class PageFaults {
     }
   }
 
+  /**
+   * The answer came damaged.
+   *
+   * @return how often its page has by now; 0 if the page was resolved otherwise meanwhile
+   */
+  int cameDamaged(long requestId) {
+    Asked asked = outstanding.computeIfPresent(requestId, (id, last) -> last.damagedOnceMore());
+    return asked != null && isWaitedFor(asked) ? asked.damaged() : 0;
+  }
+
+  private boolean isWaitedFor(Asked asked) {
+    return table.get(asked.page()) == PageTable.State.REQUESTED;
+  }
+
   /** Asks again for a page whose answer was no content. */
   void askAgain(long requestId) {
     Asked asked = outstanding.remove(requestId);
-    if (asked != null && table.get(asked.page()) == PageTable.State.REQUESTED) {
-      ask(asked.page(), asked.startNanos());
+    if (asked != null && isWaitedFor(asked)) {
+      ask(asked.anew());
     }
   }
 }

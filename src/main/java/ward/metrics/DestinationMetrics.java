@@ -25,6 +25,8 @@ public final class DestinationMetrics implements DestinationListener {
   private final LongAdder breaks = new LongAdder();
   private final LongAdder brokenNanos = new LongAdder();
   private final LongAccumulator longestBreakNanos = new LongAccumulator(Math::max, 0);
+  private final LongAdder damagedAnswers = new LongAdder();
+  private final LongAdder pagesAskedAgain = new LongAdder();
   private volatile long streamStartNanos;
   private volatile long streamEndNanos;
 
@@ -74,6 +76,12 @@ public final class DestinationMetrics implements DestinationListener {
   }
 
   @Override
+  public void damaged(long guestPhysicalAddress, long pages, String disagreement) {
+    damagedAnswers.increment();
+    pagesAskedAgain.add(pages);
+  }
+
+  @Override
   public void latePoison(PageSet poisoned, PageSet held) {
     latePoisonedPages.add(poisoned.size());
     heldPages.add(held.size());
@@ -119,6 +127,16 @@ public final class DestinationMetrics implements DestinationListener {
   /** Pages that were there although Ward did not put them there. */
   public long alreadyResolvedPages() {
     return alreadyResolvedPages.sum();
+  }
+
+  /** Answers whose checksum was wrong; nothing of them was placed. */
+  public long damagedAnswers() {
+    return damagedAnswers.sum();
+  }
+
+  /** Pages that were asked for again because they had come damaged, each as often as it was. */
+  public long pagesAskedAgain() {
+    return pagesAskedAgain.sum();
   }
 
   /** Pages whose loss came after they had been copied. */

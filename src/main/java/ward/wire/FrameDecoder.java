@@ -19,9 +19,11 @@ import ward.wire.PageAnswer.Data;
  * frame came in one read, else of one direct buffer in which its reads were put together. It is
  * never on the Java heap.
  *
- * <p>A violation is a {@link ProtocolException} in {@code exceptionCaught}; whatever comes behind
- * it is dropped, and the session has to close the channel. A connection that ends inside a frame is
- * reported likewise, before {@code channelInactive}.
+ * <p>A violation is a {@link ProtocolException} in {@code exceptionCaught}, damage on the way a
+ * {@link TransmissionException}; whatever comes behind it is dropped, and the session has to close
+ * the channel. A connection that ends inside a frame is damage too, reported before {@code
+ * channelInactive}. Only a damaged body of an answer about pages is no reason to close: it is a
+ * {@link PageAnswer.Damaged}.
  */
 public final class FrameDecoder extends ByteToMessageDecoder {
 
@@ -57,6 +59,9 @@ public final class FrameDecoder extends ByteToMessageDecoder {
     } catch (ProtocolException e) {
       breakOff(in);
       throw new ProtocolException(PeerName.of(context.channel()) + ": " + e.getMessage(), e);
+    } catch (TransmissionException e) {
+      breakOff(in);
+      throw new TransmissionException(PeerName.of(context.channel()) + ": " + e.getMessage());
     }
   }
 
@@ -66,15 +71,27 @@ public final class FrameDecoder extends ByteToMessageDecoder {
   }
 
   private void readPreface(ChannelHandlerContext context, ByteBuf in) {
-    if (!Preface.mayBegin(in)) {
+    int wrongBits = Preface.wrongBits(in);
+    if (wrongBits > Preface.DAMAGED_BITS_MAX) {
       String shown = Preface.shown(in);
       breakOff(in);
       throw new ProtocolException(
           "%s is not Ward: it began with %s".formatted(PeerName.of(context.channel()), shown));
     }
     if (in.readableBytes() >= Preface.BYTES) {
+      requireUndamaged(context, in, wrongBits);
       in.skipBytes(Preface.BYTES);
       prefaceSeen = true;
+    }
+  }
+
+  private void requireUndamaged(ChannelHandlerContext context, ByteBuf in, int wrongBits) {
+    if (wrongBits > 0) {
+      String shown = Preface.shown(in.readSlice(Preface.BYTES));
+      breakOff(in);
+      throw new TransmissionException(
+          "%s: the preface came as %s: something on the way changed it"
+              .formatted(PeerName.of(context.channel()), shown));
     }
   }
 
@@ -126,23 +143,42 @@ public final class FrameDecoder extends ByteToMessageDecoder {
   }
 
   private void addFrame(FrameHeader header, ByteBuf in, List<Object> out) {
-    int bodyBytes = (int) header.bodyBytes();
+    ByteBuf body = in.readSlice((int) header.bodyBytes());
     Optional<FrameKind> kind = FrameKind.of(header.kindNumber());
-    if (kind.isEmpty()) {
+    int arrived = header.checksumWith(body);
+    if (arrived != header.contentChecksum()) {
+      out.add(damaged(header, kind, arrived));
+    } else if (kind.isEmpty()) {
       LOG.debug("skipping a frame of kind {} from protocol {}", header.kindNumber(), peer);
-      in.skipBytes(bodyBytes);
-    } else if (kind.get() == FrameKind.DATA) {
-      out.add(data(header, in.readRetainedSlice(bodyBytes)));
     } else {
-      ByteBuf body = in.readSlice(bodyBytes);
       frame(kind.get(), header, body).ifPresent(out::add);
     }
   }
 
+  /** The header is right: it tells what has to be asked for again, if anything can be. */
+  private static PageAnswer.Damaged damaged(
+      FrameHeader header, Optional<FrameKind> kind, int arrived) {
+    if (kind.isEmpty() || !kind.get().isAnswer()) {
+      String name = kind.map(Enum::name).orElse("a frame of kind " + header.kindNumber());
+      throw TransmissionException.disagreement(
+          "%s with a body of %d bytes".formatted(name, header.bodyBytes()),
+          header.contentChecksum(),
+          arrived);
+    }
+    return new PageAnswer.Damaged(
+        header.requestId(),
+        header.guestPhysicalAddress(),
+        (int) header.pageCount(),
+        header.contentChecksum(),
+        arrived);
+  }
+
   private Optional<Frame> frame(FrameKind kind, FrameHeader header, ByteBuf body) {
-    return kind == FrameKind.MESSAGE
-        ? controlFrame(MessageReader.message(body.nioBuffer()))
-        : Optional.of(pageFrame(kind, header, body));
+    return switch (kind) {
+      case MESSAGE -> controlFrame(MessageReader.message(body.nioBuffer()));
+      case DATA -> Optional.of(data(header, body.retain()));
+      default -> Optional.of(pageFrame(kind, header, body));
+    };
   }
 
   private Optional<Frame> controlFrame(ControlMessage message) {
@@ -166,7 +202,11 @@ public final class FrameDecoder extends ByteToMessageDecoder {
 
   private static Data data(FrameHeader header, ByteBuf body) {
     return new Data(
-        header.requestId(), header.guestPhysicalAddress(), (int) header.pageCount(), body);
+        header.requestId(),
+        header.guestPhysicalAddress(),
+        (int) header.pageCount(),
+        header.contentChecksum(),
+        body);
   }
 
   private static Frame pageFrame(FrameKind kind, FrameHeader header, ByteBuf body) {
@@ -201,7 +241,7 @@ public final class FrameDecoder extends ByteToMessageDecoder {
     breakOff(in); // the input may end twice: once shut down, once closed
     if (!missing.isEmpty()) {
       context.fireExceptionCaught(
-          new ProtocolException(
+          new TransmissionException(
               "%s: the connection ended inside %s"
                   .formatted(PeerName.of(context.channel()), missing)));
     }

@@ -1,13 +1,9 @@
 package ward.wire;
 
-import com.google.protobuf.CodedOutputStream;
-import com.google.protobuf.MessageLite;
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.ChannelDuplexHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelPromise;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import ward.wire.PageAnswer.Data;
@@ -20,6 +16,8 @@ import ward.wire.proto.WireProto;
  * becomes of the write. A frame that cannot be encoded fails its own write and nothing else.
  */
 public final class FrameEncoder extends ChannelDuplexHandler {
+
+  private static final ByteBuffer NO_BODY = ByteBuffer.allocate(0);
 
   private boolean prefaceSent;
 
@@ -62,8 +60,7 @@ public final class FrameEncoder extends ChannelDuplexHandler {
       data.release();
       return;
     }
-    int bodyBytes = data.body().readableBytes();
-    context.write(headerOnly(context, FrameHeader.of(FrameKind.DATA, bodyBytes, data)));
+    context.write(headerOnly(context, FrameHeader.of(data)));
     context.write(data.body(), promise);
   }
 
@@ -77,11 +74,11 @@ public final class FrameEncoder extends ChannelDuplexHandler {
     if (frame instanceof PageAnswer.Failed failed) {
       return failed(context, failed);
     }
-    return headerOnly(
-        context,
+    FrameHeader header =
         frame instanceof PageFrame range
-            ? FrameHeader.of(bodilessKind(range), 0, range)
-            : FrameHeader.of(FrameKind.STREAM_END, 0));
+            ? FrameHeader.of(bodilessKind(range), range, NO_BODY)
+            : FrameHeader.of(FrameKind.STREAM_END, NO_BODY);
+    return headerOnly(context, header);
   }
 
   private static FrameKind bodilessKind(PageFrame frame) {
@@ -91,7 +88,13 @@ public final class FrameEncoder extends ChannelDuplexHandler {
     if (frame instanceof PageAnswer.Zero) {
       return FrameKind.ZERO;
     }
-    return frame instanceof PageAnswer.NotYet ? FrameKind.NOT_YET : FrameKind.OUT_OF_RANGE;
+    if (frame instanceof PageAnswer.NotYet) {
+      return FrameKind.NOT_YET;
+    }
+    if (frame instanceof PageAnswer.OutOfRange) {
+      return FrameKind.OUT_OF_RANGE;
+    }
+    throw new IllegalArgumentException(frame + " is what becomes of a frame; nobody sends it");
   }
 
   private static ByteBuf headerOnly(ChannelHandlerContext context, FrameHeader header) {
@@ -101,48 +104,41 @@ public final class FrameEncoder extends ChannelDuplexHandler {
   }
 
   private static ByteBuf message(ChannelHandlerContext context, ControlMessage message) {
-    MessageLite body = MessageWriter.toProto(message);
-    int bodyBytes = body.getSerializedSize();
-    if (bodyBytes > FrameKind.MESSAGE.bodyBytesMax()) {
+    byte[] body = MessageWriter.toProto(message).toByteArray();
+    if (body.length > FrameKind.MESSAGE.bodyBytesMax()) {
       throw new IllegalArgumentException(
           "%s is a message of %d bytes; at most %d"
               .formatted(
-                  message.getClass().getSimpleName(), bodyBytes, FrameKind.MESSAGE.bodyBytesMax()));
+                  message.getClass().getSimpleName(),
+                  body.length,
+                  FrameKind.MESSAGE.bodyBytesMax()));
     }
-    return withBody(context, FrameHeader.of(FrameKind.MESSAGE, bodyBytes), body);
+    return withBody(context, FrameHeader.of(FrameKind.MESSAGE, ByteBuffer.wrap(body)), body);
   }
 
   private static ByteBuf poisoned(ChannelHandlerContext context, PageAnswer.Poisoned answer) {
-    MessageLite body =
+    byte[] body =
         WireProto.PoisonedPages.newBuilder()
             .setEntries(PoisonEntries.toProto(answer.entries()))
-            .build();
-    int bodyBytes = body.getSerializedSize();
-    FrameKind.POISONED.requireBody(bodyBytes, answer.pageCount());
-    return withBody(context, FrameHeader.of(FrameKind.POISONED, bodyBytes, answer), body);
+            .build()
+            .toByteArray();
+    FrameKind.POISONED.requireBody(body.length, answer.pageCount());
+    return answer(context, FrameKind.POISONED, answer, body);
   }
 
   private static ByteBuf failed(ChannelHandlerContext context, PageAnswer.Failed answer) {
     byte[] reason = answer.reason().getBytes(StandardCharsets.UTF_8);
-    ByteBuf out = context.alloc().directBuffer(FrameHeader.BYTES + reason.length);
-    FrameHeader.of(FrameKind.FAILED, reason.length, answer).writeTo(out);
-    return out.writeBytes(reason);
+    return answer(context, FrameKind.FAILED, answer, reason);
   }
 
-  private static ByteBuf withBody(
-      ChannelHandlerContext context, FrameHeader header, MessageLite body) {
-    int bodyBytes = (int) header.bodyBytes();
-    ByteBuf out = context.alloc().directBuffer(FrameHeader.BYTES + bodyBytes);
+  private static ByteBuf answer(
+      ChannelHandlerContext context, FrameKind kind, PageAnswer answer, byte[] body) {
+    return withBody(context, FrameHeader.of(kind, answer, ByteBuffer.wrap(body)), body);
+  }
+
+  private static ByteBuf withBody(ChannelHandlerContext context, FrameHeader header, byte[] body) {
+    ByteBuf out = context.alloc().directBuffer(FrameHeader.BYTES + body.length);
     header.writeTo(out);
-    ByteBuffer room = out.nioBuffer(out.writerIndex(), bodyBytes);
-    try {
-      CodedOutputStream stream = CodedOutputStream.newInstance(room);
-      body.writeTo(stream);
-      stream.flush();
-    } catch (IOException e) {
-      out.release();
-      throw new UncheckedIOException("no room for what was measured before", e);
-    }
-    return out.writerIndex(FrameHeader.BYTES + bodyBytes);
+    return out.writeBytes(body);
   }
 }

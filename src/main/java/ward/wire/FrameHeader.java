@@ -1,6 +1,7 @@
 package ward.wire;
 
 import io.netty.buffer.ByteBuf;
+import java.nio.ByteBuffer;
 
 /**
  * What precedes every frame's body. Little-endian.
@@ -18,19 +19,28 @@ import io.netty.buffer.ByteBuf;
  *  +---------------------------------------------------------------+
  *  |                    pages of 4 KiB (u32)                       |
  *  +---------------------------------------------------------------+
- *  |             reserved for a checksum of the body, 0 (u32)      |
+ *  |       content's checksum (u32): CRC32C of kind (u8),          |
+ *  |       address (u64), pages (u32) and body, in this order      |
  *  +---------------------------------------------------------------+
  *  |        request id (u64): the answer's is the request's,       |
  *  |        0 where nobody asked                                   |
  *  +---------------------------------------------------------------+
+ *  |       header's checksum (u32): CRC32C of all of the above     |
+ *  +---------------------------------------------------------------+
  * </pre>
  *
- * <p>A newer minor version may give the reserved fields a meaning that an older one can do without;
- * from any other peer they must be 0.
+ * <p>Two sums, as in iSCSI (RFC 3720, HeaderDigest and DataDigest), because two things follow. A
+ * header that is not what was sent ends the connection: nobody knows where the next frame begins. A
+ * body that is not what was sent loses that body only, and the header tells what to ask for again.
+ *
+ * <p>The layout and both sums are the same in every major version, as {@code Hello} is read before
+ * versions are agreed. A newer minor version may give flags and the reserved field a meaning that
+ * an older one can do without; from any other peer they must be 0.
  *
  * @param bodyBytes unsigned, not yet believed
  * @param pageCount unsigned, not yet believed
- * @param reservedBits flags and both reserved fields; 0 unless the peer uses one
+ * @param reservedBits flags and the reserved field; 0 unless the peer uses one
+ * @param contentChecksum of the body and where it belongs, by its sender
  */
 record FrameHeader(
     long bodyBytes,
@@ -38,49 +48,94 @@ record FrameHeader(
     long reservedBits,
     long guestPhysicalAddress,
     long pageCount,
+    int contentChecksum,
     long requestId) {
 
-  static final int BYTES = 32;
+  private static final int SUMMED_BYTES = 32;
 
-  static FrameHeader of(FrameKind kind, long bodyBytes) {
-    return new FrameHeader(bodyBytes, kind.number(), 0, 0, 0, 0);
+  static final int BYTES = SUMMED_BYTES + Integer.BYTES;
+
+  /** Of a frame that is about no range. */
+  static FrameHeader of(FrameKind kind, ByteBuffer body) {
+    return of(kind, 0, 0, 0, body);
   }
 
-  static FrameHeader of(FrameKind kind, long bodyBytes, PageFrame range) {
+  static FrameHeader of(FrameKind kind, PageFrame range, ByteBuffer body) {
+    return of(kind, range.guestPhysicalAddress(), range.pageCount(), range.requestId(), body);
+  }
+
+  private static FrameHeader of(
+      FrameKind kind, long guestPhysicalAddress, int pageCount, long requestId, ByteBuffer body) {
+    int number = kind.number();
     return new FrameHeader(
-        bodyBytes,
-        kind.number(),
+        body.remaining(),
+        number,
         0,
-        range.guestPhysicalAddress(),
-        range.pageCount(),
-        range.requestId());
+        guestPhysicalAddress,
+        pageCount,
+        Checksum.ofContent(number, guestPhysicalAddress, pageCount, body),
+        requestId);
   }
 
+  /** The sum is the one that was made when the bytes were read, not of what they are by now. */
+  static FrameHeader of(PageAnswer.Data data) {
+    return new FrameHeader(
+        data.body().readableBytes(),
+        FrameKind.DATA.number(),
+        0,
+        data.guestPhysicalAddress(),
+        data.pageCount(),
+        data.checksum(),
+        data.requestId());
+  }
+
+  /**
+   * @throws TransmissionException if it is not what was sent
+   */
   static FrameHeader readFrom(ByteBuf in) {
+    int arrived = Checksum.of(in, in.readerIndex(), SUMMED_BYTES);
+    FrameHeader header = readFieldsFrom(in);
+    int sent = in.readIntLE();
+    if (arrived != sent) {
+      throw TransmissionException.disagreement("a frame's header", sent, arrived);
+    }
+    return header;
+  }
+
+  private static FrameHeader readFieldsFrom(ByteBuf in) {
     long bodyBytes = in.readUnsignedIntLE();
     int kindNumber = in.readUnsignedByte();
     long flags = in.readUnsignedByte();
     long reserved = in.readUnsignedShortLE();
     long guestPhysicalAddress = in.readLongLE();
     long pageCount = in.readUnsignedIntLE();
-    long checksum = in.readUnsignedIntLE();
+    int contentChecksum = in.readIntLE();
     return new FrameHeader(
         bodyBytes,
         kindNumber,
-        flags | reserved << 8 | checksum << 32,
+        flags | reserved << 8,
         guestPhysicalAddress,
         pageCount,
+        contentChecksum,
         in.readLongLE());
   }
 
   void writeTo(ByteBuf out) {
+    int start = out.writerIndex();
     out.writeIntLE((int) bodyBytes);
     out.writeByte(kindNumber);
-    out.writeZero(Byte.BYTES + Short.BYTES);
+    out.writeByte((int) reservedBits);
+    out.writeShortLE((int) (reservedBits >>> 8));
     out.writeLongLE(guestPhysicalAddress);
     out.writeIntLE((int) pageCount);
-    out.writeZero(Integer.BYTES);
+    out.writeIntLE(contentChecksum);
     out.writeLongLE(requestId);
+    out.writeIntLE(Checksum.of(out, start, SUMMED_BYTES));
+  }
+
+  /** What {@link #contentChecksum} is if the body is what was sent. */
+  int checksumWith(ByteBuf body) {
+    return Checksum.ofContent(kindNumber, guestPhysicalAddress, pageCount, body);
   }
 
   /**

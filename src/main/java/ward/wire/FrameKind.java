@@ -61,6 +61,11 @@ enum FrameKind {
     return pageCountMax > 0;
   }
 
+  /** Whether it is about pages, and whoever gets it may ask for them again. */
+  boolean isAnswer() {
+    return hasRange() && this != REQUEST;
+  }
+
   /**
    * @throws IllegalArgumentException if no frame of this kind may speak of that range
    */

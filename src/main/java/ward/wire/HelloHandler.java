@@ -23,8 +23,8 @@ import ward.wire.ControlMessage.Refusal;
  *
  * <p>When both have said it, the handlers behind get a {@link HelloCompleted} event, before any
  * other frame. Otherwise they get the reason in {@code exceptionCaught} - a {@link
- * PeerRefusedException}, a {@link ProtocolException}, or an IOException where the peer left or said
- * nothing for 10 seconds - and the channel is closed.
+ * PeerRefusedException}, a {@link ProtocolException}, a {@link TransmissionException}, or an
+ * IOException where the peer left or said nothing for 10 seconds - and the channel is closed.
  */
 public final class HelloHandler extends ChannelInboundHandlerAdapter {
 

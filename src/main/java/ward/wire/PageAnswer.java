@@ -29,13 +29,25 @@ public sealed interface PageAnswer extends PageFrame {
    * direct memory: it has a {@link ByteBuf#memoryAddress()}.
    *
    * @param pageCount 1 to 512
+   * @param checksum CRC32C of the bytes and where they belong, as {@link FrameHeader} has it; of a
+   *     received one, the sum that its body has
    * @param body exactly {@code pageCount * 4096} readable bytes
    */
-  record Data(long requestId, long guestPhysicalAddress, int pageCount, ByteBuf body)
+  record Data(long requestId, long guestPhysicalAddress, int pageCount, int checksum, ByteBuf body)
       implements PageAnswer, ReferenceCounted {
     public Data {
       FrameKind.DATA.requireRange(guestPhysicalAddress, pageCount);
       FrameKind.DATA.requireBody(body.readableBytes(), pageCount);
+    }
+
+    /** Sums the bytes up. To be made as soon as they are read: what changes later is found. */
+    public Data(long requestId, long guestPhysicalAddress, int pageCount, ByteBuf body) {
+      this(
+          requestId,
+          guestPhysicalAddress,
+          pageCount,
+          Checksum.ofContent(FrameKind.DATA.number(), guestPhysicalAddress, pageCount, body),
+          body);
     }
 
     @Override
@@ -142,6 +154,35 @@ public sealed interface PageAnswer extends PageFrame {
     public Failed {
       FrameKind.FAILED.requireRange(guestPhysicalAddress, pageCount);
       reason = Reason.shortened(reason);
+    }
+  }
+
+  /**
+   * What an answer becomes whose body is not what was sent. Nobody sends one. Nothing is known of
+   * the pages: ask again.
+   *
+   * @param sentChecksum what came with it
+   * @param arrivedChecksum what its bytes give
+   */
+  record Damaged(
+      long requestId,
+      long guestPhysicalAddress,
+      int pageCount,
+      int sentChecksum,
+      int arrivedChecksum)
+      implements PageAnswer {
+    public Damaged {
+      FrameKind.ZERO.requireRange(guestPhysicalAddress, pageCount);
+      if (sentChecksum == arrivedChecksum) {
+        throw new IllegalArgumentException(
+            "nothing is damaged: both checksums are " + Checksum.text(sentChecksum));
+      }
+    }
+
+    /** Both sums, for people. */
+    public String disagreement() {
+      return "checksum %s was sent, the bytes give %s"
+          .formatted(Checksum.text(sentChecksum), Checksum.text(arrivedChecksum));
     }
   }
 }

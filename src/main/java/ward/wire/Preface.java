@@ -13,6 +13,12 @@ final class Preface {
 
   static final int BYTES = PREFACE.length;
 
+  /**
+   * What the way may have done to Ward's preface. Everything else that begins a connection differs
+   * in more bits: a translated line end alone in three.
+   */
+  static final int DAMAGED_BITS_MAX = 1;
+
   private static final int SHOWN_BYTES_MAX = 16;
 
   private Preface() {}
@@ -21,15 +27,14 @@ final class Preface {
     out.writeBytes(PREFACE);
   }
 
-  /** Whether the readable bytes are the preface, as far as they go. */
-  static boolean mayBegin(ByteBuf in) {
+  /** In how many bits the readable bytes differ from the preface, as far as they go. */
+  static int wrongBits(ByteBuf in) {
     int readable = Math.min(in.readableBytes(), BYTES);
+    int wrong = 0;
     for (int i = 0; i < readable; i++) {
-      if (in.getByte(in.readerIndex() + i) != PREFACE[i]) {
-        return false;
-      }
+      wrong += Integer.bitCount((in.getByte(in.readerIndex() + i) ^ PREFACE[i]) & 0xFF);
     }
-    return true;
+    return wrong;
   }
 
   /** What a peer that is not Ward said first, in hexadecimal. */

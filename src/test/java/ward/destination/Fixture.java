@@ -126,4 +126,11 @@ final class Fixture implements DestinationListener {
   public void sourceFailed(long guestPhysicalAddress, String reason) {
     heard.add("failed 0x%x %s".formatted(guestPhysicalAddress, reason));
   }
+
+  @Override
+  public void damaged(long guestPhysicalAddress, long pagesAskedAgain, String disagreement) {
+    heard.add(
+        "damaged 0x%x, %d again: %s"
+            .formatted(guestPhysicalAddress, pagesAskedAgain, disagreement));
+  }
 }

@@ -18,6 +18,7 @@ import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerJournal;
 import ward.wire.PageAnswer;
+import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
 
 @Timeout(20)
@@ -46,7 +47,11 @@ class PageAnswersTest {
     answers =
         new PageAnswers(
             new PageAnswers.Parts(
-                fixture.memory.layout(), fixture.faults, fixture.resolver, recorder),
+                fixture.memory.layout(),
+                fixture.faults,
+                fixture.resolver,
+                recorder,
+                () -> fixture.heard.add("flush")),
             fixture,
             (id, millis) -> retries.add("%d in %d ms".formatted(id, millis)),
             (poisoned, held) -> learnt.add(poisoned));
@@ -96,6 +101,110 @@ class PageAnswersTest {
     assertThat(fixture.heard).containsExactly("failed 0x103000 EIO");
     assertThat(fixture.table.get(3)).isEqualTo(State.REQUESTED);
     assertThat(filler.calls).isEmpty();
+  }
+
+  @Test
+  void aDamagedAnswerIsAskedForAgainAndNothingOfItIsPlaced() throws Exception {
+    fixture.fault(3);
+
+    answers.onDemand(damaged(1, 3, 1));
+    fixture.faults.askAgain(1);
+    answers.onDemand(new PageAnswer.Zero(2, Fixture.gpa(3), 1));
+
+    assertThat(retries).containsExactly("1 in 5 ms");
+    assertThat(fixture.heard)
+        .containsExactly(
+            "damaged 0x103000, 1 again: checksum 0x12345678 was sent, the bytes give 0x9abcdef0");
+    assertThat(fixture.requests)
+        .containsExactly(
+            new PageRequest(1, Fixture.gpa(3), 1), new PageRequest(2, Fixture.gpa(3), 1));
+    assertThat(filler.calls).containsExactly("zero 3+1");
+  }
+
+  @Test
+  void aPageThatComesDamagedThreeTimesEndsTheMigrationByItsAddressAndBothSums() throws Exception {
+    fixture.fault(3);
+    for (long id = 1; id < 3; id++) {
+      answers.onDemand(damaged(id, 3, 1));
+      fixture.faults.askAgain(id);
+    }
+
+    assertRefused(
+        () -> answers.onDemand(damaged(3, 3, 1)),
+        "the page at guest-physical address 0x103000 came damaged 3 times, the last time as follows: checksum 0x12345678 was sent, the bytes give 0x9abcdef0; the network, or the memory of one of the two hosts, changes what it carries");
+    assertThat(filler.calls).isEmpty();
+    assertThat(fixture.table.get(3)).isEqualTo(State.REQUESTED);
+  }
+
+  @Test
+  void damageThatDoesNotComeThreeTimesForOnePageEndsNothing() throws Exception {
+    for (long page = 0; page < 4; page++) {
+      fixture.fault(page);
+    }
+
+    for (long id = 1; id <= 4; id++) {
+      answers.onDemand(damaged(id, id - 1, 1));
+    }
+
+    assertThat(retries).hasSize(4);
+  }
+
+  @Test
+  void streamedPagesThatComeDamagedAreAskedForUnlessSomethingElseHappenedToThem() throws Exception {
+    fixture.fault(3);
+    answers.inBackground(new PageAnswer.Zero(0, Fixture.gpa(4), 1));
+    fixture.heard.clear();
+
+    answers.inBackground(damaged(0, 2, 4));
+
+    assertThat(fixture.requests)
+        .containsExactly(
+            new PageRequest(1, Fixture.gpa(3), 1),
+            new PageRequest(2, Fixture.gpa(2), 1),
+            new PageRequest(3, Fixture.gpa(5), 1));
+    assertThat(fixture.heard)
+        .containsExactly(
+            "flush",
+            "damaged 0x102000, 2 again: checksum 0x12345678 was sent, the bytes give 0x9abcdef0");
+    assertThat(filler.calls).containsExactly("zero 4+1");
+  }
+
+  @Test
+  void theTimeOnTheStreamCounts() throws Exception {
+    answers.inBackground(damaged(0, 2, 1));
+    answers.onDemand(damaged(1, 2, 1));
+    fixture.faults.askAgain(1);
+
+    assertThatThrownBy(() -> answers.onDemand(damaged(2, 2, 1)))
+        .isInstanceOf(ProtocolException.class)
+        .hasMessageContaining("came damaged 3 times");
+  }
+
+  @Test
+  void damageToAPageThatHasComeOtherwiseIsOfNoConsequence() throws Exception {
+    fixture.fault(3);
+    answers.inBackground(new PageAnswer.Zero(0, Fixture.gpa(3), 1));
+
+    for (int i = 0; i < 5; i++) {
+      answers.onDemand(damaged(1, 3, 1));
+    }
+    fixture.faults.askAgain(1);
+
+    assertThat(fixture.requests).hasSize(1);
+    assertThat(fixture.heard).filteredOn(line -> line.contains("damaged")).hasSize(5);
+  }
+
+  @Test
+  void damageOutsideTheLayoutIsRefused() {
+    assertRefused(
+        () -> answers.inBackground(damaged(0, 14, 3)),
+        "3 pages at guest-physical address 0x10e000 are outside the guest's memory");
+    assertThat(fixture.requests).isEmpty();
+  }
+
+  private static PageAnswer damaged(long requestId, long page, int pageCount) {
+    return new PageAnswer.Damaged(
+        requestId, Fixture.gpa(page), pageCount, 0x1234_5678, 0x9abc_def0);
   }
 
   @Test

@@ -172,4 +172,45 @@ class PageFaultsTest {
     assertThat(fixture.failures).hasSize(1);
     assertThat(fixture.failures.get(0)).isInstanceOf(ResolveException.class);
   }
+
+  @Test
+  void whatCouldNotBeSentIsSentByTheNextConnectionWithTheSameNumber() {
+    fixture.attempt = 0;
+    fixture.fault(3);
+    fixture.fault(4);
+    assertThat(fixture.requests).isEmpty();
+
+    fixture.attempt = 2;
+    faults.askAll();
+
+    assertThat(fixture.requests)
+        .containsExactlyInAnyOrder(
+            new PageRequest(1, Fixture.gpa(3), 1), new PageRequest(2, Fixture.gpa(4), 1));
+  }
+
+  @Test
+  void eachConnectionCarriesARequestOnce() {
+    fixture.fault(3);
+    faults.askAll();
+    assertThat(fixture.requests).hasSize(1);
+
+    fixture.attempt = 2;
+    faults.askAll();
+    faults.askAll();
+
+    assertThat(fixture.requests)
+        .containsExactly(
+            new PageRequest(1, Fixture.gpa(3), 1), new PageRequest(1, Fixture.gpa(3), 1));
+  }
+
+  @Test
+  void whatWasAnsweredIsNotAskedAgain() {
+    fixture.fault(3);
+    faults.answered(1);
+
+    fixture.attempt = 2;
+    faults.askAll();
+
+    assertThat(fixture.requests).hasSize(1);
+  }
 }

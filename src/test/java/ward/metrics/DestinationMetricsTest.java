@@ -46,6 +46,15 @@ class DestinationMetricsTest {
   }
 
   @Test
+  void damagedAnswersAndThePagesAskedForAgainAreCountedApart() {
+    metrics.damaged(0x1000, 64, "both sums");
+    metrics.damaged(0x2000, 0, "both sums");
+
+    assertThat(metrics.damagedAnswers()).isEqualTo(2);
+    assertThat(metrics.pagesAskedAgain()).isEqualTo(64);
+  }
+
+  @Test
   void withoutAStreamThereIsNoSpeed() {
     assertThat(metrics.streamMebibytesPerSecond()).isZero();
   }

@@ -1,8 +1,8 @@
 package ward.wire;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static ward.wire.WireBytes.bytesOf;
 
-import io.netty.buffer.ByteBuf;
 import io.netty.channel.embedded.EmbeddedChannel;
 import io.netty.util.ReferenceCountUtil;
 import java.util.ArrayList;
@@ -18,7 +18,7 @@ import net.jqwik.api.Tuple;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 
-/** Whatever a peer sends: a frame, a ProtocolException, and nothing kept. */
+/** Whatever a peer sends: a frame, or an exception that says why not, and nothing kept. */
 class FrameDecoderProperties {
 
   private final WireBytes wire = new WireBytes();
@@ -46,7 +46,7 @@ class FrameDecoderProperties {
   }
 
   private byte[] framed(int kind, int pageCount, byte[] body) {
-    return bytesOf(wire.frame(new FrameHeader(body.length, kind, 0, 0, pageCount, 0), body));
+    return bytesOf(wire.frame(WireBytes.header(kind, body.length, 0, pageCount, 0), body));
   }
 
   @Property(tries = 3000)
@@ -99,7 +99,7 @@ class FrameDecoderProperties {
     try {
       write(channel, bytes, readBytes);
       channel.finish();
-    } catch (ProtocolException refused) {
+    } catch (ProtocolException | TransmissionException refused) {
       channel.finish(); // only the first violation is reported
     }
     for (Object frame = channel.readInbound(); frame != null; frame = channel.readInbound()) {
@@ -113,12 +113,5 @@ class FrameDecoderProperties {
       int length = Math.min(readBytes, bytes.length - at);
       channel.writeInbound(wire.direct(length).writeBytes(bytes, at, length));
     }
-  }
-
-  private static byte[] bytesOf(ByteBuf buffer) {
-    byte[] bytes = new byte[buffer.readableBytes()];
-    buffer.readBytes(bytes);
-    buffer.release();
-    return bytes;
   }
 }

@@ -203,7 +203,7 @@ class FrameDecoderTest {
 
   private static FrameHeader headerOf(FrameKind kind, int bodyBytes, long address, long pages) {
     long requestId = kind.hasRange() ? 7 : 0;
-    return new FrameHeader(bodyBytes, kind.number(), 0, address, pages, requestId);
+    return WireBytes.header(kind.number(), bodyBytes, address, pages, requestId);
   }
 
   @Test
@@ -235,14 +235,14 @@ class FrameDecoderTest {
 
   @Test
   void aStreamEndWithARequestIdIsRefused() {
-    assertThat(refused(new FrameHeader(0, FrameKind.STREAM_END.number(), 0, 0, 0, -1)))
+    assertThat(refused(WireBytes.header(FrameKind.STREAM_END.number(), 0, 0, 0, -1)))
         .contains("STREAM_END with address 0x0, 0 pages, request 18446744073709551615");
   }
 
   @ParameterizedTest
   @ValueSource(ints = {0, 10, 255})
   void anUnknownKindOfTheSameMinorVersionIsRefused(int kind) {
-    assertThat(refused(new FrameHeader(0, kind, 0, 0, 0, 0)))
+    assertThat(refused(WireBytes.header(kind, 0, 0, 0, 0)))
         .isEqualTo("local peer: frame of kind %d; protocol 1.0 has kinds 1 to 9".formatted(kind));
   }
 
@@ -250,7 +250,7 @@ class FrameDecoderTest {
   void anUnknownKindOfANewerMinorVersionIsSkippedWithItsBody() {
     EmbeddedChannel channel = wire.decoderOf(new ProtocolVersion(1, 1));
 
-    channel.writeInbound(wire.frame(new FrameHeader(1 << 20, 77, 0, -1, 9, 9), new byte[1 << 20]));
+    channel.writeInbound(wire.frame(WireBytes.header(77, 1 << 20, -1, 9, 9), new byte[1 << 20]));
     channel.writeInbound(wire.encoded(new StreamEnd()));
 
     assertEquals(new StreamEnd(), channel.readInbound());
@@ -261,22 +261,25 @@ class FrameDecoderTest {
   void anUnknownKindOfANewerMinorVersionMayNotBeLongerThanOneMib() {
     EmbeddedChannel channel = wire.decoderOf(new ProtocolVersion(1, 1));
 
-    assertThat(refused(channel, new FrameHeader((1 << 20) + 1, 77, 0, 0, 0, 0)))
+    assertThat(refused(channel, WireBytes.header(77, (1 << 20) + 1, 0, 0, 0)))
         .contains("unknown kind 77 with a body of 1048577 bytes; at most 1048576");
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {5, 6, 7, 20, 23})
-  void aReservedByteIsRefusedFromOurVersionAndIgnoredFromANewerOne(int index) {
+  @ValueSource(longs = {1, 0x80, 1 << 8, 1 << 23})
+  void aReservedBitIsRefusedFromOurVersionAndIgnoredFromANewerOne(long bits) {
     EmbeddedChannel same = wire.decoder();
     EmbeddedChannel newer = wire.decoderOf(new ProtocolVersion(1, 9));
-    ByteBuf bytes = wire.encoded(new StreamEnd()).setByte(index, 1);
+    var header = new FrameHeader(0, FrameKind.STREAM_END.number(), bits, 0, 0, 0, 0);
 
-    newer.writeInbound(bytes.copy());
+    newer.writeInbound(wire.frame(header, new byte[0]));
+    ByteBuf bytes = wire.frame(header, new byte[0]);
     var e = assertThrows(ProtocolException.class, () -> same.writeInbound(bytes));
 
     assertEquals(new StreamEnd(), newer.readInbound());
-    assertThat(e).hasMessageContaining("reserved bits 0x").hasMessageContaining("protocol 1.0");
+    assertThat(e)
+        .hasMessageContaining("reserved bits 0x%x".formatted(bits))
+        .hasMessageContaining("protocol 1.0");
     newer.finish();
     same.finish();
   }
@@ -284,7 +287,7 @@ class FrameDecoderTest {
   @Test
   void nothingBehindAViolationIsRead() {
     EmbeddedChannel channel = wire.decoder();
-    refusedKeepingOpen(channel, new FrameHeader(0, 99, 0, 0, 0, 0));
+    refusedKeepingOpen(channel, WireBytes.header(99, 0, 0, 0, 0));
 
     assertFalse(channel.writeInbound(wire.encoded(new StreamEnd())));
     assertFalse(channel.finish());
@@ -357,7 +360,7 @@ class FrameDecoderTest {
     EmbeddedChannel channel = wire.decoder();
     channel.writeInbound(wire.frame(WireBytes.header(FrameKind.DATA, 8192, 0, 2), new byte[100]));
 
-    var e = assertThrows(ProtocolException.class, channel::finish);
+    var e = assertThrows(TransmissionException.class, channel::finish);
 
     assertEquals(
         "local peer: the connection ended inside DATA: 100 of 8192 body bytes came",
@@ -369,9 +372,9 @@ class FrameDecoderTest {
     EmbeddedChannel channel = wire.decoder();
     channel.writeInbound(wire.zeros(31));
 
-    var e = assertThrows(ProtocolException.class, channel::finish);
+    var e = assertThrows(TransmissionException.class, channel::finish);
 
-    assertThat(e).hasMessageEndingWith("inside a frame's header: 31 of 32 bytes came");
+    assertThat(e).hasMessageEndingWith("inside a frame's header: 31 of 36 bytes came");
   }
 
   @Test
@@ -379,7 +382,7 @@ class FrameDecoderTest {
     EmbeddedChannel channel = wire.channel(new FrameDecoder());
     channel.writeInbound(wire.direct(new byte[] {'W', 'A'}));
 
-    var e = assertThrows(ProtocolException.class, channel::finish);
+    var e = assertThrows(TransmissionException.class, channel::finish);
 
     assertThat(e).hasMessageEndingWith("inside the preface: 2 of 8 bytes came");
   }

@@ -56,8 +56,9 @@ class FrameEncoderTest {
             + "0000"
             + "00a0896745230100" // address
             + "02010000" // pages
-            + "00000000"
-            + "8877665544332211", // request id
+            + "8b9acc88" // the content's checksum
+            + "8877665544332211" // request id
+            + "48289f82", // the header's checksum
         ByteBufUtil.hexDump(bytes));
     bytes.release();
   }

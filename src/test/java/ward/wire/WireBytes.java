@@ -1,9 +1,11 @@
 package ward.wire;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.buffer.UnpooledByteBufAllocator;
 import io.netty.channel.ChannelHandler;
 import io.netty.channel.embedded.EmbeddedChannel;
+import java.nio.ByteBuffer;
 import ward.wire.proto.WireProto;
 
 /**
@@ -70,18 +72,44 @@ final class WireBytes {
     return all;
   }
 
+  /** With the right checksum of that body, whatever the header says. */
   ByteBuf frame(FrameHeader header, byte[] body) {
     ByteBuf bytes = direct(FrameHeader.BYTES + body.length);
-    header.writeTo(bytes);
+    summed(header, body).writeTo(bytes);
     return bytes.writeBytes(body);
+  }
+
+  private static FrameHeader summed(FrameHeader header, byte[] body) {
+    return new FrameHeader(
+        header.bodyBytes(),
+        header.kindNumber(),
+        header.reservedBits(),
+        header.guestPhysicalAddress(),
+        header.pageCount(),
+        header.checksumWith(Unpooled.wrappedBuffer(body)),
+        header.requestId());
   }
 
   ByteBuf message(WireProto.Envelope envelope) {
     byte[] body = envelope.toByteArray();
-    return frame(FrameHeader.of(FrameKind.MESSAGE, body.length), body);
+    return frame(FrameHeader.of(FrameKind.MESSAGE, ByteBuffer.wrap(body)), body);
+  }
+
+  /** Its checksum is {@link #frame}'s business. */
+  static FrameHeader header(
+      int kind, long bodyBytes, long address, long pageCount, long requestId) {
+    return new FrameHeader(bodyBytes, kind, 0, address, pageCount, 0, requestId);
   }
 
   static FrameHeader header(FrameKind kind, long bodyBytes, long address, long pageCount) {
-    return new FrameHeader(bodyBytes, kind.number(), 0, address, pageCount, 7);
+    return header(kind.number(), bodyBytes, address, pageCount, 7);
+  }
+
+  /** All of them, and releases the buffer. */
+  static byte[] bytesOf(ByteBuf buffer) {
+    byte[] bytes = new byte[buffer.readableBytes()];
+    buffer.readBytes(bytes);
+    buffer.release();
+    return bytes;
   }
 }
