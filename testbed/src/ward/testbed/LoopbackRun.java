@@ -33,6 +33,8 @@ public final class LoopbackRun implements AutoCloseable {
   private final MigrationSource source;
   private final MigrationDestination destination;
   private Interlude interlude = source -> {};
+  private Detour detour = source -> source;
+  private JsonNode lastStatus;
 
   /**
    * Makes the guest and the network.
@@ -85,6 +87,21 @@ public final class LoopbackRun implements AutoCloseable {
     interlude = what;
   }
 
+  /** What the destination takes for its source. */
+  interface Detour {
+    InetSocketAddress around(InetSocketAddress source) throws IOException;
+  }
+
+  /** Only where both daemons are in this process's network. */
+  void takeDetour(Detour through) {
+    detour = through;
+  }
+
+  /** What the destination said of itself when all was over. */
+  JsonNode lastStatus() {
+    return lastStatus;
+  }
+
   /** What the source says of itself. */
   JsonNode sourceStatus() throws IOException {
     return source.status();
@@ -107,14 +124,18 @@ public final class LoopbackRun implements AutoCloseable {
    */
   public LoopbackResult run() throws IOException {
     source.start(network.sourceAddress(), 0, "loopback-source", deadline);
-    interlude.happen(new InetSocketAddress(network.sourceAddress(), source.port()));
+    InetSocketAddress listening = new InetSocketAddress(network.sourceAddress(), source.port());
+    interlude.happen(listening);
     progress.accept("starting the destination");
-    destination.start(network.sourceAddress() + ":" + source.port(), "loopback-destination");
+    InetSocketAddress entrance = detour.around(listening);
+    destination.start(
+        entrance.getAddress().getHostAddress() + ":" + entrance.getPort(), "loopback-destination");
     source.awaitAnswers(ANSWERS_BEFORE_LATE_POISON, deadline);
     source.reportLatePoison();
     source.stream();
     progress.accept("the guest walks its memory; the stream runs");
     JsonNode status = destination.awaitEnd(deadline);
+    lastStatus = status;
     progress.accept("comparing every page");
     MigrationDestination.Evidence evidence =
         destination.examine(status, guest, memoryFile, source.lost(), source.guestLog());

@@ -103,15 +103,27 @@ final class MigrationDestination implements AutoCloseable {
   Evidence examine(
       JsonNode status, WalkerGuest guest, FileChannel sourceFile, PageSet lost, Path sourceLog)
       throws IOException {
-    List<Long> addresses = new ArrayList<>();
-    status
-        .get("regions")
-        .forEach(region -> addresses.add(Long.decode(region.get("hostAddress").asText())));
-    try (OutsideView view = new OutsideView(daemon.pid(), guest.layout(), addresses)) {
+    try (OutsideView view = view(status, guest)) {
       PageSet changed = settings.awake() ? changedPages(guest) : new PageSet();
       OutsideView.Comparison comparison = view.compare(guest, sourceFile, lost, changed);
       return new Evidence(comparison, witness(status, guest, sourceFile, lost, sourceLog));
     }
+  }
+
+  /** The pages that are in place in a guest that is paused, against the source's file. */
+  OutsideView.Arrived examineArrived(JsonNode status, WalkerGuest guest, FileChannel sourceFile)
+      throws IOException {
+    try (OutsideView view = view(status, guest)) {
+      return view.compareArrived(guest, sourceFile);
+    }
+  }
+
+  private OutsideView view(JsonNode status, WalkerGuest guest) throws IOException {
+    List<Long> addresses = new ArrayList<>();
+    status
+        .get("regions")
+        .forEach(region -> addresses.add(Long.decode(region.get("hostAddress").asText())));
+    return new OutsideView(daemon.pid(), guest.layout(), addresses);
   }
 
   /** What the guest has written at the destination; a stack is also written where it is wiped. */

@@ -26,6 +26,7 @@ import ward.memory.Pages;
 final class OutsideView implements AutoCloseable {
 
   private static final int ENTRY_BYTES = 8;
+  private static final long PRESENT = 1L << 63;
   private static final long SWAP = 1L << 62;
   private static final long TYPE_MASK = 31;
   private static final long TYPE_PTE_MARKER = 31;
@@ -111,6 +112,30 @@ final class OutsideView implements AutoCloseable {
     return new Comparison(wrong, markers, healed, hex(source), hex(destination));
   }
 
+  /**
+   * @param pages that are in place
+   * @param wrong those of them whose bytes differ from the source's
+   */
+  record Arrived(long pages, long wrong) {}
+
+  /**
+   * The pages that have come so far. It looks at no other: whoever reads a missing page by
+   * /proc/PID/mem waits for it as the guest does, or is told EIO, depending on the kernel.
+   */
+  Arrived compareArrived(WalkerGuest guest, FileChannel sourceFile) throws IOException {
+    ByteBuffer expected = ByteBuffer.allocateDirect(Pages.SIZE_BYTES);
+    long pages = 0;
+    long wrong = 0;
+    for (long index = 0; index < layout.pageCount(); index++) {
+      if ((pagemapEntry(index) & PRESENT) != 0) {
+        pages++;
+        readFully(sourceFile, guest.fileOffsetOf(index), expected);
+        wrong += read(index) && expected.equals(page) ? 0 : 1;
+      }
+    }
+    return new Arrived(pages, wrong);
+  }
+
   private static MessageDigest sha256() {
     try {
       return MessageDigest.getInstance("SHA-256");
@@ -135,12 +160,16 @@ final class OutsideView implements AutoCloseable {
   }
 
   private boolean hasMarkerEntry(long index) throws IOException {
-    entry.clear();
-    pagemap.read(entry, (hostAddress(index) >>> Pages.SHIFT) * ENTRY_BYTES);
-    long value = entry.getLong(0);
+    long value = pagemapEntry(index);
     return (value & SWAP) != 0
         && (value & TYPE_MASK) == TYPE_PTE_MARKER
         && (value & OFFSET_POISONED) != 0;
+  }
+
+  private long pagemapEntry(long index) throws IOException {
+    entry.clear();
+    pagemap.read(entry, (hostAddress(index) >>> Pages.SHIFT) * ENTRY_BYTES);
+    return entry.getLong(0);
   }
 
   /** Whether the page can be read; then {@link #page} holds it. */

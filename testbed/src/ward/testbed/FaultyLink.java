@@ -1,0 +1,271 @@
+package ward.testbed;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import ward.wire.ConnectionKind;
+
+/**
+ * What is between a destination and its source in a bad network: everything goes through it, and it
+ * does to that what it is told, in front of exactly the byte that it is told.
+ *
+ * <p>All methods may be called at any time, from any thread. Faults that are drawn from a seed
+ * ({@link Fault#draw}) happen at the same bytes in every run.
+ */
+final class FaultyLink implements AutoCloseable {
+
+  private static final InetAddress HERE = InetAddress.getLoopbackAddress();
+
+  private final InetSocketAddress source;
+  private final int port;
+  private final List<Armed> faults = new CopyOnWriteArrayList<>();
+  private final Set<FaultyConnection> connections = ConcurrentHashMap.newKeySet();
+  private final Map<String, AtomicLong> counts = new ConcurrentHashMap<>();
+  private volatile Duration latency = Duration.ZERO;
+  private ServerSocket listening;
+  private Socket placeholder; // keeps the port, and lets the kernel refuse whoever comes
+  private boolean closed;
+
+  /** A fault and how often it may still happen. */
+  record Armed(Fault fault, AtomicInteger left) {
+
+    /** Whether it is this time's turn. */
+    boolean take() {
+      return left.getAndUpdate(n -> n == Fault.ALWAYS ? n : Math.max(0, n - 1)) > 0;
+    }
+  }
+
+  /**
+   * Accepts connections at once.
+   *
+   * @param source where they lead
+   */
+  FaultyLink(InetSocketAddress source) throws IOException {
+    this.source = source;
+    listening = new ServerSocket(0, 0, HERE);
+    port = listening.getLocalPort();
+    acceptFrom(listening);
+  }
+
+  /** Where a destination connects instead of to its source. */
+  InetSocketAddress address() {
+    return new InetSocketAddress(HERE, port);
+  }
+
+  /** Arms it, for connections that are open too. */
+  void inject(Fault fault) {
+    faults.add(new Armed(fault, new AtomicInteger(fault.times())));
+  }
+
+  /** Takes back all faults that have not happened. */
+  void heal() {
+    faults.clear();
+    latency = Duration.ZERO;
+  }
+
+  /** Every chunk of bytes, in both directions, takes so much longer. */
+  void delay(Duration time) {
+    latency = time;
+    count("Delay");
+  }
+
+  /** Both ends of every open connection get a reset. */
+  void resetAll() {
+    connections.forEach(FaultyConnection::reset);
+    count("ResetAll");
+  }
+
+  /** Whoever connects from now on is refused (ECONNREFUSED); open connections stay. */
+  synchronized void refuse() throws IOException {
+    if (placeholder == null && !closed) {
+      listening.close();
+      placeholder = new Socket();
+      placeholder.setReuseAddress(true);
+      placeholder.bind(new InetSocketAddress(HERE, port));
+      count("Refuse");
+    }
+  }
+
+  /** Ends {@link #refuse}. */
+  synchronized void accept() throws IOException {
+    if (placeholder != null && !closed) {
+      placeholder.close();
+      placeholder = null;
+      listening = new ServerSocket();
+      listening.setReuseAddress(true);
+      listening.bind(new InetSocketAddress(HERE, port));
+      acceptFrom(listening);
+    }
+  }
+
+  /** Both, and returns at once. */
+  void refuseFor(Duration time) throws IOException {
+    refuse();
+    start(
+        "refusing",
+        () -> {
+          Thread.sleep(time.toMillis());
+          accept();
+        });
+  }
+
+  /** What has happened so far, by the name of the effect, and how many connections there were. */
+  Map<String, Long> counts() {
+    Map<String, Long> snapshot = new TreeMap<>();
+    counts.forEach((name, count) -> snapshot.put(name, count.get()));
+    return snapshot;
+  }
+
+  /** How often one effect has happened. */
+  long count(Class<? extends Fault.Effect> effect) {
+    return counts().getOrDefault(effect.getSimpleName(), 0L);
+  }
+
+  private void count(String what) {
+    counts.computeIfAbsent(what, name -> new AtomicLong()).incrementAndGet();
+  }
+
+  private void acceptFrom(ServerSocket server) {
+    start(
+        "accepting",
+        () -> {
+          while (true) {
+            Socket destination = server.accept();
+            start("connecting", () -> connect(destination));
+          }
+        });
+  }
+
+  private void connect(Socket destination) throws IOException {
+    Socket onwards = new Socket();
+    onwards.setTcpNoDelay(true);
+    destination.setTcpNoDelay(true);
+    try {
+      onwards.connect(source);
+    } catch (IOException nobodyThere) {
+      destination.setSoLinger(true, 0);
+      destination.close();
+      return;
+    }
+    count("Connection");
+    FaultyConnection connection = new FaultyConnection(this, destination, onwards);
+    connections.add(connection);
+    for (LinkDirection direction : LinkDirection.values()) {
+      start(direction.name(), () -> connection.pump(direction));
+    }
+    if (isClosed()) {
+      connection.reset(); // it came between the last look at them and the end of listening
+    }
+  }
+
+  private synchronized boolean isClosed() {
+    return closed;
+  }
+
+  private interface Task {
+    void run() throws IOException, InterruptedException;
+  }
+
+  /** On a thread of its own, until a socket that it works with is closed. */
+  private static void start(String name, Task task) {
+    Thread thread =
+        new Thread(
+            () -> {
+              try {
+                task.run();
+              } catch (IOException over) {
+                // closed by either end, or by a fault
+              } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+              }
+            },
+            "faulty-link-" + name);
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  // --- for its connections -------------------------------------------------------------------
+
+  /**
+   * What may happen to a span, in the order of its bytes.
+   *
+   * @param at byte of the span
+   */
+  record Hit(int at, Armed armed) {
+    Fault.Effect effect() {
+      return armed.fault().effect();
+    }
+  }
+
+  List<Hit> hits(ConnectionKind kind, LinkDirection direction, FrameTracker.Span span) {
+    List<Hit> hits = new ArrayList<>();
+    for (Armed armed : faults) {
+      long at = positionIn(span, armed.fault().trigger());
+      if (at >= 0 && isFor(armed.fault(), kind, direction)) {
+        hits.add(new Hit((int) at, armed));
+      }
+    }
+    hits.sort(Comparator.comparingInt(Hit::at));
+    return hits;
+  }
+
+  private static boolean isFor(Fault fault, ConnectionKind kind, LinkDirection direction) {
+    return fault.direction() == direction && (fault.kind() == null || fault.kind() == kind);
+  }
+
+  /** Whether it happens now; then it is counted. */
+  boolean happens(Hit hit) {
+    boolean happens = hit.armed().take();
+    if (happens && !(hit.effect() instanceof Fault.ResetAll)) { // which counts itself
+      count(hit.effect().name());
+    }
+    return happens;
+  }
+
+  /** -1 if it is not there. */
+  private static long positionIn(FrameTracker.Span span, Fault.Trigger trigger) {
+    long at = -1;
+    if (trigger instanceof Fault.AtByte there) {
+      at = there.offset() - span.start();
+    } else if (trigger instanceof Fault.InBody there
+        && span.bodyOffset() >= 0
+        && there.frameKind() == span.frameKind()
+        && there.firstFrame() <= span.frameNumber()) {
+      at = there.offset() - span.bodyOffset();
+    }
+    return at >= 0 && at < span.length() ? at : -1;
+  }
+
+  Duration latency() {
+    return latency;
+  }
+
+  void ended(FaultyConnection connection) {
+    connections.remove(connection);
+  }
+
+  @Override
+  public void close() throws IOException {
+    synchronized (this) {
+      closed = true;
+      listening.close();
+      if (placeholder != null) {
+        placeholder.close();
+      }
+    }
+    connections.forEach(FaultyConnection::reset);
+  }
+}
