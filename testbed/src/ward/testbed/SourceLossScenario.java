@@ -20,6 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 import ward.cli.ControlClient;
 import ward.cli.ExitCode;
 import ward.cli.LayoutFile;
+import ward.poison.LedgerJournal;
 import ward.wire.ControlMessage;
 
 /** A daemon that goes away while the guest's pages are on two hosts. */
@@ -74,6 +75,11 @@ class SourceLossScenario {
   }
 
   private Daemon startDestination() throws IOException {
+    return startDestination("auto", "pause", 0);
+  }
+
+  private Daemon startDestination(String vcpu, String onSourceLoss, int afterSeconds)
+      throws IOException {
     deadline.await("the source to listen", () -> status("source") != null);
     return Daemon.start(
         directory,
@@ -87,10 +93,12 @@ class SourceLossScenario {
             path("arrived").toString(),
             "--control",
             path("destination.sock").toString(),
+            "--vcpu",
+            vcpu,
             "--on-source-loss",
-            "pause",
+            onSourceLoss,
             "--source-loss-after",
-            "0",
+            Integer.toString(afterSeconds),
             "--json"));
   }
 
@@ -127,6 +135,50 @@ class SourceLossScenario {
       assertThat(destination.errors()).contains("the guest is paused here", "never arrived");
       assertThat(JSON.readTree(destination.output()).get("exitCode").asInt())
           .isEqualTo(ExitCode.UNFINISHED_AFTER_RUN.code());
+    }
+  }
+
+  /** Threads, not a guest: one that loses its own page tables or stack could not go on. */
+  @Test
+  void aSourceThatIsLostForGoodCostsTheGuestWhatNeverArrivedAndNothingElse() throws IOException {
+    try (Daemon source = startSource();
+        Daemon destination = startDestination("thread", "poison", 1)) {
+      deadline.await("the guest to run", () -> isIn("RUNNING", "destination"));
+
+      source.close(); // SIGKILL
+      deadline.await("the policy to be applied", () -> isIn("COMPLETE", "destination"));
+
+      assertEquals(ExitCode.SOURCE_LOST.code(), destination.await(deadline));
+      JsonNode end = JSON.readTree(destination.output());
+      JsonNode pages = end.get("status").get("pages");
+      assertThat(pages.get("unresolved").asLong()).isZero();
+      assertThat(pages.get("pagesPoisoned").asLong()).isPositive();
+      assertThat(end.get("status").get("machineChecksInjected").asLong())
+          .as("the guest went on and met what was lost")
+          .isPositive();
+      assertThat(end.get("outcome").get("text").asText())
+          .contains(
+              "%d of the guest's %d pages had not arrived and are poison now"
+                  .formatted(
+                      pages.get("pagesPoisoned").asLong(), pages.get("pagesTotal").asLong()));
+      assertThat(LedgerJournal.read(path("arrived")).ledger().pageCount())
+          .isEqualTo(pages.get("pagesPoisoned").asLong());
+    }
+  }
+
+  @Test
+  void aSourceThatIsOnlyOutOfReachIsWaitedForByDefault() throws Exception {
+    try (Daemon source = startSource();
+        Daemon destination = startDestination("auto", "wait", 0)) {
+      deadline.await("the guest to run", () -> isIn("RUNNING", "destination"));
+
+      source.close(); // SIGKILL
+      deadline.await("the destination to notice", () -> isIn("RECOVERING", "destination"));
+      Thread.sleep(1_000); // longer than --source-loss-after
+
+      assertTrue(isIn("RECOVERING", "destination"));
+      destination.terminate();
+      assertEquals(ExitCode.UNFINISHED_AFTER_RUN.code(), destination.await(deadline));
     }
   }
 

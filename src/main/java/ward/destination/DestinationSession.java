@@ -326,8 +326,8 @@ public final class DestinationSession implements AutoCloseable {
   /** A source that has not noticed the break, or one started anew, may take us later. */
   private void onRefused(String text, Refusal.Code code) {
     boolean recovering = phase == DestinationPhase.RECOVERING;
-    if (recovering && code == Refusal.Code.NO_SESSION && !resumed) {
-      fail(DestinationOutcome.Kind.ABORTED, text); // it has taken its guest back
+    if (recovering && code == Refusal.Code.NO_SESSION && !isSourceNeeded()) {
+      onSourceLost(text); // it has taken its guest back, or it has let go and ended
     } else if (recovering && List.of(Refusal.Code.BUSY, Refusal.Code.NO_SESSION).contains(code)) {
       recover(text);
     } else {
@@ -596,9 +596,11 @@ public final class DestinationSession implements AutoCloseable {
     if (phase != DestinationPhase.RECOVERING) {
       return;
     }
-    boolean needed = resumed && arrival.resolver().unresolved() > 0;
-    if (settings.sourceLoss().isReached(System.nanoTime() - brokenNanos, needed)) {
-      onSourceLost();
+    long nanos = System.nanoTime() - brokenNanos;
+    if (settings.sourceLoss().isReached(nanos, isSourceNeeded())) {
+      onSourceLost(
+          "the source could not be reached for %d s"
+              .formatted(TimeUnit.NANOSECONDS.toSeconds(nanos)));
     } else {
       int next = connections.attempt() + 1;
       later(() -> dialIfStillBroken(next), backoff.nextMillis());
@@ -650,10 +652,12 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  private void onSourceLost() {
-    String text =
-        "the source could not be reached for %d s"
-            .formatted(TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - brokenNanos));
+  /** Whether the guest has run here, and has pages there and nowhere else. */
+  private boolean isSourceNeeded() {
+    return resumed && arrival.resolver().unresolved() > 0;
+  }
+
+  private void onSourceLost(String text) {
     if (resumed && arrival.resolver().unresolved() == 0) {
       complete(
           DestinationOutcome.Kind.COMPLETE,

@@ -203,7 +203,7 @@ public final class SourceSession implements AutoCloseable {
   }
 
   private Optional<Refusal> judgeOther(Hello hello) {
-    return isPresent(hello)
+    return isPresent(hello) && phase != SourcePhase.AWAITING_RETURN
         ? Optional.empty()
         : refusal(
             Refusal.Code.PROTOCOL,
@@ -573,8 +573,19 @@ public final class SourceSession implements AutoCloseable {
   private void onRecoveryEnd(ControlMessage.RecoveryEnd end) throws IOException {
     ReturnedDestination destination = requireReturned("RecoveryEnd");
     destination.requireWhole(end);
-    requireKnown(destination.poisoned());
     recoveryEnd = end;
+    // A loss that an old connection's reader has found is on its way to this thread, in front of
+    // what is said now; judged before it, the destination would never be told.
+    run(
+        () -> {
+          if (destination == returned) {
+            agreeWith(destination);
+          }
+        });
+  }
+
+  private void agreeWith(ReturnedDestination destination) throws IOException {
+    requireKnown(destination.poisoned());
     startOver(destination);
     tellLosses(lost.unknownTo(destination.poisoned()));
     onPoisonOutcome(new ControlMessage.PoisonOutcome(destination.poisoned(), new PageSet()));

@@ -799,4 +799,22 @@ class DestinationSessionKernelTest {
     assertThat(link.awaitSent(ControlMessage.Farewell.class))
         .isEqualTo(new ControlMessage.Farewell("stopped by a signal", true));
   }
+
+  @Test
+  void aSourceThatHasTakenItsGuestBackIsBelieved() throws Exception {
+    startAgain(WAIT);
+    offer();
+    sendMap();
+    link.awaitSent(ControlMessage.PoisonMapApplied.class);
+    int before = link.lastAttempt();
+    link.lose(ConnectionKind.CONTROL, new IOException("the cable was cut"));
+    awaitThat(() -> link.lastAttempt() > before, "another attempt");
+
+    link.loseWhenConnected(
+        ConnectionKind.CONTROL, refusal(Refusal.Code.NO_SESSION, "the guest is back"));
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(DestinationOutcome.Kind.ABORTED);
+    assertThat(end.text()).contains("the guest is back", "it is still at the source");
+  }
 }

@@ -850,4 +850,16 @@ class SourceSessionTest {
     assertEquals(SourceOutcome.Kind.UNFINISHED, outcome().kind());
     assertThat(outcome().text()).contains("did not come back").contains("keep it");
   }
+
+  @Test
+  void noConnectionForPagesIsTakenWhileTheDestinationIsAway() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    destination.control.hangUp();
+    awaitPhase(SourcePhase.AWAITING_RETURN);
+
+    Peer late = dial(ConnectionKind.STREAM, destination.id, 1);
+
+    assertThat(late.take(PeerRefusedException.class)).hasMessageContaining("no such session");
+  }
 }
