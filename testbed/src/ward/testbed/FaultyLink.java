@@ -1,6 +1,7 @@
 package ward.testbed;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -36,6 +37,7 @@ final class FaultyLink implements AutoCloseable {
   private final Map<String, AtomicLong> counts = new ConcurrentHashMap<>();
   private volatile Duration latency = Duration.ZERO;
   private ServerSocket listening;
+  private Thread accepting;
   private Socket placeholder; // keeps the port, and lets the kernel refuse whoever comes
   private boolean closed;
 
@@ -92,10 +94,21 @@ final class FaultyLink implements AutoCloseable {
   synchronized void refuse() throws IOException {
     if (placeholder == null && !closed) {
       listening.close();
+      awaitAcceptor();
       placeholder = new Socket();
       placeholder.setReuseAddress(true);
       placeholder.bind(new InetSocketAddress(HERE, port));
       count("Refuse");
+    }
+  }
+
+  /** The kernel listens on until the thread that waits in accept(2) has noticed. */
+  private void awaitAcceptor() throws IOException {
+    try {
+      accepting.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("while the port was being closed");
     }
   }
 
@@ -139,14 +152,15 @@ final class FaultyLink implements AutoCloseable {
   }
 
   private void acceptFrom(ServerSocket server) {
-    start(
-        "accepting",
-        () -> {
-          while (true) {
-            Socket destination = server.accept();
-            start("connecting", () -> connect(destination));
-          }
-        });
+    accepting =
+        start(
+            "accepting",
+            () -> {
+              while (true) {
+                Socket destination = server.accept();
+                start("connecting", () -> connect(destination));
+              }
+            });
   }
 
   private void connect(Socket destination) throws IOException {
@@ -180,7 +194,7 @@ final class FaultyLink implements AutoCloseable {
   }
 
   /** On a thread of its own, until a socket that it works with is closed. */
-  private static void start(String name, Task task) {
+  private static Thread start(String name, Task task) {
     Thread thread =
         new Thread(
             () -> {
@@ -195,6 +209,7 @@ final class FaultyLink implements AutoCloseable {
             "faulty-link-" + name);
     thread.setDaemon(true);
     thread.start();
+    return thread;
   }
 
   // --- for its connections -------------------------------------------------------------------

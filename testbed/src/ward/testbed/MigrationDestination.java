@@ -147,6 +147,11 @@ final class MigrationDestination implements AutoCloseable {
         : Witness.ofThreads(guestLog(), guest, sourceFile, lost);
   }
 
+  /** The exit code of a daemon that ends by itself. */
+  int await(Deadline deadline) throws IOException {
+    return daemon.await(deadline);
+  }
+
   /** Ends the daemon; its exit code. */
   int end(Deadline deadline) throws IOException {
     daemon.terminate();
