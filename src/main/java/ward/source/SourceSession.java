@@ -6,9 +6,7 @@ import java.io.IOException;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -48,9 +46,6 @@ public final class SourceSession implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(SourceSession.class);
 
-  /** Entries in one message of the poison map: well under the bound of a message. */
-  private static final int MAP_PART = 4096;
-
   private static final int CLOSE_SECONDS = 30;
 
   private static final String WHOLE_HERE =
@@ -78,7 +73,7 @@ public final class SourceSession implements AutoCloseable {
   private final StreamCursor cursor;
   private final List<Channel> urgent = new ArrayList<>();
   private final Map<Channel, BackgroundStream> streams = new LinkedHashMap<>();
-  private final Map<Long, PoisonReport> awaited = new HashMap<>();
+  private final AwaitedReports awaited = new AwaitedReports();
 
   private volatile SourcePhase phase = SourcePhase.LISTENING;
   private volatile UUID session;
@@ -86,7 +81,6 @@ public final class SourceSession implements AutoCloseable {
   private SourcePhase interrupted; // what a break interrupted
   private int breaks;
   private ReturnedDestination returned; // null while none is telling what it has
-  private ControlMessage.RecoveryEnd recoveryEnd;
   private Channel control;
   private ControlMessage.PoisonMapEnd mapEnd;
   private ControlMessage.HandOver pendingHandOver;
@@ -278,8 +272,8 @@ public final class SourceSession implements AutoCloseable {
     lost.startFromLedger();
     send(new ControlMessage.GuestOffer(layout, vcpuStates));
     List<PoisonEntry> entries = subject.journal().ledger().effectiveEntries();
-    for (int from = 0; from < entries.size(); from += MAP_PART) {
-      int to = Math.min(entries.size(), from + MAP_PART);
+    for (int from = 0; from < entries.size(); from += ControlMessage.ENTRIES_MAX) {
+      int to = Math.min(entries.size(), from + ControlMessage.ENTRIES_MAX);
       send(new ControlMessage.PoisonMapPart(entries.subList(from, to)));
     }
     PageSet frames = subject.journal().ledger().frames();
@@ -425,7 +419,7 @@ public final class SourceSession implements AutoCloseable {
     }
   }
 
-  private void onMapApplied(ControlMessage.PoisonMapApplied applied) throws IOException {
+  private void onMapApplied(ControlMessage.PoisonMapApplied applied) {
     if (phase == SourcePhase.AWAITING_RETURN) {
       onMapChecked(applied);
       return;
@@ -455,12 +449,7 @@ public final class SourceSession implements AutoCloseable {
 
   private void onPoisonOutcome(ControlMessage.PoisonOutcome poison) throws IOException {
     lost.confirmed(poison.poisoned(), poison.held());
-    for (PoisonReport report : new LinkedHashSet<>(awaited.values())) {
-      if (report.confirm(poison.poisoned(), poison.held())) {
-        awaited.values().removeIf(report::equals);
-        report.finish();
-      }
-    }
+    awaited.confirm(poison.poisoned(), poison.held());
     decideHandOver();
   }
 
@@ -547,7 +536,6 @@ public final class SourceSession implements AutoCloseable {
     control = null;
     pendingHandOver = null;
     returned = null;
-    recoveryEnd = null;
   }
 
   /** The same destination, by another attempt; this side may not have noticed the break. */
@@ -558,11 +546,11 @@ public final class SourceSession implements AutoCloseable {
     endConnections();
     attempt = hello.attempt();
     control = channel;
-    returned = new ReturnedDestination(layout);
+    returned = new ReturnedDestination(parts, cursor);
   }
 
   private ReturnedDestination requireReturned(String message) {
-    if (phase != SourcePhase.AWAITING_RETURN || returned == null || recoveryEnd != null) {
+    if (phase != SourcePhase.AWAITING_RETURN || returned == null || returned.hasEnded()) {
       throw new ProtocolException(
           "%s in phase %s; it is a destination's first word after a break"
               .formatted(message, phase));
@@ -570,10 +558,9 @@ public final class SourceSession implements AutoCloseable {
     return returned;
   }
 
-  private void onRecoveryEnd(ControlMessage.RecoveryEnd end) throws IOException {
+  private void onRecoveryEnd(ControlMessage.RecoveryEnd end) {
     ReturnedDestination destination = requireReturned("RecoveryEnd");
-    destination.requireWhole(end);
-    recoveryEnd = end;
+    destination.end(end);
     // A loss that an old connection's reader has found is on its way to this thread, in front of
     // what is said now; judged before it, the destination would never be told.
     run(
@@ -585,72 +572,33 @@ public final class SourceSession implements AutoCloseable {
   }
 
   private void agreeWith(ReturnedDestination destination) throws IOException {
-    requireKnown(destination.poisoned());
-    startOver(destination);
-    tellLosses(lost.unknownTo(destination.poisoned()));
+    destination.startOver();
+    destination.losses().forEach(this::send);
     onPoisonOutcome(new ControlMessage.PoisonOutcome(destination.poisoned(), new PageSet()));
     send(new ControlMessage.PoisonMapCheck());
   }
 
-  private void requireKnown(PageSet poisonedThere) {
-    PageSet unknown = poisonedThere.copy();
-    unknown.removeAll(lost.lostForTheGuest());
-    if (!unknown.isEmpty()) {
-      throw new ProtocolException(
-          "the destination holds pages for lost that are not lost here: " + unknown);
-    }
-  }
-
-  private void startOver(ReturnedDestination destination) {
-    for (long page = 0; page < layout.pageCount(); page++) {
-      long frame = layout.addressOf(page) >>> Pages.SHIFT;
-      parts.served().startOver(page, destination.present().contains(frame));
-    }
-    cursor.startOver();
-  }
-
-  private void tellLosses(PageSet frames) {
-    List<PoisonEntry> entries = new ArrayList<>();
-    frames.forEach(
-        frame -> entries.addAll(lost.entriesAt(layout.pageAt(frame << Pages.SHIFT).orElseThrow())));
-    List<PoisonEntry> each = entries.stream().distinct().toList();
-    for (int from = 0; from < each.size(); from += MAP_PART) {
-      send(
-          new ControlMessage.LatePoison(
-              each.subList(from, Math.min(each.size(), from + MAP_PART))));
-    }
-  }
-
   /** The destination has dealt with every loss that it was told of. */
-  private void onMapChecked(ControlMessage.PoisonMapApplied applied) throws IOException {
-    if (recoveryEnd == null) {
+  private void onMapChecked(ControlMessage.PoisonMapApplied applied) {
+    if (returned == null || !returned.hasEnded()) {
       throw new ProtocolException("PoisonMapApplied before RecoveryEnd");
     }
-    PageSet expected = lost.agreed();
-    if (!applied.digest().equals(LedgerDigest.ofFrames(expected))) {
-      String text =
-          "after a break the destination holds %d pages for lost, this side %d (digests %s, %s)"
-              .formatted(
-                  applied.pages(),
-                  expected.size(),
-                  applied.digest(),
-                  LedgerDigest.ofFrames(expected));
-      send(new Refusal(Refusal.Code.POISON_MAP, text));
-      fail(SourceOutcome.Kind.VERIFICATION_FAILED, text);
-      return;
+    Optional<String> objection = returned.objection(applied);
+    if (objection.isPresent()) {
+      send(new Refusal(Refusal.Code.POISON_MAP, objection.get()));
+      fail(SourceOutcome.Kind.VERIFICATION_FAILED, objection.get());
+    } else {
+      recovered(returned);
     }
-    recovered();
   }
 
-  private void recovered() {
-    boolean released = recoveryEnd.guestReleased();
-    enter(
-        recoveryEnd.guestResumed() ? SourcePhase.SERVING : SourcePhase.MAP_APPLIED,
-        "the destination is back, by attempt " + attempt);
+  private void recovered(ReturnedDestination destination) {
     returned = null;
-    recoveryEnd = null;
+    enter(
+        destination.isResumed() ? SourcePhase.SERVING : SourcePhase.MAP_APPLIED,
+        "the destination is back, by attempt " + attempt);
     send(new ControlMessage.RecoveryAccepted());
-    if (!released) {
+    if (!destination.isReleased()) {
       send(new ControlMessage.GuestReleased());
     }
   }
@@ -721,7 +669,7 @@ public final class SourceSession implements AutoCloseable {
       report.finish();
       return;
     }
-    report.open().forEach(frame -> awaited.put(frame, report));
+    awaited.add(report);
     send(new ControlMessage.LatePoison(entries));
   }
 
@@ -809,9 +757,7 @@ public final class SourceSession implements AutoCloseable {
     if (last == SourcePhase.ABORTED) {
       subject.guest().stay();
     }
-    for (PoisonReport report : new LinkedHashSet<>(awaited.values())) {
-      report.fail(new IOException("the migration ended first: " + text));
-    }
+    awaited.failAll(new IOException("the migration ended first: " + text));
     closeConnections();
     outcome.complete(new SourceOutcome(kind, text + "; " + where));
   }

@@ -79,7 +79,7 @@ class FaultyLinkTest {
     UUID session = new UUID(1, 2);
     return encoded(
         new ControlFrame(
-            new Hello(Role.DESTINATION, kind, session, ProtocolVersion.OURS, "pluto")));
+            new Hello(Role.DESTINATION, kind, session, 1, ProtocolVersion.OURS, "pluto")));
   }
 
   /** The preface and frames, as Ward sends them. */
