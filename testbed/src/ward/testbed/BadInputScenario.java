@@ -17,9 +17,11 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.zip.CRC32C;
 import jnr.posix.POSIXFactory;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
@@ -222,15 +224,41 @@ class BadInputScenario {
         });
   }
 
-  /** The preface of Ward's protocol and a frame of kind 1, a message; all fields little-endian. */
+  /**
+   * The preface of Ward's protocol and a frame of kind 1, a message; all fields little-endian. Both
+   * checksums are right, for a body that is not longer than this one.
+   */
   private static byte[] frame(int bodyBytes, byte[] body) {
-    return ByteBuffer.allocate(8 + 32 + body.length)
-        .order(ByteOrder.LITTLE_ENDIAN)
-        .put(new byte[] {'W', 'A', 'R', 'D', 0x0d, 0x0a, 0x1a, 0x0a})
-        .putInt(bodyBytes)
-        .put((byte) 1)
-        .put(40, body)
-        .array();
+    ByteBuffer bytes = ByteBuffer.allocate(8 + 36 + body.length).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.put(new byte[] {'W', 'A', 'R', 'D', 0x0d, 0x0a, 0x1a, 0x0a});
+    bytes.putInt(bodyBytes).put((byte) 1);
+    byte[] kindAddressAndPages = new byte[13];
+    kindAddressAndPages[0] = 1;
+    bytes.putInt(8 + 20, checksum(kindAddressAndPages, body));
+    bytes.putInt(8 + 32, checksum(Arrays.copyOfRange(bytes.array(), 8, 8 + 32)));
+    return bytes.put(8 + 36, body).array();
+  }
+
+  private static int checksum(byte[]... parts) {
+    CRC32C sum = new CRC32C();
+    for (byte[] part : parts) {
+      sum.update(part);
+    }
+    return (int) sum.getValue();
+  }
+
+  @Test
+  void aFrameWhoseHeaderIsNotWhatWasSentIsNoMigrationAndBothSumsAreNamed() throws Exception {
+    byte[] damaged = frame(100, new byte[100]);
+    damaged[8 + 9] ^= 0x10; // the address
+    answering(
+        damaged,
+        port ->
+            assertEnd(
+                ExitCode.UNFINISHED_BEFORE_RUN,
+                run(List.of(), destination(port)),
+                "a frame's header came with checksum 0x",
+                "its bytes give 0x"));
   }
 
   private interface PortCheck {

@@ -124,7 +124,7 @@ final class FaultyLink implements AutoCloseable {
     }
   }
 
-  /** Both, and returns at once. */
+  /** Both, and returns at once. A second one while it refuses does not make that longer. */
   void refuseFor(Duration time) throws IOException {
     refuse();
     start(
@@ -170,6 +170,7 @@ final class FaultyLink implements AutoCloseable {
     try {
       onwards.connect(source);
     } catch (IOException nobodyThere) {
+      onwards.close();
       destination.setSoLinger(true, 0);
       destination.close();
       return;
