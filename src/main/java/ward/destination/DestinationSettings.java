@@ -3,6 +3,7 @@ package ward.destination;
 import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.Optional;
+import ward.wire.HelloHandler;
 
 /**
  * What an operator chooses for one incoming migration.
@@ -12,9 +13,14 @@ import java.util.Optional;
  * @param host this host's name, for the other side's messages
  * @param announceEvery the guest is told of its lost pages when it is resumed, one in each interval
  *     at most; empty if it is not told
+ * @param handshakeLimit how long the source may take for its Hello, on each connection
  */
 public record DestinationSettings(
-    InetSocketAddress source, int streams, String host, Optional<Duration> announceEvery) {
+    InetSocketAddress source,
+    int streams,
+    String host,
+    Optional<Duration> announceEvery,
+    Duration handshakeLimit) {
 
   public static final int MAX_STREAMS = 16;
 
@@ -27,6 +33,6 @@ public record DestinationSettings(
 
   /** The guest finds out for itself what is lost. */
   public DestinationSettings(InetSocketAddress source, int streams, String host) {
-    this(source, streams, host, Optional.empty());
+    this(source, streams, host, Optional.empty(), HelloHandler.DEFAULT_LIMIT);
   }
 }

@@ -40,7 +40,10 @@ public final class NettySourceLink implements SourceLink {
           @Override
           protected void initChannel(Channel channel) {
             channels.add(channel);
-            WardPipeline.install(channel, HelloHandler.dialling(hello), new Connection(events));
+            WardPipeline.install(
+                channel,
+                HelloHandler.dialling(hello).within(settings.handshakeLimit()),
+                new Connection(events));
           }
         };
     transport

@@ -45,6 +45,7 @@ final class KvmGuest implements Guest, VcpuListener {
   private final ScheduledExecutorService timer =
       Executors.newSingleThreadScheduledExecutor(task -> daemon(task, "vcpu-timer"));
   private final Set<Integer> ended = ConcurrentHashMap.newKeySet();
+  private final Object broadcasts = new Object();
   private MemoryErrors errors;
   private CopyDevice copyDevice;
   private int moves;
@@ -179,8 +180,24 @@ final class KvmGuest implements Guest, VcpuListener {
     complete(new GuestExit(GuestExit.Kind.FAILED, reason));
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>A vCPU that met an error of its own before it took another one's interrupt is in its handler
+   * anyway. The interrupt would come when it has left it, and find no error anywhere, for which
+   * Linux panics ("Fatal machine check from unknown source", {@code mce_reign}); so the one stands
+   * for the other, and no third vCPU is interrupted twice.
+   */
   @Override
   public void onBroadcast(int vcpu) {
+    synchronized (broadcasts) {
+      if (!loops.get(vcpu).dropBroadcast()) {
+        interruptAllBut(vcpu);
+      }
+    }
+  }
+
+  private void interruptAllBut(int vcpu) {
     for (KvmVcpu other : vcpus) {
       if (other.index() != vcpu) {
         loops.get(other.index()).hearBroadcast();

@@ -65,7 +65,8 @@ class DestinationSessionKernelTest {
                 new InetSocketAddress("localhost", 1),
                 1,
                 "host-b",
-                Optional.of(Duration.ofMillis(7))),
+                Optional.of(Duration.ofMillis(7)),
+                Duration.ofSeconds(10)),
             new DestinationSession.Parts(
                 (layout, states) -> new FakeGuest(),
                 guest -> LedgerJournal.open(directory, guest),

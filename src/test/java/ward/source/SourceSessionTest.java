@@ -257,7 +257,10 @@ class SourceSessionTest {
             events);
     server =
         SourceServer.listen(
-            transport, new InetSocketAddress("127.0.0.1", 0), "venus", () -> session);
+            transport,
+            new InetSocketAddress("127.0.0.1", 0),
+            new SourceSettings("venus", false),
+            () -> session);
   }
 
   @Test
