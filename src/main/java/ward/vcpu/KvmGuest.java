@@ -68,10 +68,11 @@ final class KvmGuest implements Guest, VcpuListener {
     this.running = vcpus.size();
   }
 
-  void start(Kernel kernel, List<Processor> processors, VcpuStates states, MemoryErrors errors) {
+  void start(Kernel kernel, List<Processor> processors, VcpuStates states, MemoryErrors errors)
+      throws IOException {
     this.errors = errors;
     copyDevice = new CopyDevice(kernel, memory(), errors, this::fail);
-    devices.attachPorts(CopyDevice.PORT, copyDevice);
+    attachCopyDevice(states.machine().get(CopyDevice.SECTION));
     moves = states.moves();
     for (KvmVcpu vcpu : vcpus) {
       Processor processor = processors.get(vcpu.index());
@@ -81,6 +82,19 @@ final class KvmGuest implements Guest, VcpuListener {
       threads.add(daemon(loop, "vcpu-" + vcpu.index()));
     }
     threads.forEach(Thread::start);
+  }
+
+  /**
+   * @param saved null for a device that is new
+   */
+  private void attachCopyDevice(byte[] saved) throws IOException {
+    devices.attachPorts(CopyDevice.PORT, copyDevice);
+    if (saved != null) {
+      copyDevice.restore(saved);
+    }
+    if (architecture.machineFormat().has(CopyDevice.SECTION)) {
+      devices.travelsWith(CopyDevice.SECTION, copyDevice::state);
+    }
   }
 
   private static Thread daemon(Runnable task, String name) {
@@ -154,6 +168,10 @@ final class KvmGuest implements Guest, VcpuListener {
       throw new IOException(
           "%d of %d vCPUs do not stand still; a guest is saved while it is paused and no vCPU waits for a page"
               .formatted(moving, loops.size()));
+    }
+    if (copyDevice.isBusy()) {
+      throw new IOException(
+          "the copying device waits for a page; a guest is saved when it has settled");
     }
   }
 
