@@ -19,7 +19,7 @@ final class Daemon implements AutoCloseable {
    */
   static final String HANDSHAKE_SECONDS = "300";
 
-  private static final int LAST_LINES = 10;
+  private static final int LAST_LINES = 20;
 
   private final String name;
   private final Process process;
@@ -91,7 +91,8 @@ final class Daemon implements AutoCloseable {
     return isAlive() || process.exitValue() == 0 ? Optional.empty() : end();
   }
 
-  private String lastLines() {
+  /** The end of its standard error. */
+  String lastLines() {
     List<String> lines = errors().lines().toList();
     return String.join(
         System.lineSeparator(),

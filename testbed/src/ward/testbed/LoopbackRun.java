@@ -177,6 +177,12 @@ public final class LoopbackRun implements AutoCloseable {
     return source.errors() + System.lineSeparator() + destination.errors();
   }
 
+  /** The last lines of both. */
+  String lastWords() {
+    return "ward source:%n%s%nward destination:%n%s"
+        .formatted(source.lastWords(), destination.lastWords());
+  }
+
   @Override
   public void close() throws IOException {
     destination.close();

@@ -158,6 +158,11 @@ final class MigrationDestination implements AutoCloseable {
     return daemon == null ? "" : daemon.errors();
   }
 
+  /** The end of that. */
+  String lastWords() {
+    return daemon == null ? "" : daemon.lastLines();
+  }
+
   @Override
   public void close() {
     if (daemon != null) {
