@@ -12,10 +12,13 @@
  *    0  u64  address of an array of u32 guest frame numbers, in the order in which to read them
  *    8  u64  how many
  *   16  u64  flags; bit 0: leave MCG_STATUS.MCIP set; bit 1: look at bank 9 before each page (ring 0 only);
- *                   bit 2: ask the copying device for each lost page
+ *                   bit 2: ask the copying device for each lost page; bit 3: before one pass, wait until it has moved and has heard of
+ *                   errors; bit 4: with CR4.MCE clear, bit 5: with MCG_STATUS.MCIP set, for a while after the move (ring 0 only)
  *   24  u64  the end of the stack
  *   32  u64  address of this vCPU's counters, 0 for none: then it walks until it has moved to another host, and twice more
  *   40  u64  how often it has to have moved
+ *   48  u64  with bit 3: of how many errors it waits to hear without meeting them
+ *   56  u64  with bit 3: before which pass
  *
  * Its counters, which let it notice what a move loses or repeats:
  *    0  u64  pages passed; the same number is in xmm0
@@ -24,6 +27,7 @@
  *
  * Registers of the walk:
  *   rbx page being read   rsi next frame number   rcx frames left   r8 pass   r9 pages read   r10 pages lost   r11 sum   r12 multiplier
+ * Before a pass r10 counts the errors that were heard of.
  * Scratch: rax rdx rbp r13 r14, and r15 outside of the reading of a page.
  */
 .intel_syntax noprefix
@@ -44,14 +48,21 @@
 .set TAG_ASIDE, 0x57440004
 .set TAG_DEVICE, 0x57440005
 .set TAG_COUNTERS, 0x57440006
+.set TAG_SHUT, 0x57440007
 .set FLAG_KEEP_IN_PROGRESS, 1
 .set FLAG_LOOK_AT_BANK, 2
 .set FLAG_USE_DEVICE, 4
+.set FLAG_HEAR_FIRST, 8
+.set FLAG_SHUT_BY_CR4, 16
+.set FLAG_SHUT_BY_MCIP, 32
 .set PASSES, 2
 .set PAGE, 4096
 .set MCG_CAP, 0x179
 .set MCG_STATUS, 0x17a
 .set MCG_EIPV, 2
+.set MCG_MCIP, 4
+.set CR4_MCE, 1 << 6
+.set LINGER, 1 << 22
 .set MC0_STATUS, 0x401
 .set MC9_STATUS, 0x425
 .set KERNEL_GS_BASE, 0xc0000102
@@ -138,6 +149,60 @@ start:
 	movq	xmm1, rax
 	pxor	xmm0, xmm0
 next_pass:
+	test	qword ptr [rdi + 16], FLAG_HEAR_FIRST
+	jz	begin_pass
+	cmp	r8, [rdi + 56]
+	jne	begin_pass
+	test	qword ptr [rdi + 16], FLAG_SHUT_BY_CR4
+	jz	cr4_done
+	mov	rax, cr4
+	and	eax, ~CR4_MCE
+	mov	cr4, rax
+cr4_done:
+	test	qword ptr [rdi + 16], FLAG_SHUT_BY_MCIP
+	jz	until_moved
+	mov	eax, MCG_MCIP
+	xor	edx, edx
+	mov	ecx, MCG_STATUS
+	wrmsr
+until_moved:
+	mov	r9, r10
+	mov	edx, MOVES_PORT
+	in	al, dx
+	movzx	eax, al
+	cmp	rax, [rdi + 40]
+	jb	until_moved
+	test	qword ptr [rdi + 16], FLAG_SHUT_BY_CR4 | FLAG_SHUT_BY_MCIP
+	jz	until_heard
+	mov	ecx, LINGER
+linger:
+	dec	ecx
+	jnz	linger
+	sub	r9, r10
+	neg	r9
+	REPORT	TAG_SHUT
+	REPORT	r9d
+	xor	eax, eax
+	xor	edx, edx
+	mov	ecx, MCG_STATUS
+	wrmsr
+	mov	rax, cr4
+	or	eax, CR4_MCE
+	mov	cr4, rax
+until_heard:
+	test	qword ptr [rdi + 16], FLAG_LOOK_AT_BANK
+	jz	heard_enough
+	mov	ecx, MC9_STATUS
+	rdmsr
+	test	edx, edx
+	jns	heard_enough
+	mov	ebp, ecx
+	ASIDE_BANK
+	inc	r10
+heard_enough:
+	cmp	r10, [rdi + 48]
+	jb	until_heard
+begin_pass:
 	mov	rsi, [rdi]
 	mov	rcx, [rdi + 8]
 	xor	r9d, r9d
@@ -224,6 +289,7 @@ pass_done:
 	mov	r13, [rdi + 32]
 	test	r13, r13
 	jnz	report_counters
+	xor	r10d, r10d
 	inc	r8d
 	cmp	r8d, PASSES
 	jne	next_pass
@@ -341,6 +407,12 @@ return:
 
 not_consumed:
 	ASIDE_BANK
+	lea	r13, [rip + begin_pass]
+	cmp	[rsp + SAVED_RIP], r13
+	jae	in_a_pass
+	inc	r10
+	jmp	finish
+in_a_pass:
 	lea	r13, [rip + page_start]
 	cmp	[rsp + SAVED_RIP], r13
 	jb	finish

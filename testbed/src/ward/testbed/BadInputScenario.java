@@ -115,6 +115,19 @@ class BadInputScenario {
     assertFalse(Files.exists(path("ledger")));
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"0", "-1", "3601", "soon"})
+  void aHandshakeThatMayTakeNoTimeOrHoursIsWrongUsage(String seconds) throws IOException {
+    for (List<String> command : List.of(source("127.0.0.1:0"), destination(1))) {
+      List<String> arguments = new ArrayList<>(command);
+      arguments.addAll(List.of("--handshake-timeout", seconds));
+
+      assertEnd(ExitCode.USAGE, run(List.of(), arguments), "--handshake-timeout", seconds);
+    }
+    assertFalse(Files.exists(path("ledger")));
+    assertFalse(Files.exists(path("arrived")));
+  }
+
   @Test
   void aPortThatIsTakenIsTheHostsRefusal() throws IOException {
     try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {

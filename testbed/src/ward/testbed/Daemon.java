@@ -7,10 +7,19 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /** A {@code ward} process of its own, its output in files. Closing it ends it. */
 final class Daemon implements AutoCloseable {
+
+  /**
+   * For {@code --handshake-timeout}: where all is emulated and a guest is at work, a JVM's first
+   * words take far more than the usual limit.
+   */
+  static final String HANDSHAKE_SECONDS = "300";
+
+  private static final int LAST_LINES = 20;
 
   private final String name;
   private final Process process;
@@ -66,6 +75,34 @@ final class Daemon implements AutoCloseable {
 
   boolean isAlive() {
     return process.isAlive();
+  }
+
+  /** What became of it, with the last lines of its log; empty while it runs. */
+  Optional<String> end() {
+    return isAlive()
+        ? Optional.empty()
+        : Optional.of(
+            "ward %s ended early, with exit code %d; the last lines of its log:%n%s"
+                .formatted(name, process.exitValue(), lastLines()));
+  }
+
+  /** The same, but for one that ended well. */
+  Optional<String> failure() {
+    return isAlive() || process.exitValue() == 0 ? Optional.empty() : end();
+  }
+
+  /** The end of its standard error. */
+  String lastLines() {
+    List<String> lines = errors().lines().toList();
+    return String.join(
+        System.lineSeparator(),
+        lines.subList(Math.max(0, lines.size() - LAST_LINES), lines.size()));
+  }
+
+  /** SIGKILL; returns when it is gone. */
+  void kill() {
+    process.destroyForcibly();
+    process.onExit().join();
   }
 
   /** SIGTERM. */

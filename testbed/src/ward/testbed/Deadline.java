@@ -13,10 +13,23 @@ final class Deadline {
     boolean holds() throws IOException;
   }
 
+  /** Something without which waiting is in vain. */
+  interface Watch {
+    void check() throws IOException;
+  }
+
   private final long endNanos;
+  private Watch watch = () -> {};
 
   Deadline(Duration left) {
     this.endNanos = System.nanoTime() + left.toNanos();
+  }
+
+  /**
+   * @param what is checked again and again while something is awaited; what it throws ends that
+   */
+  void watch(Watch what) {
+    watch = what;
   }
 
   long millisLeft() {
@@ -24,10 +37,11 @@ final class Deadline {
   }
 
   /**
-   * @throws IOException naming what was waited for
+   * @throws IOException naming what was waited for, or from the {@link Watch}
    */
   void await(String what, Condition condition) throws IOException {
     while (!condition.holds()) {
+      watch.check();
       if (millisLeft() == 0) {
         throw new IOException("waited too long for " + what);
       }

@@ -118,11 +118,15 @@ final class Loopback implements Callable<Integer> {
   @Option(
       names = "--timeout",
       paramLabel = "SECONDS",
-      defaultValue = "300",
-      description = "Give up after that long (default: ${DEFAULT-VALUE}).")
+      defaultValue = "600",
+      description =
+          "Give up after that long (default: ${DEFAULT-VALUE}); at once if a daemon ends without"
+              + " success.")
   long timeoutSeconds;
 
-  @Option(names = "--logs", description = "Print what both daemons logged.")
+  @Option(
+      names = "--logs",
+      description = "Print all that both daemons logged; of a failure otherwise only the end.")
   boolean logs;
 
   @Spec CommandSpec spec;
@@ -150,11 +154,11 @@ final class Loopback implements Callable<Integer> {
         result = run.run();
       } catch (IOException e) {
         System.err.println("testbed/loopback: " + e.getMessage());
-        System.err.println(run.logs());
+        System.err.println(logs ? run.logs() : run.lastWords());
         return FAILED;
       }
       if (logs || !result.passed()) {
-        System.err.println(run.logs());
+        System.err.println(logs ? run.logs() : run.lastWords());
       }
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage());

@@ -9,7 +9,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import ward.poison.LedgerJournal;
 
@@ -66,6 +68,7 @@ public final class LoopbackRun implements AutoCloseable {
     network = supply.network();
     source = new MigrationSource(settings, directory, network.sourcePrefix(), guest, progress);
     destination = new MigrationDestination(settings, directory, network.destinationPrefix());
+    deadline.watch(this::requireBothWell);
   }
 
   /** Where the network comes from. */
@@ -118,11 +121,44 @@ public final class LoopbackRun implements AutoCloseable {
     return Witness.reports(List.of(source.guestLog())).passes().size();
   }
 
+  /** For tests: the destination's process is gone at once. */
+  void killDestination() {
+    destination.kill();
+  }
+
+  /** For tests: the source's process is gone at once. */
+  void killSource() {
+    source.kill();
+  }
+
   /**
    * Runs it; what went wrong in the migration is in the result, what kept it from running is
    * thrown.
+   *
+   * @throws IOException as soon as one of the daemons has ended without success: which one, its
+   *     exit code and the last lines of its log
    */
   public LoopbackResult run() throws IOException {
+    try {
+      return migrate();
+    } catch (IOException e) {
+      // What broke because a daemon is gone tells less than its end.
+      requireBothWell();
+      throw e;
+    }
+  }
+
+  private void requireBothWell() throws IOException {
+    String failures =
+        Stream.of(destination.failure(), source.failure())
+            .flatMap(Optional::stream)
+            .collect(Collectors.joining(System.lineSeparator()));
+    if (!failures.isEmpty()) {
+      throw new IOException(failures);
+    }
+  }
+
+  private LoopbackResult migrate() throws IOException {
     source.start(network.sourceAddress(), 0, "loopback-source", deadline);
     InetSocketAddress listening = new InetSocketAddress(network.sourceAddress(), source.port());
     interlude.happen(listening);
@@ -136,6 +172,7 @@ public final class LoopbackRun implements AutoCloseable {
     progress.accept("the guest walks its memory; the stream runs");
     JsonNode status = destination.awaitEnd(deadline);
     lastStatus = status;
+    requireBothWell(); // also where the destination noticed first
     progress.accept("comparing every page");
     MigrationDestination.Evidence evidence =
         destination.examine(status, guest, memoryFile, source.lost(), source.guestLog());
@@ -159,6 +196,12 @@ public final class LoopbackRun implements AutoCloseable {
   /** Both daemons' standard error: what to read after a failure. */
   public String logs() {
     return source.errors() + System.lineSeparator() + destination.errors();
+  }
+
+  /** The last lines of both. */
+  String lastWords() {
+    return "ward source:%n%s%nward destination:%n%s"
+        .formatted(source.lastWords(), destination.lastWords());
   }
 
   @Override

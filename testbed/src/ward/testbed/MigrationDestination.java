@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import ward.cli.ControlClient;
 import ward.memory.PageSet;
 import ward.wire.ControlMessage;
@@ -35,6 +36,7 @@ final class MigrationDestination implements AutoCloseable {
   void start(String source, String name) throws IOException {
     List<String> command = new ArrayList<>(List.of("destination", "--keep", "--json"));
     command.addAll(List.of("--connect", source, "--host", name));
+    command.addAll(List.of("--handshake-timeout", Daemon.HANDSHAKE_SECONDS));
     command.addAll(List.of("--ledger", ledger().toString()));
     command.addAll(List.of("--vcpu", settings.vcpu(), "--marker", settings.marker()));
     command.addAll(List.of("--threads", Integer.toString(settings.vcpus())));
@@ -76,9 +78,9 @@ final class MigrationDestination implements AutoCloseable {
 
   /** Null while the daemon does not answer yet. */
   private JsonNode status() throws IOException {
-    if (!daemon.isAlive()) {
-      throw new IOException(
-          "ward destination ended early; its last words:%n%s".formatted(errors()));
+    Optional<String> end = daemon.end();
+    if (end.isPresent()) {
+      throw new IOException(end.get());
     }
     if (!Files.exists(control())) {
       return null;
@@ -158,9 +160,24 @@ final class MigrationDestination implements AutoCloseable {
     return daemon.await(deadline);
   }
 
+  /** Why the daemon ended, if that was no success; empty while it runs, or does not yet. */
+  Optional<String> failure() {
+    return daemon == null ? Optional.empty() : daemon.failure();
+  }
+
+  /** SIGKILL. */
+  void kill() {
+    daemon.kill();
+  }
+
   /** What the daemon logged. */
   String errors() {
     return daemon == null ? "" : daemon.errors();
+  }
+
+  /** The end of that. */
+  String lastWords() {
+    return daemon == null ? "" : daemon.lastLines();
   }
 
   @Override

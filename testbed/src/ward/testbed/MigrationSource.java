@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
 import ward.cli.ControlClient;
 import ward.cli.LayoutFile;
@@ -129,6 +130,7 @@ final class MigrationSource implements AutoCloseable {
   private List<String> command(String address, int port, String name) {
     List<String> command = new ArrayList<>(List.of("source", "--pause-stream", "--json"));
     command.addAll(List.of("--listen", address + ":" + port, "--host", name));
+    command.addAll(List.of("--handshake-timeout", Daemon.HANDSHAKE_SECONDS));
     command.addAll(List.of("--memory", path("memory").toString()));
     command.addAll(List.of("--layout", path("layout.json").toString()));
     command.addAll(List.of("--ledger", ledger().toString()));
@@ -201,8 +203,9 @@ final class MigrationSource implements AutoCloseable {
 
   /** What the daemon says of itself; null while it does not answer yet. */
   JsonNode status() throws IOException {
-    if (!daemon.isAlive()) {
-      throw new IOException("ward source ended early; its last words:%n%s".formatted(errors()));
+    Optional<String> end = daemon.end();
+    if (end.isPresent()) {
+      throw new IOException(end.get());
     }
     if (!Files.exists(path("source.sock"))) {
       return null;
@@ -235,9 +238,24 @@ final class MigrationSource implements AutoCloseable {
     return lateHeld;
   }
 
+  /** Why the daemon ended, if that was no success; empty while it runs, or does not yet. */
+  Optional<String> failure() {
+    return daemon == null ? Optional.empty() : daemon.failure();
+  }
+
+  /** SIGKILL. */
+  void kill() {
+    daemon.kill();
+  }
+
   /** What the daemon logged. */
   String errors() {
     return daemon == null ? "" : daemon.errors();
+  }
+
+  /** The end of that. */
+  String lastWords() {
+    return daemon == null ? "" : daemon.lastLines();
   }
 
   @Override

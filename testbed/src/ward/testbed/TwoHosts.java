@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -105,6 +106,7 @@ final class TwoHosts implements Callable<Integer> {
       throws IOException {
     try (MigrationSource source =
         new MigrationSource(settings, directory, List.of(), guest, System.out::println)) {
+      deadline.watch(() -> requireWell(source.failure()));
       source.start(SOURCE_ADDRESS, PORT, "host1", deadline);
       // Not before: whoever comes may connect to the source at once.
       try (Rendezvous.Host host = Rendezvous.listen(SOURCE_ADDRESS);
@@ -124,12 +126,19 @@ final class TwoHosts implements Callable<Integer> {
     return 0;
   }
 
+  private static void requireWell(Optional<String> failure) throws IOException {
+    if (failure.isPresent()) {
+      throw new IOException(failure.get());
+    }
+  }
+
   private int destination(
       LoopbackSettings settings, WalkerGuest guest, FileChannel file, Deadline deadline)
       throws IOException {
     try (Rendezvous meeting = Rendezvous.connect(SOURCE_ADDRESS, deadline);
         MigrationDestination destination =
             new MigrationDestination(settings, directory, List.of())) {
+      deadline.watch(() -> requireWell(destination.failure()));
       destination.start(SOURCE_ADDRESS + ":" + PORT, "host2");
       try {
         return judged(settings, guest, file, deadline, meeting, destination);

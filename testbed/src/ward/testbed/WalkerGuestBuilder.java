@@ -36,6 +36,21 @@ public final class WalkerGuestBuilder {
   private static final long KEEP_MACHINE_CHECK_IN_PROGRESS = 1;
   private static final long LOOK_AT_BANK = 1 << 1;
   private static final long USE_DEVICE = 1 << 2;
+  private static final long HEAR_FIRST = 1 << 3;
+
+  /** What keeps machine checks away from a vCPU. */
+  public enum Shut {
+    /** CR4.MCE is clear. */
+    BY_CR4(1 << 4),
+    /** MCG_STATUS.MCIP is set, as by a handler that has not come to its end. */
+    BY_MCIP(1 << 5);
+
+    private final long flag;
+
+    Shut(long flag) {
+      this.flag = flag;
+    }
+  }
 
   /** Guests are made for the machine that they run on. */
   private static final boolean IS_ARM64 = System.getProperty("os.arch").equals("aarch64");
@@ -46,6 +61,7 @@ public final class WalkerGuestBuilder {
   private String program = "walker";
   private IntFunction<long[]> moreParameters = vcpu -> new long[0];
   private boolean counting;
+  private int pagesRead = Integer.MAX_VALUE;
   private int ring = 3;
   private boolean mmuOn = true;
   private boolean walks = true;
@@ -105,6 +121,36 @@ public final class WalkerGuestBuilder {
   public WalkerGuestBuilder walkingUntilMoved() {
     counting = true;
     moreParameters = vcpu -> new long[] {X86WalkerImage.counters(vcpu), 1};
+    return this;
+  }
+
+  /**
+   * Lets the program wait before one of its two passes until it has moved, and until it has heard
+   * of errors without meeting them.
+   *
+   * @param pass 0 or 1
+   * @param moves how often it has to have moved
+   * @param errors of how many, for each vCPU
+   */
+  public WalkerGuestBuilder hearingFirst(int pass, int moves, long... errors) {
+    flags |= HEAR_FIRST;
+    moreParameters = vcpu -> new long[] {0, moves, errors[vcpu], pass};
+    return this;
+  }
+
+  /** Keeps machine checks away for a while after the move for which it waits; only in ring 0. */
+  public WalkerGuestBuilder shut(Shut how) {
+    flags |= how.flag;
+    return this;
+  }
+
+  /**
+   * Lets each vCPU read only the beginning of its share.
+   *
+   * @param pages at least 1: the first is the vCPU's own stack
+   */
+  public WalkerGuestBuilder reading(int pages) {
+    pagesRead = pages;
     return this;
   }
 
@@ -234,7 +280,8 @@ public final class WalkerGuestBuilder {
     }
     List<long[]> orders = new ArrayList<>();
     for (int vcpu = 0; vcpu < vcpus; vcpu++) {
-      orders.add(Arrays.copyOfRange(shuffled, shareStarts[vcpu], shareStarts[vcpu + 1]));
+      int end = (int) Math.min(shareStarts[vcpu + 1], (long) shareStarts[vcpu] + pagesRead);
+      orders.add(Arrays.copyOfRange(shuffled, shareStarts[vcpu], end));
     }
     return orders;
   }

@@ -19,6 +19,7 @@ import ward.vcpu.ReportListener;
  * device          page's GPA (2)  status
  * abort           page's GPA (2)  vector's offset  ESR_EL1  FAR_EL1 (2)  ELR_EL1 (2)
  * command         what  address (2)  value (2)
+ * shut            errors heard of meanwhile
  * counters        pass  pages passed (2)  the same in xmm0 (2)  machine checks taken (2)  TSC (2)
  * </pre>
  */
@@ -30,6 +31,7 @@ public final class WalkerReports implements ReportListener {
   private static final int TAG_ASIDE = 0x57440004;
   private static final int TAG_DEVICE = 0x57440005;
   private static final int TAG_COUNTERS = 0x57440006;
+  private static final int TAG_SHUT = 0x57440007;
   private static final int TAG_ABORT = 0x57440012;
   private static final int TAG_COMMAND = 0x57440013;
 
@@ -43,6 +45,7 @@ public final class WalkerReports implements ReportListener {
           TAG_DEVICE, 4,
           TAG_ABORT, 9,
           TAG_COUNTERS, 10,
+          TAG_SHUT, 2,
           TAG_COMMAND, 6);
 
   /** The guest met a loss where it read. */
@@ -100,6 +103,13 @@ public final class WalkerReports implements ReportListener {
   public record CommandDone(int vcpu, int what, long address, long value) {}
 
   /**
+   * A vCPU that had made itself deaf to machine checks for a while opens its ears.
+   *
+   * @param heard machine checks that it took meanwhile
+   */
+  public record WasShut(int vcpu, int heard) {}
+
+  /**
    * A vCPU has read its share once.
    *
    * @param pass from 0
@@ -128,6 +138,7 @@ public final class WalkerReports implements ReportListener {
   private final List<MachineCheckSeen> machineChecks = new ArrayList<>();
   private final List<AbortSeen> aborts = new ArrayList<>();
   private final List<CommandDone> commands = new ArrayList<>();
+  private final List<WasShut> shut = new ArrayList<>();
   private final List<Counted> counted = new ArrayList<>();
   private final Map<Integer, List<Object>> story = new HashMap<>();
   private final List<PassDone> passes = new ArrayList<>();
@@ -185,6 +196,7 @@ public final class WalkerReports implements ReportListener {
           asides.add(
               new AsideSeen(
                   vcpu, words.get(1), wide(words, 2), wide(words, 4), words.get(6), words.get(7)));
+      case TAG_SHUT -> shut.add(new WasShut(vcpu, words.get(1)));
       case TAG_DEVICE -> deviceAnswers.add(new DeviceAnswer(vcpu, wide(words, 1), words.get(3)));
       case TAG_ABORT ->
           note(
@@ -242,6 +254,11 @@ public final class WalkerReports implements ReportListener {
   /** So far, in order for each vCPU. */
   public synchronized List<AsideSeen> asides() {
     return List.copyOf(asides);
+  }
+
+  /** So far, in order for each vCPU. */
+  public synchronized List<WasShut> shut() {
+    return List.copyOf(shut);
   }
 
   /** So far, in order for each vCPU. */

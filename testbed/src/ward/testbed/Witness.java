@@ -62,7 +62,7 @@ record Witness(long seen, long wrongAddress, List<String> faults) {
   }
 
   /** A word of a vCPU, or one that it said aside. */
-  private static void read(String[] words, WalkerReports reports) {
+  static void read(String[] words, WalkerReports reports) {
     boolean aside = words[0].equals("aside");
     int vcpu = Integer.parseInt(words[aside ? 1 : 0]);
     int value = Integer.parseUnsignedInt(words[aside ? 2 : 1].substring(2), 16);

@@ -8,6 +8,7 @@ import java.util.concurrent.Callable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -174,6 +175,8 @@ final class DestinationCommand implements Callable<Integer> {
       description = "This host's name in the ledger (default: what the system says).")
   String host;
 
+  @Mixin HandshakeOption handshake;
+
   @Option(names = "--json", description = "Print the result as a JSON object.")
   boolean json;
 
@@ -181,6 +184,8 @@ final class DestinationCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    // Before anything is made: it refuses what is no usage.
+    DestinationSettings settings = settings();
     Kernel kernel = NativeKernel.load();
     try (GuestLog reports = GuestLog.open(guestLog);
         GuestConsole console = GuestConsole.open(consoleOutput, consoleInput);
@@ -196,11 +201,12 @@ final class DestinationCommand implements Callable<Integer> {
       DestinationSession.Parts parts =
           new DestinationSession.Parts(
               choice.factory(), books::open, userfaultfd, new MarkerScan(kernel, lost));
-      return run(parts, link, transport, books, choice, lost.kind());
+      return run(settings, parts, link, transport, books, choice, lost.kind());
     }
   }
 
   private int run(
+      DestinationSettings settings,
       DestinationSession.Parts parts,
       NettySourceLink link,
       Transport transport,
@@ -209,7 +215,7 @@ final class DestinationCommand implements Callable<Integer> {
       MarkerKind marker) {
     DestinationMetrics metrics = new DestinationMetrics();
     try (DestinationSession session =
-        new DestinationSession(settings(), parts, link, new DestinationEvents(metrics, log))) {
+        new DestinationSession(settings, parts, link, new DestinationEvents(metrics, log))) {
       DestinationRun run = new DestinationRun(session, books, metrics, choice, marker);
       try (ControlServer commands = ControlServer.listen(transport, control, run)) {
         DestinationRun.Ending ending = run.toTheEnd(keep);
@@ -224,7 +230,12 @@ final class DestinationCommand implements Callable<Integer> {
   private DestinationSettings settings() {
     try {
       return new DestinationSettings(
-          connect.resolve(), streams, HostName.orSystems(host), announceEvery(), sourceLoss());
+          connect.resolve(),
+          streams,
+          HostName.orSystems(host),
+          announceEvery(),
+          sourceLoss(),
+          handshake.limit());
     } catch (IllegalArgumentException e) {
       throw new CommandFailure(ExitCode.USAGE, "--streams: " + e.getMessage());
     }

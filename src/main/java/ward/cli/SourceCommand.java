@@ -12,6 +12,7 @@ import java.util.concurrent.Callable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -148,6 +149,8 @@ final class SourceCommand implements Callable<Integer> {
               + " own mapping, and tells nobody. The memory must be writable and on tmpfs or a memfd.")
   List<GuestPhysicalAddress> injectUnreadable = List.of();
 
+  @Mixin HandshakeOption handshake;
+
   @Option(names = "--json", description = "Print the result as a JSON object.")
   boolean json;
 
@@ -155,6 +158,10 @@ final class SourceCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    // Before anything is made: it refuses what is no usage.
+    SourceSettings settings =
+        new SourceSettings(
+            HostName.orSystems(host), pauseStream, returnWithin(), handshake.limit());
     Kernel kernel = NativeKernel.load();
     GuestLayout guest = LayoutFile.read(layout);
     byte[] states = readVcpuStates();
@@ -168,6 +175,7 @@ final class SourceCommand implements Callable<Integer> {
       markLosses(kernel, mapped, journal);
       if (!run) {
         return serve(
+            settings,
             kernel,
             subject(mapped, DepartingGuest.asleep(states), journal),
             null,
@@ -176,6 +184,7 @@ final class SourceCommand implements Callable<Integer> {
       }
       try (Guest running = start(kernel, mapped, states, books, reports, console)) {
         return serve(
+            settings,
             kernel,
             subject(mapped, DepartingGuest.running(running), journal),
             running,
@@ -189,16 +198,15 @@ final class SourceCommand implements Callable<Integer> {
 
   /** For the guest that runs here, what it has lost is lost from its first instruction on. */
   private void markLosses(Kernel kernel, SourceMemory mapped, LedgerJournal journal) {
-    Set<Long> addresses = new TreeSet<>();
-    injectUnreadable.forEach(address -> addresses.add(Pages.align(address.value())));
+    Set<Long> unknown = new TreeSet<>();
+    injectUnreadable.forEach(address -> unknown.add(Pages.align(address.value())));
+    UnreadablePages.inject(kernel, mapped.memory(), unknown, "--inject-unreadable");
     if (run) {
-      journal.ledger().frames().forEach(frame -> addresses.add(frame << Pages.SHIFT));
+      Set<Long> known = new TreeSet<>();
+      journal.ledger().frames().forEach(frame -> known.add(frame << Pages.SHIFT));
+      known.removeAll(unknown);
+      UnreadablePages.mark(kernel, mapped.memory(), known);
     }
-    UnreadablePages.inject(
-        kernel,
-        mapped.memory(),
-        addresses,
-        injectUnreadable.isEmpty() ? "--run with lost pages in the ledger" : "--inject-unreadable");
   }
 
   private static SourceSession.Subject subject(
@@ -278,13 +286,12 @@ final class SourceCommand implements Callable<Integer> {
    * @param running null where the guest does not run here
    */
   private int serve(
+      SourceSettings settings,
       Kernel kernel,
       SourceSession.Subject subject,
       Guest running,
       GuestBooks books,
       Transport transport) {
-    SourceSettings settings =
-        new SourceSettings(HostName.orSystems(host), pauseStream, returnWithin());
     SourceRun.Parts parts =
         new SourceRun.Parts(settings, kernel, subject, Optional.ofNullable(running), books);
     try (SourceRun run = SourceRun.listen(parts, transport, listen.resolve());

@@ -66,8 +66,7 @@ final class SourceRun implements AutoCloseable {
       throws IOException, TransportException {
     SourceRun run = new SourceRun(parts);
     try {
-      run.server =
-          SourceServer.listen(transport, address, parts.settings().host(), () -> run.session);
+      run.server = SourceServer.listen(transport, address, parts.settings(), () -> run.session);
       return run;
     } catch (TransportException e) {
       run.session.close();

@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Set;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.memory.GuestRegion;
@@ -18,26 +20,50 @@ import ward.uffd.UserfaultfdException;
 
 /**
  * Makes pages of a source's own mapping unreadable, as the hardware would: those that a guest which
- * runs here has lost before, and for tests of what a source does when it finds them.
+ * runs here has {@link #mark lost before}, and for tests of what a source does when it {@link
+ * #inject finds them}.
  *
  * <p>The markers are in this process's page tables only; the memory file is not touched.
  */
 final class UnreadablePages {
 
+  private static final Logger log = LoggerFactory.getLogger("ward.source");
+  private static final String RUNNING = "--run with lost pages in the ledger";
+
   private UnreadablePages() {}
 
+  private interface MarkerChoice {
+    PoisonMarker open() throws UserfaultfdException;
+  }
+
   /**
-   * Before the first page is read: a marker goes only where nothing is mapped yet.
+   * What the ledger knows is lost for a guest that runs here. Any kind of marker does: nobody asks
+   * the kernel about these pages. Before the first page is read: a marker goes only where nothing
+   * is mapped yet.
    *
    * @param addresses guest-physical, of pages
+   */
+  static void mark(Kernel kernel, GuestMemory memory, Set<Long> addresses) {
+    place(new PoisonMarkers(kernel)::openBest, kernel, memory, addresses, RUNNING);
+  }
+
+  /**
+   * What the source has to find out by itself; as {@link #mark}.
+   *
    * @param reason for messages: the option that asks for it
    */
   static void inject(Kernel kernel, GuestMemory memory, Set<Long> addresses, String reason) {
+    place(() -> markerThatSaysPoison(kernel), kernel, memory, addresses, reason);
+  }
+
+  private static void place(
+      MarkerChoice choice, Kernel kernel, GuestMemory memory, Set<Long> addresses, String reason) {
     if (addresses.isEmpty()) {
       return;
     }
-    try (PoisonMarker marker = markerThatSaysPoison(kernel);
+    try (PoisonMarker marker = choice.open();
         Userfaultfd userfaultfd = Userfaultfd.open(kernel, marker)) {
+      log.info("{} pages are marked here by {}", addresses.size(), marker.kind().description());
       forEachRegion(memory, userfaultfd::register);
       for (long address : addresses) {
         place(memory, userfaultfd, address, reason);
@@ -49,7 +75,7 @@ final class UnreadablePages {
     }
   }
 
-  /** The source believes in poison only where the kernel calls it so: EHWPOISON. */
+  /** A source that reads a page believes in poison only where the kernel calls it so: EHWPOISON. */
   private static PoisonMarker markerThatSaysPoison(Kernel kernel) throws UserfaultfdException {
     boolean poisons = Feature.POISON.isIn(Userfaultfd.offeredFeatures(kernel));
     return new PoisonMarkers(kernel).open(poisons ? MarkerKind.UFFD : MarkerKind.HWPOISON);

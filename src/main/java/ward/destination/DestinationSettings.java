@@ -13,13 +13,15 @@ import java.util.Optional;
  * @param announceEvery the guest is told of its lost pages when it is resumed, one in each interval
  *     at most; empty if it is not told
  * @param sourceLoss what to do when the source cannot be reached
+ * @param handshakeLimit how long the source may take for its Hello, on each connection
  */
 public record DestinationSettings(
     InetSocketAddress source,
     int streams,
     String host,
     Optional<Duration> announceEvery,
-    SourceLoss sourceLoss) {
+    SourceLoss sourceLoss,
+    Duration handshakeLimit) {
 
   public static final int MAX_STREAMS = 16;
 

@@ -74,7 +74,9 @@ public final class NettySourceLink implements SourceLink {
             protected void initChannel(Channel channel) {
               channels.add(channel);
               WardPipeline.install(
-                  channel, HelloHandler.dialling(hello(kind)), new Connection(events));
+                  channel,
+                  HelloHandler.dialling(hello(kind)).within(settings.handshakeLimit()),
+                  new Connection(events));
             }
           };
       EventLoopGroup loops = kind == ConnectionKind.URGENT ? urgentLoop : transport.eventLoops();

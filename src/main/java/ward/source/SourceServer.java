@@ -46,7 +46,10 @@ public final class SourceServer implements AutoCloseable {
    * @throws TransportException if the address cannot be had
    */
   public static SourceServer listen(
-      Transport transport, InetSocketAddress address, String host, Supplier<SourceSession> sessions)
+      Transport transport,
+      InetSocketAddress address,
+      SourceSettings settings,
+      Supplier<SourceSession> sessions)
       throws TransportException {
     ChannelInitializer<Channel> pipeline =
         new ChannelInitializer<>() {
@@ -54,20 +57,17 @@ public final class SourceServer implements AutoCloseable {
           protected void initChannel(Channel channel) {
             SourceSession session = sessions.get();
             HelloHandler hello =
-                HelloHandler.accepting(
-                    session::judge,
-                    peer ->
-                        new Hello(
-                            Role.SOURCE,
-                            peer.kind(),
-                            peer.session(),
-                            peer.attempt(),
-                            ProtocolVersion.OURS,
-                            host));
+                HelloHandler.accepting(session::judge, peer -> answer(peer, settings.host()))
+                    .within(settings.handshakeLimit());
             WardPipeline.install(channel, hello, new Connection(session));
           }
         };
     return new SourceServer(transport.listen(address, pipeline));
+  }
+
+  private static Hello answer(Hello peer, String host) {
+    return new Hello(
+        Role.SOURCE, peer.kind(), peer.session(), peer.attempt(), ProtocolVersion.OURS, host);
   }
 
   /** Where it listens, with the port that was taken. */

@@ -10,8 +10,10 @@ import java.util.Optional;
  * @param streamPaused whether the background stream waits for a control command
  * @param returnWithin how long a destination that broke off after it may have run the guest is
  *     waited for; empty if without end
+ * @param handshakeLimit how long whoever connects may take for its Hello
  */
-public record SourceSettings(String host, boolean streamPaused, Optional<Duration> returnWithin) {
+public record SourceSettings(
+    String host, boolean streamPaused, Optional<Duration> returnWithin, Duration handshakeLimit) {
 
   public SourceSettings {
     if (returnWithin.filter(Duration::isNegative).isPresent()) {

@@ -19,12 +19,15 @@ import ward.poison.Severity;
  * Tells a guest of losses that it has not met, so that its kernel takes the pages out of use before
  * anything touches them: one optional error after the other, each on the first vCPU that is on.
  *
- * <p>The next one goes out when the guest has heard of the one before and the interval has passed.
- * Used by the timer's thread only.
+ * <p>The next one goes out when the guest has heard of the one before and since then the interval
+ * has passed. Used by the timer's thread only.
  */
 final class Announcer {
 
   private static final Logger LOG = LoggerFactory.getLogger(Announcer.class);
+
+  /** Between two looks whether the guest has heard; an AMD guest may take minutes. */
+  private static final long LOOK_NANOS_MAX = TimeUnit.MILLISECONDS.toNanos(5);
 
   private final ScheduledExecutorService timer;
   private final List<VcpuLoop> loops;
@@ -56,23 +59,37 @@ final class Announcer {
    */
   void start(PageSet frames) {
     frames.forEach(frame -> left.add(Pages.bytes(frame)));
+    if (left.isEmpty()) {
+      LOG.info("no page is lost of which the guest could be told");
+      return;
+    }
     LOG.info("telling the guest of {} lost pages before it meets them", left.size());
-    timer.execute(this::step);
+    timer.execute(() -> tell(true));
   }
 
-  private void step() {
-    boolean heard = telling.isEmpty() || !telling.get().hasWaitingAnnouncement();
-    if (!heard && isOn.test(telling.get().index())) {
-      again();
-    } else if (heard && left.isEmpty()) {
-      LOG.info("the guest has been told of every lost page");
+  private void look() {
+    if (!telling.orElseThrow().hasWaitingAnnouncement()) {
+      onHeard();
+    } else if (isOn.test(telling.get().index())) {
+      lookAgain();
     } else {
-      tellNext(heard);
+      // What a vCPU took with it when it was switched off goes to the next vCPU.
+      tell(false);
     }
   }
 
-  /** One that a vCPU took with it when it was switched off goes to the next vCPU. */
-  private void tellNext(boolean heard) {
+  private void onHeard() {
+    if (left.isEmpty()) {
+      LOG.info("the guest has been told of every lost page");
+    } else {
+      timer.schedule(() -> tell(true), intervalNanos, TimeUnit.NANOSECONDS);
+    }
+  }
+
+  /**
+   * @param heard whether the guest has heard of the last one, so that the next is due
+   */
+  private void tell(boolean heard) {
     telling = loops.stream().filter(loop -> isOn.test(loop.index())).findFirst();
     if (telling.isEmpty()) {
       LOG.info("no vCPU is left to hear of {} lost pages", left.size() + (heard ? 0 : 1));
@@ -82,11 +99,11 @@ final class Announcer {
       last = left.remove();
     }
     telling.get().tell(error(last, telling.get().index()));
-    again();
+    lookAgain();
   }
 
-  private void again() {
-    timer.schedule(this::step, intervalNanos, TimeUnit.NANOSECONDS);
+  private void lookAgain() {
+    timer.schedule(this::look, Math.min(intervalNanos, LOOK_NANOS_MAX), TimeUnit.NANOSECONDS);
   }
 
   private MemoryError error(long page, int vcpu) {

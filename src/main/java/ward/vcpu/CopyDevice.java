@@ -1,7 +1,10 @@
 package ward.vcpu;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.OptionalLong;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -23,8 +26,8 @@ import ward.poison.Severity;
  * lost.
  *
  * <p>The copy is the kernel's, so lost memory ends the request and nothing else: the guest sees the
- * status, no vCPU takes a machine check. The registers are not part of a guest's state; a guest
- * whose request a migration has interrupted finds the device idle and asks again.
+ * status, no vCPU takes a machine check. A request that is under way when the guest is paused is
+ * finished first; registers and buffer are part of the guest's state.
  *
  * <pre>
  *  0..7  write   guest-physical address, a multiple of 4096; low byte first
@@ -33,6 +36,12 @@ import ward.poison.Severity;
  * </pre>
  */
 final class CopyDevice implements ByteRegisters {
+
+  /** The name of its state among the machine's sections. */
+  static final String SECTION = "ward_copy_device";
+
+  /** The address, low byte first, the status, 7 zeros, and the buffer. */
+  static final int STATE_BYTES = 2 * Long.BYTES + Pages.SIZE_BYTES;
 
   /** The I/O port of its first register. */
   static final int PORT = 0x520;
@@ -54,6 +63,8 @@ final class CopyDevice implements ByteRegisters {
   private static final int EHWPOISON = Errno.EHWPOISON.intValue();
   private static final int REGISTERS = 10;
   private static final int ALL_ONES = 0xff;
+  private static final int STATE_STATUS = Long.BYTES;
+  private static final int STATE_BUFFER = 2 * Long.BYTES;
 
   private final Kernel kernel;
   private final GuestMemory memory;
@@ -196,6 +207,42 @@ final class CopyDevice implements ByteRegisters {
       Thread.currentThread().interrupt();
     }
     return status != BUSY;
+  }
+
+  synchronized boolean isBusy() {
+    return status == BUSY;
+  }
+
+  /**
+   * {@link #STATE_BYTES} long.
+   *
+   * @throws IllegalStateException while a request is under way
+   */
+  synchronized byte[] state() {
+    if (status == BUSY) {
+      throw new IllegalStateException(
+          "the %s is busy; it is saved when it has settled".formatted(NAME));
+    }
+    ByteBuffer state = ByteBuffer.allocate(STATE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    state.putLong(0, address).put(STATE_STATUS, (byte) status);
+    return state.put(STATE_BUFFER, buffer.getBytes(0, Pages.SIZE_BYTES)).array();
+  }
+
+  /**
+   * Puts in what {@link #state()} said elsewhere; before the guest runs.
+   *
+   * @throws IOException if the status is one that no settled device has
+   */
+  synchronized void restore(byte[] state) throws IOException {
+    int saved = Byte.toUnsignedInt(state[STATE_STATUS]);
+    if (saved != IDLE && saved != DONE && saved != FAILED) {
+      throw new IOException(
+          "section %s has the status %d; %d, %d and %d are allowed"
+              .formatted(SECTION, saved, IDLE, DONE, FAILED));
+    }
+    status = saved;
+    address = ByteBuffer.wrap(state).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    buffer.putBytes(0, Arrays.copyOfRange(state, STATE_BUFFER, STATE_BYTES));
   }
 
   /** Ends the device. The memory may only be unmapped if this is true: else it waits for a page. */

@@ -100,6 +100,11 @@ final class FirmwareFirstProcessor implements Processor {
   }
 
   @Override
+  public Optional<MemoryError> withdrawUnread() throws KernelCallException {
+    return processor.withdrawUnread();
+  }
+
+  @Override
   public void inheritUnread(MemoryError error) {
     processor.inheritUnread(error);
   }

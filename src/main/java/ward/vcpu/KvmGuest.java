@@ -45,6 +45,7 @@ final class KvmGuest implements Guest, VcpuListener {
   private final ScheduledExecutorService timer =
       Executors.newSingleThreadScheduledExecutor(task -> daemon(task, "vcpu-timer"));
   private final Set<Integer> ended = ConcurrentHashMap.newKeySet();
+  private final Object broadcasts = new Object();
   private MemoryErrors errors;
   private CopyDevice copyDevice;
   private int moves;
@@ -67,10 +68,11 @@ final class KvmGuest implements Guest, VcpuListener {
     this.running = vcpus.size();
   }
 
-  void start(Kernel kernel, List<Processor> processors, VcpuStates states, MemoryErrors errors) {
+  void start(Kernel kernel, List<Processor> processors, VcpuStates states, MemoryErrors errors)
+      throws IOException {
     this.errors = errors;
     copyDevice = new CopyDevice(kernel, memory(), errors, this::fail);
-    devices.attachPorts(CopyDevice.PORT, copyDevice);
+    attachCopyDevice(states.machine().get(CopyDevice.SECTION));
     moves = states.moves();
     for (KvmVcpu vcpu : vcpus) {
       Processor processor = processors.get(vcpu.index());
@@ -80,6 +82,19 @@ final class KvmGuest implements Guest, VcpuListener {
       threads.add(daemon(loop, "vcpu-" + vcpu.index()));
     }
     threads.forEach(Thread::start);
+  }
+
+  /**
+   * @param saved null for a device that is new
+   */
+  private void attachCopyDevice(byte[] saved) throws IOException {
+    devices.attachPorts(CopyDevice.PORT, copyDevice);
+    if (saved != null) {
+      copyDevice.restore(saved);
+    }
+    if (architecture.machineFormat().has(CopyDevice.SECTION)) {
+      devices.travelsWith(CopyDevice.SECTION, copyDevice::state);
+    }
   }
 
   private static Thread daemon(Runnable task, String name) {
@@ -154,6 +169,10 @@ final class KvmGuest implements Guest, VcpuListener {
           "%d of %d vCPUs do not stand still; a guest is saved while it is paused and no vCPU waits for a page"
               .formatted(moving, loops.size()));
     }
+    if (copyDevice.isBusy()) {
+      throw new IOException(
+          "the copying device waits for a page; a guest is saved when it has settled");
+    }
   }
 
   @Override
@@ -179,8 +198,24 @@ final class KvmGuest implements Guest, VcpuListener {
     complete(new GuestExit(GuestExit.Kind.FAILED, reason));
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>A vCPU that met an error of its own before it took another one's interrupt is in its handler
+   * anyway. The interrupt would come when it has left it, and find no error anywhere, for which
+   * Linux panics ("Fatal machine check from unknown source", {@code mce_reign}); so the one stands
+   * for the other, and no third vCPU is interrupted twice.
+   */
   @Override
   public void onBroadcast(int vcpu) {
+    synchronized (broadcasts) {
+      if (!loops.get(vcpu).dropBroadcast()) {
+        interruptAllBut(vcpu);
+      }
+    }
+  }
+
+  private void interruptAllBut(int vcpu) {
     for (KvmVcpu other : vcpus) {
       if (other.index() != vcpu) {
         loops.get(other.index()).hearBroadcast();

@@ -6,6 +6,14 @@ import ward.poison.Severity;
  * Turns a memory error into the machine check that a guest of either vendor takes for it: the bits
  * that Linux guests are known to handle, because QEMU ({@code kvm_mce_inject} in
  * target/i386/kvm/kvm.c) sends the same.
+ *
+ * <p>OVER (bit 62 of MCi_STATUS) is never among them. KVM adds it where the bank is still valid
+ * from the error before ({@code kvm_vcpu_ioctl_x86_set_mce}), as the processor does by Intel SDM
+ * volume 3, section 16.3.2.2.1, and Linux ends an Intel guest that reads it with an error that
+ * requires action ("Action required with lost events", arch/x86/kernel/cpu/mce/severity.c). A guest
+ * that clears its banks before MCG_STATUS, as both manuals demand, never reads it: while
+ * MCG_STATUS.MCIP is set no further error is sent, and a deferred error that waits in the bank is
+ * withdrawn first ({@link Processor#withdrawUnread()}).
  */
 public final class MachineChecks {
 

@@ -58,13 +58,24 @@ final class MemoryErrorInjector {
     }
     Optional<String> obstacle = processor.obstacle(error);
     if (obstacle.isEmpty() && processor.prepare(error)) {
-      processor.unread().ifPresent(waiting::addFirst);
+      processor.withdrawUnread().ifPresent(waiting::addFirst);
+      dropWarningsOf(error);
       inject(error);
     }
     return obstacle.map(
         reason ->
             "vCPU %d consumed poison at %s while %s"
                 .formatted(error.vcpu(), error.place(), reason));
+  }
+
+  /** Of the loss that it meets now the guest need not be warned any more. */
+  private void dropWarningsOf(MemoryError met) {
+    if (met.guestPhysicalAddress().isPresent()) {
+      waiting.removeIf(
+          warning ->
+              warning.severity() == Severity.ACTION_OPTIONAL
+                  && warning.guestPhysicalAddress().equals(met.guestPhysicalAddress()));
+    }
   }
 
   /**
@@ -108,6 +119,20 @@ final class MemoryErrorInjector {
 
   boolean hasWaiting(MemoryError.Input input) {
     return waiting.stream().anyMatch(error -> error.input() == input);
+  }
+
+  /**
+   * Takes back one interrupt that came from another vCPU and that the guest has not taken; from any
+   * thread.
+   *
+   * @return whether there was one
+   */
+  boolean dropInterrupt() {
+    return waiting.stream()
+        .filter(error -> error.input() == MemoryError.Input.BROADCAST)
+        .findFirst()
+        .map(waiting::remove)
+        .orElse(false);
   }
 
   private void inject(MemoryError error) throws KernelCallException {

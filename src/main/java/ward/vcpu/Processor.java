@@ -101,6 +101,14 @@ interface Processor {
     return Optional.empty();
   }
 
+  /**
+   * Takes the {@link #unread()} error back: the guest never hears of it from here on, and reads the
+   * next one as if there had been none.
+   */
+  default Optional<MemoryError> withdrawUnread() throws KernelCallException {
+    return Optional.empty();
+  }
+
   /** Takes over what was {@link #unread()} on the host that the guest comes from. */
   default void inheritUnread(MemoryError error) {}
 }

@@ -46,6 +46,11 @@ record StateFormat(List<Part> parts) {
     parts = List.copyOf(parts);
   }
 
+  /** Whether a state of this format may have such a section. */
+  boolean has(String name) {
+    return parts.stream().anyMatch(part -> part.name().equals(name));
+  }
+
   /**
    * Holds a state against this format.
    *

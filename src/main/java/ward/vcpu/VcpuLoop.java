@@ -213,7 +213,17 @@ final class VcpuLoop implements Runnable {
     }
   }
 
-  /** Another vCPU of a processor that interrupts all of them was told of an error. */
+  /**
+   * Another vCPU of a processor that interrupts all of them was told of an error.
+   *
+   * <p>That vCPU's handler now waits for this one's: a Linux guest's for a second by the guest's
+   * clock, after which it panics ({@code mce_timed_out} in arch/x86/kernel/cpu/mce/core.c). So the
+   * kick matters where this vCPU waits for a missing page; it comes out of that wait at once, but
+   * for accesses that KVM itself makes in the guest's place, and on hosts before Linux 6.2, whose
+   * page faults inside KVM_RUN no such signal interrupts. There a source that is silent for a
+   * second may cost the guest. Guests that have local machine checks, as Linux has since 4.2 where
+   * the processor offers them, wait for nobody.
+   */
   void hearBroadcast() {
     tell(
         new MemoryError(
@@ -222,6 +232,13 @@ final class VcpuLoop implements Runnable {
             Pages.SHIFT,
             MemoryError.Input.BROADCAST,
             vcpu.index()));
+  }
+
+  /**
+   * Takes back one {@link #hearBroadcast()} that the guest has not taken; whether there was one.
+   */
+  boolean dropBroadcast() {
+    return injector.dropInterrupt();
   }
 
   boolean hasWaitingAnnouncement() {

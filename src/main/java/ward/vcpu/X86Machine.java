@@ -45,7 +45,8 @@ final class X86Machine implements Machine {
               Part.optional(PIT, PIT_BYTES),
               Part.optional(CLOCK, CLOCK_BYTES),
               GhesLayout.SECTION,
-              Part.optional(SerialPort.SECTION, SerialPort.STATE_BYTES)));
+              Part.optional(SerialPort.SECTION, SerialPort.STATE_BYTES),
+              Part.optional(CopyDevice.SECTION, CopyDevice.STATE_BYTES)));
 
   private final KvmVm vm;
 

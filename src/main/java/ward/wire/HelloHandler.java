@@ -6,6 +6,7 @@ import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.Future;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -24,16 +25,17 @@ import ward.wire.ControlMessage.Refusal;
  * <p>When both have said it, the handlers behind get a {@link HelloCompleted} event, before any
  * other frame. Otherwise they get the reason in {@code exceptionCaught} - a {@link
  * PeerRefusedException}, a {@link ProtocolException}, a {@link TransmissionException}, or an
- * IOException where the peer left or said nothing for 10 seconds - and the channel is closed.
+ * IOException where the peer left or said nothing in time - and the channel is closed.
  */
 public final class HelloHandler extends ChannelInboundHandlerAdapter {
 
-  /** How long the peer may take for its Hello, from when the channel is active. */
-  public static final int TIMEOUT_SECONDS = 10;
+  /** How long the peer may take for its Hello, unless {@link #within} says otherwise. */
+  public static final Duration DEFAULT_LIMIT = Duration.ofSeconds(10);
 
   private final Optional<Hello> ours; // sent at once by the dialling side
   private final Function<Hello, Optional<Refusal>> judge;
   private final Function<Hello, Optional<Hello>> answer;
+  private final Duration limit;
 
   private Future<?> timeout;
   private boolean settled;
@@ -41,10 +43,12 @@ public final class HelloHandler extends ChannelInboundHandlerAdapter {
   private HelloHandler(
       Optional<Hello> ours,
       Function<Hello, Optional<Refusal>> judge,
-      Function<Hello, Optional<Hello>> answer) {
+      Function<Hello, Optional<Hello>> answer,
+      Duration limit) {
     this.ours = ours;
     this.judge = judge;
     this.answer = answer;
+    this.limit = limit;
   }
 
   /** For the side that connected: sends {@code ours} first, and takes any peer of our major. */
@@ -58,7 +62,7 @@ public final class HelloHandler extends ChannelInboundHandlerAdapter {
    * @param judge of the peer's answer: a refusal ends the connection
    */
   public static HelloHandler dialling(Hello ours, Function<Hello, Optional<Refusal>> judge) {
-    return new HelloHandler(Optional.of(ours), judge, peer -> Optional.empty());
+    return new HelloHandler(Optional.of(ours), judge, peer -> Optional.empty(), DEFAULT_LIMIT);
   }
 
   /**
@@ -69,7 +73,17 @@ public final class HelloHandler extends ChannelInboundHandlerAdapter {
    */
   public static HelloHandler accepting(
       Function<Hello, Optional<Refusal>> judge, Function<Hello, Hello> answer) {
-    return new HelloHandler(Optional.empty(), judge, answer.andThen(Optional::of));
+    return new HelloHandler(Optional.empty(), judge, answer.andThen(Optional::of), DEFAULT_LIMIT);
+  }
+
+  /**
+   * The same with another patience.
+   *
+   * @param other how long the peer may take for its Hello, from when the channel is active; a
+   *     machine without spare time, as an emulated one, needs long even for its first words
+   */
+  public HelloHandler within(Duration other) {
+    return new HelloHandler(ours, judge, answer, other);
   }
 
   @Override
@@ -88,7 +102,9 @@ public final class HelloHandler extends ChannelInboundHandlerAdapter {
   private void begin(ChannelHandlerContext context) {
     if (timeout == null) {
       timeout =
-          context.executor().schedule(() -> onSilence(context), TIMEOUT_SECONDS, TimeUnit.SECONDS);
+          context
+              .executor()
+              .schedule(() -> onSilence(context), limit.toMillis(), TimeUnit.MILLISECONDS);
       ours.ifPresent(hello -> context.writeAndFlush(new ControlFrame(hello)));
     }
   }
@@ -98,7 +114,7 @@ public final class HelloHandler extends ChannelInboundHandlerAdapter {
         context,
         new IOException(
             "%s sent no Hello within %d s"
-                .formatted(PeerName.of(context.channel()), TIMEOUT_SECONDS)));
+                .formatted(PeerName.of(context.channel()), limit.toSeconds())));
   }
 
   @Override

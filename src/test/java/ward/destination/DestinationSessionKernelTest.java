@@ -84,7 +84,8 @@ class DestinationSessionKernelTest {
                 1,
                 "host-b",
                 Optional.of(Duration.ofMillis(7)),
-                sourceLoss),
+                sourceLoss,
+                Duration.ofSeconds(10)),
             new DestinationSession.Parts(
                 (layout, states) -> new FakeGuest(),
                 guest -> LedgerJournal.open(directory, guest),

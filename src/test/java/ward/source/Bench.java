@@ -35,7 +35,7 @@ final class Bench implements AutoCloseable {
             SmallGuest.LAYOUT,
             served,
             guest.journal,
-            new SourceSettings("venus", false, Optional.of(Duration.ZERO)),
+            new SourceSettings("venus", false, Optional.of(Duration.ZERO), Duration.ofSeconds(10)),
             Clock.fixed(NOW, ZoneOffset.UTC),
             disk::add,
             events);

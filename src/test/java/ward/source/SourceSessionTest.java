@@ -298,16 +298,20 @@ class SourceSessionTest {
     }
   }
 
+  private SourceSettings settings() {
+    return new SourceSettings("venus", false, returnWithin, Duration.ofSeconds(10));
+  }
+
   private void start(DepartingGuest departing) throws Exception {
     session =
         new SourceSession(
-            new SourceSettings("venus", false, returnWithin),
+            settings(),
             guest.kernel,
             new SourceSession.Subject(guest.memory, departing, guest.journal),
             events);
     server =
         SourceServer.listen(
-            transport, new InetSocketAddress("127.0.0.1", 0), "venus", () -> session);
+            transport, new InetSocketAddress("127.0.0.1", 0), settings(), () -> session);
   }
 
   @Test

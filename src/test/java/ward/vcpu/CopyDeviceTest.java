@@ -1,12 +1,17 @@
 package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.tuple;
 
 import java.io.IOException;
 import java.lang.reflect.Proxy;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.CountDownLatch;
 import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
@@ -146,6 +151,48 @@ class CopyDeviceTest {
 
     assertThat(device.settle(SETTLE_MILLIS)).isTrue();
     assertThat(copiedTo).containsExactly(SmallMemory.LOW_HVA + 0x2000);
+  }
+
+  @Test
+  void itsRegistersAndItsBufferGoOnElsewhere() throws Exception {
+    byte[] saved = new byte[CopyDevice.STATE_BYTES];
+    new Random(3).nextBytes(saved);
+    Arrays.fill(saved, Long.BYTES, 2 * Long.BYTES, (byte) 0);
+    saved[Long.BYTES] = CopyDevice.DONE;
+
+    device.restore(saved);
+
+    assertThat(device.read(CopyDevice.STATUS)).isEqualTo(CopyDevice.DONE);
+    assertThat(device.state()).isEqualTo(saved);
+    assertThat(answer(0x2000, CopyDevice.BUFFER_INTO_PAGE)).isEqualTo(CopyDevice.DONE);
+    byte[] afterwards = saved.clone();
+    ByteBuffer.wrap(afterwards).order(ByteOrder.LITTLE_ENDIAN).putLong(0x2000);
+    assertThat(device.state()).isEqualTo(afterwards);
+  }
+
+  @Test
+  void aRequestThatIsUnderWayIsNotSaved() {
+    pageIsMissing = true;
+    ask(device, 0x2000, CopyDevice.BUFFER_INTO_PAGE);
+
+    assertThat(device.isBusy()).isTrue();
+    assertThatThrownBy(device::state).isInstanceOf(IllegalStateException.class);
+    pageIsThere.countDown();
+    assertThat(device.settle(SETTLE_MILLIS)).isTrue();
+
+    assertThat(device.isBusy()).isFalse();
+    assertThat(device.state()[Long.BYTES]).isEqualTo((byte) CopyDevice.DONE);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1", "4", "255"})
+  void aStatusThatNoSettledDeviceHasIsRefused(int status) {
+    byte[] saved = new byte[CopyDevice.STATE_BYTES];
+    saved[Long.BYTES] = (byte) status;
+
+    assertThatThrownBy(() -> device.restore(saved))
+        .isInstanceOf(IOException.class)
+        .hasMessage("section ward_copy_device has the status %d; 0, 2 and 3 are allowed", status);
   }
 
   @Test

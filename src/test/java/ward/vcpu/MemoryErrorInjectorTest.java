@@ -101,8 +101,10 @@ class MemoryErrorInjectorTest {
     }
 
     @Override
-    public Optional<MemoryError> unread() {
-      return unread;
+    public Optional<MemoryError> withdrawUnread() {
+      Optional<MemoryError> withdrawn = unread;
+      unread = Optional.empty();
+      return withdrawn;
     }
   }
 
@@ -264,6 +266,43 @@ class MemoryErrorInjectorTest {
 
     assertThat(scene.events).containsExactly("deliver GPA 0x1000", "injected GPA 0x1000");
     assertThat(injector.hasWaiting()).isTrue();
+  }
+
+  @Test
+  void ofALossThatTheGuestHasMetItIsNotWarnedAnyMore() throws Exception {
+    scene.unread = Optional.of(optional(0x5000));
+    injector.await(optional(0x2000));
+    injector.await(optional(0x5000));
+
+    injector.report(required(0x5000));
+
+    assertThat(injector.waiting()).containsExactly(optional(0x2000));
+  }
+
+  @Test
+  void aLossOfUnknownPlaceMakesNoWarningNeedless() throws Exception {
+    MemoryError nowhere = error(Severity.ACTION_OPTIONAL, OptionalLong.empty());
+    injector.await(nowhere);
+
+    injector.report(error(Severity.ACTION_REQUIRED, OptionalLong.empty()));
+
+    assertThat(injector.waiting()).containsExactly(nowhere);
+  }
+
+  @Test
+  void oneInterruptOfAnotherVcpuCanBeTakenBack() {
+    MemoryError interrupt =
+        new MemoryError(
+            OptionalLong.empty(), Severity.ACTION_OPTIONAL, 12, MemoryError.Input.BROADCAST, 2);
+    injector.await(optional(0x2000));
+    injector.await(interrupt);
+    injector.await(interrupt);
+
+    assertThat(injector.dropInterrupt()).isTrue();
+
+    assertThat(injector.waiting()).containsExactly(optional(0x2000), interrupt);
+    assertThat(injector.dropInterrupt()).isTrue();
+    assertThat(injector.dropInterrupt()).isFalse();
   }
 
   @Test

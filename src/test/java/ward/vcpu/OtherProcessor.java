@@ -8,7 +8,7 @@ import java.util.Set;
 import ward.kernel.Kernel;
 
 /** What CPUID answers in guests that take this host's processor for another one. */
-final class OtherProcessor {
+public final class OtherProcessor {
 
   /** Family 6, model 63: its machine checks interrupt every processor. */
   private static final int HASWELL = 0x306f2;
@@ -18,7 +18,8 @@ final class OtherProcessor {
 
   private OtherProcessor() {}
 
-  static byte[] of(CpuVendor vendor, Kernel kernel) throws IOException {
+  /** A CPUID section for a guest that has not run yet. */
+  public static byte[] of(CpuVendor vendor, Kernel kernel) throws IOException {
     ByteBuffer cpuid =
         ByteBuffer.wrap(X86CpuModel.likeThisHost(kernel, Set.of())).order(ByteOrder.LITTLE_ENDIAN);
     for (int entry = KvmCpuid.HEADER_BYTES;

@@ -81,6 +81,20 @@ class X86ProcessorTest {
   }
 
   @Test
+  void anErrorThatTheGuestHasNotReadIsTakenOutOfItsBankSoThatNothingOverflows()
+      throws KernelCallException {
+    X86Processor processor = script.processor(vcpu, CpuVendor.AMD);
+    MemoryError first = error(Severity.ACTION_OPTIONAL);
+    processor.inject(first);
+
+    assertThat(processor.withdrawUnread()).hasValue(first);
+
+    assertThat(script.registers).containsEntry(KvmMsr.bankStatus(MachineChecks.BANK), 0L);
+    assertThat(processor.unread()).isEmpty();
+    assertThat(processor.withdrawUnread()).isEmpty();
+  }
+
+  @Test
   void anErrorThatInterruptsIsNeverUnread() throws KernelCallException {
     X86Processor processor = script.processor(vcpu, CpuVendor.AMD);
 

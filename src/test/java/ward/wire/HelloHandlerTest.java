@@ -12,6 +12,7 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.embedded.EmbeddedChannel;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -253,6 +254,24 @@ class HelloHandlerTest {
     channel.runScheduledPendingTasks();
 
     assertThat(failure(IOException.class)).hasMessage("local peer sent no Hello within 10 s");
+    assertFalse(channel.isOpen());
+  }
+
+  @Test
+  void aPeerOfASlowHostIsGivenAsLongAsItWasSaid() {
+    EmbeddedChannel channel = wire.channel();
+    channel.freezeTime();
+    HelloHandler patient = HelloHandler.dialling(ours()).within(Duration.ofMinutes(2));
+    WardPipeline.install(channel, patient, session);
+    channel.releaseOutbound();
+
+    channel.advanceTimeBy(119, TimeUnit.SECONDS);
+    channel.runScheduledPendingTasks();
+    assertTrue(channel.isOpen());
+    channel.advanceTimeBy(1, TimeUnit.SECONDS);
+    channel.runScheduledPendingTasks();
+
+    assertThat(failure(IOException.class)).hasMessage("local peer sent no Hello within 120 s");
     assertFalse(channel.isOpen());
   }
 

@@ -13,6 +13,10 @@ enum Architecture {
       "EPYC-v1,-cx16",
       // The test of the timer's interrupt fails when this machine has no time for it to come in.
       "console=ttyS0 no_timer_check",
+      // With more than one, QEMU's processors now and then run code that Linux has just changed
+      // under
+      // them (breakpoints of text_poke), and the kernel panics.
+      1,
       List.of("kvm-amd")),
   ARM64(
       "arm64",
@@ -21,6 +25,7 @@ enum Architecture {
       List.of("-M", "virt,virtualization=on,gic-version=3"),
       "neoverse-n1",
       "console=ttyAMA0",
+      2,
       List.of());
 
   private final String debianName;
@@ -29,6 +34,7 @@ enum Architecture {
   private final List<String> machineOptions;
   private final String defaultCpu;
   private final String kernelOptions;
+  private final int defaultProcessors;
   private final List<String> kvmModules;
 
   Architecture(
@@ -38,6 +44,7 @@ enum Architecture {
       List<String> machineOptions,
       String defaultCpu,
       String kernelOptions,
+      int defaultProcessors,
       List<String> kvmModules) {
     this.debianName = debianName;
     this.machineName = machineName;
@@ -45,6 +52,7 @@ enum Architecture {
     this.machineOptions = machineOptions;
     this.defaultCpu = defaultCpu;
     this.kernelOptions = kernelOptions;
+    this.defaultProcessors = defaultProcessors;
     this.kvmModules = kvmModules;
   }
 
@@ -77,6 +85,11 @@ enum Architecture {
   /** For the kernel's command line. */
   String kernelOptions() {
     return kernelOptions;
+  }
+
+  /** With how many a run from beginning to end can be relied on. */
+  int defaultProcessors() {
+    return defaultProcessors;
   }
 
   /** What has to be loaded before there is a {@code /dev/kvm}; what these need is found out. */

@@ -81,12 +81,10 @@ final class Lab implements Callable<Integer> {
   @Option(
       names = "--smp",
       paramLabel = "N",
-      defaultValue = "2",
       description =
-          "The machine's processors (default: ${DEFAULT-VALUE}). With more than one, QEMU now and"
-              + " then runs x86 code that Linux has just changed, and Linux panics; with one, a"
-              + " migration takes very long.")
-  int processors;
+          "The machine's processors (default: 1 for x86, 2 for arm64). With more than one, QEMU now"
+              + " and then runs x86 code that Linux has just changed, and Linux panics.")
+  Integer processors;
 
   @Option(
       names = "--hosts",
@@ -100,7 +98,7 @@ final class Lab implements Callable<Integer> {
   @Option(
       names = "--deadline",
       paramLabel = "SECONDS",
-      defaultValue = "1200",
+      defaultValue = "1800",
       description = "End the machine after that long (default: ${DEFAULT-VALUE}).")
   long deadlineSeconds;
 
@@ -185,7 +183,7 @@ final class Lab implements Callable<Integer> {
         KernelChoice.parse(kernel),
         cpu == null ? architecture.defaultCpu() : cpu,
         memoryMebibytes,
-        processors,
+        processors == null ? architecture.defaultProcessors() : processors,
         hosts,
         steps(),
         Duration.ofSeconds(deadlineSeconds),

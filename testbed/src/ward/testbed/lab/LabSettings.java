@@ -2,6 +2,7 @@ package ward.testbed.lab;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -47,11 +48,17 @@ record LabSettings(
     static List<Step> ofOneHost(Architecture architecture, TestClasses known) {
       Step program =
           architecture == Architecture.X86
-              ? new Step(
-                  "ward.testbed.Loopback",
-                  List.of("--memory", "16M", "--timeout", PATIENCE, "--json", RESULT))
+              ? new Step("ward.testbed.Loopback", smallLoopback())
               : new Step("ward.cli.Main", List.of("check"));
       return List.of(tests(known.needingAKernel()), program);
+    }
+
+    /** A machine with one processor shares it among two JVMs and a guest that is never idle. */
+    private static List<String> smallLoopback() {
+      List<String> arguments = new ArrayList<>(List.of("--memory", "16M", "--vcpus", "1"));
+      arguments.addAll(List.of("--poison", "16", "--late-poison", "4"));
+      arguments.addAll(List.of("--timeout", PATIENCE, "--json", RESULT));
+      return arguments;
     }
 
     static List<Step> ofTwoHosts() {
