@@ -14,9 +14,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * A Linux guest loses a page, moves, and goes on without the one process that needed it. In the
- * lab: {@code testbed/lab x86 --test LinuxGuestScenario}.
+ * labs: {@code testbed/lab arm64 --memory 2560 --test LinuxGuestScenario}.
  */
-@EnabledIfEnvironmentVariable(named = "WARD_LAB", matches = "x86_64")
+@EnabledIfEnvironmentVariable(named = "WARD_LAB", matches = "x86_64|aarch64")
 @Timeout(value = 10, unit = TimeUnit.MINUTES)
 class LinuxGuestScenario {
 

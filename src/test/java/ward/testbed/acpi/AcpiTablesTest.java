@@ -155,7 +155,15 @@ class AcpiTablesTest {
   @Test
   void moreProcessorsThanRedistributorsAreRefused() {
     assertThatThrownBy(
-            () -> new Arm64Machine(3, 0x800_0000L, 0x80a_0000L, 0x40000, 0x900_0000L, 33))
+            () ->
+                new Arm64Machine(
+                    3,
+                    0x800_0000L,
+                    0x80a_0000L,
+                    0x40000,
+                    Arm64Machine.SerialPort.PL011,
+                    0x900_0000L,
+                    33))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("redistributorsBytes 0x40000; 3 processors need 0x60000");
   }
