@@ -7,17 +7,19 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import ward.testbed.linux.LinuxTranscript.Course;
 
 /**
  * A Linux guest loses a page, moves, and goes on without the one process that needed it. In the
  * labs: {@code testbed/lab arm64 --memory 2560 --test LinuxGuestScenario}.
  */
 @EnabledIfEnvironmentVariable(named = "WARD_LAB", matches = "x86_64|aarch64")
-@Timeout(value = 10, unit = TimeUnit.MINUTES)
+@Timeout(value = 15, unit = TimeUnit.MINUTES)
 class LinuxGuestScenario {
 
   private static final long MEMORY_BYTES = 128 << 20;
@@ -25,9 +27,18 @@ class LinuxGuestScenario {
   @ParameterizedTest
   @EnumSource(LinuxMigration.Loss.class)
   void onlyTheProcessThatTouchesTheLostPageDies(LinuxMigration.Loss loss) throws IOException {
+    move(loss, Course.CONSUMED);
+  }
+
+  @Test
+  void aGuestThatIsWarnedTakesThePageOutOfUseBeforeAnythingTouchesIt() throws IOException {
+    move(LinuxMigration.Loss.REPORTED, Course.ANNOUNCED);
+  }
+
+  private static void move(LinuxMigration.Loss loss, Course course) throws IOException {
     Path kernel = Path.of(System.getenv("WARD_GUEST_KERNEL"));
     LinuxMigration.Settings settings =
-        new LinuxMigration.Settings(kernel, MEMORY_BYTES, loss, Duration.ofMinutes(9));
+        new LinuxMigration.Settings(kernel, MEMORY_BYTES, loss, course, Duration.ofMinutes(14));
 
     try (LinuxMigration migration = new LinuxMigration(settings, System.out::println)) {
       LinuxMigration.Result result = migration.run();

@@ -29,6 +29,7 @@ import ward.poison.Severity;
 import ward.testbed.linux.LinuxGuest;
 import ward.testbed.linux.LinuxGuestBuilder;
 import ward.testbed.linux.LinuxTranscript;
+import ward.testbed.linux.LinuxTranscript.Course;
 import ward.wire.ControlMessage;
 
 /**
@@ -48,22 +49,27 @@ public final class LinuxMigration implements AutoCloseable {
 
   /**
    * @param memoryBytes of the guest
+   * @param course whether the destination tells the guest of its loss before it meets it
    * @param deadline for everything together
    */
-  public record Settings(Path kernel, long memoryBytes, Loss loss, Duration deadline) {}
+  public record Settings(
+      Path kernel, long memoryBytes, Loss loss, Course course, Duration deadline) {}
 
   /**
    * What was seen.
    *
    * @param failures why the run failed, a line each; empty if it did not
-   * @param machineChecks that the destination injected
+   * @param told how often the destination told the guest that it had met its loss
+   * @param announced how many losses it told the guest of before
    */
   public record Result(
-      String loss,
+      Loss loss,
+      Course course,
       long memoryBytes,
       int sourceCode,
       int destinationCode,
-      long machineChecks,
+      long told,
+      long announced,
       JsonNode status,
       List<String> transcript,
       int linesAtSource,
@@ -144,7 +150,13 @@ public final class LinuxMigration implements AutoCloseable {
     await("the source to listen", () -> listeningPort().isPresent());
     int moved = move();
     await("the guest to count on", () -> transcript().aliveCount() >= moved + ALIVE_BETWEEN);
+    if (settings.course() == Course.ANNOUNCED) {
+      await("the kernel to take the page out of use", () -> transcript().hasRecovered());
+      type("destination", "report");
+      await("the guest's report", () -> transcript().hasReportedAfterTheMove());
+    }
     type("destination", "touch");
+    await("the victim to end", () -> transcript().hasVictimEnded());
     await("the guest's report", () -> transcript().hasReportedAfterTheMove());
     int reported = transcript().aliveCount();
     await("the guest to count on", () -> transcript().aliveCount() >= reported + ALIVE_AFTER);
@@ -167,6 +179,9 @@ public final class LinuxMigration implements AutoCloseable {
     String port = listeningPort().orElseThrow();
     List<String> command = new ArrayList<>(List.of("destination", "--vcpu", "kvm", "--json"));
     command.addAll(List.of("--connect", "127.0.0.1:" + port, "--host", "linux-destination"));
+    if (settings.course() == Course.ANNOUNCED) {
+      command.add("--announce-poison");
+    }
     progress.accept("starting the destination");
     destination = start("destination", command);
   }
@@ -280,24 +295,29 @@ public final class LinuxMigration implements AutoCloseable {
 
   private Result result(int sourceCode, int destinationCode) throws IOException {
     LinuxTranscript transcript = transcript();
-    List<String> failures = new ArrayList<>(transcript.failures());
+    List<String> failures = new ArrayList<>(transcript.failures(settings.course()));
     if (sourceCode != 0 || destinationCode != 0) {
       failures.add(
           "exit codes %d of the source and %d of the destination; 0 and 0 are right"
               .formatted(sourceCode, destinationCode));
     }
     JsonNode status = JSON.readTree(destination.output()).path("status");
-    long machineChecks = status.path("machineChecksInjected").asLong();
-    if (machineChecks != 1) {
-      failures.add("%d machine checks were injected; 1 is right".formatted(machineChecks));
+    long told = status.path("machineChecksInjected").asLong();
+    long announced = status.path("announcedPages").asLong();
+    if (told + announced != 1 || (announced == 1) != (settings.course() == Course.ANNOUNCED)) {
+      failures.add(
+          "the guest was told of %d losses that it met and %d that it did not, which is not %s"
+              .formatted(told, announced, settings.course()));
     }
     checkLedgers(failures);
     return new Result(
-        settings.loss().name(),
+        settings.loss(),
+        settings.course(),
         settings.memoryBytes(),
         sourceCode,
         destinationCode,
-        machineChecks,
+        told,
+        announced,
         status,
         transcript.lines(),
         transcript.linesAtSource(),

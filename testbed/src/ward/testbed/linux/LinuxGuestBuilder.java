@@ -22,10 +22,10 @@ public final class LinuxGuestBuilder {
   /**
    * What each word is for: the console; few lines on it, since each byte costs an exit; the program
    * to run; no waiting after a panic; no mitigations, which are slow where everything is emulated;
-   * no looking for what is not there.
+   * no more serial ports.
    */
   private static final String COMMAND_LINE =
-      "console=ttyS0 quiet rdinit=/init panic=-1 mitigations=off pci=off 8250.nr_uarts=1";
+      "console=ttyS0 quiet rdinit=/init panic=-1 mitigations=off 8250.nr_uarts=1";
 
   private static final long MIB = 1 << 20;
 

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import ward.memory.Pages;
 
 /**
  * What a Linux guest wrote on its console, first on one host and then on another; what its first
@@ -21,6 +22,7 @@ public final class LinuxTranscript {
   private static final Pattern PAGE = Pattern.compile("PAGE 0x([0-9a-f]+) hwpoison ([01])");
   private static final Pattern OTHER = Pattern.compile("OTHER ok (\\d+)");
   private static final Pattern CORRUPTED = Pattern.compile("MEMINFO HardwareCorrupted (-?\\d+) kB");
+  private static final String RECOVERY = "Memory failure: 0x%x: recovery action for";
   private static final Pattern KERNEL_TROUBLE =
       Pattern.compile("Kernel panic|Oops|BUG:|Call Trace|FAILED ");
 
@@ -36,6 +38,14 @@ public final class LinuxTranscript {
 
   /** Seconds that the guest must have counted before the move, after it, and after the loss. */
   private static final int ALIVE_LEAST = 3;
+
+  /** How the guest heard of its loss, and so what has to be seen. */
+  public enum Course {
+    /** By touching the page. */
+    CONSUMED,
+    /** Its kernel was warned, and took the page out of use before anything touched it. */
+    ANNOUNCED
+  }
 
   /** A process that the guest's program sacrifices. */
   public record Victim(long page, int pid) {}
@@ -92,6 +102,23 @@ public final class LinuxTranscript {
     return find(CORRUPTED, linesAtSource).isPresent();
   }
 
+  /** Whether the kernel has done with its lost page what it can. */
+  public boolean hasRecovered() {
+    return victim().map(this::recovery).filter(this::hasLine).isPresent();
+  }
+
+  private String recovery(Victim victim) {
+    return RECOVERY.formatted(victim.page() >> Pages.SHIFT);
+  }
+
+  private boolean hasLine(String text) {
+    return lines.stream().skip(linesAtSource).anyMatch(line -> line.contains(text));
+  }
+
+  public boolean hasVictimEnded() {
+    return lineOf(VICTIM_END) >= 0;
+  }
+
   public boolean hasReportedBeforeTheMove() {
     return find(CORRUPTED, 0).isPresent();
   }
@@ -117,7 +144,7 @@ public final class LinuxTranscript {
    *
    * @return what is not so, a line each
    */
-  public List<String> failures() {
+  public List<String> failures(Course course) {
     List<String> failures = new ArrayList<>();
     Optional<Victim> victim = victim();
     if (victim.isEmpty()) {
@@ -126,6 +153,7 @@ public final class LinuxTranscript {
     }
     checkVictim(victim.get(), failures);
     checkKernel(victim.get(), failures);
+    checkCourse(course, victim.get(), failures);
     checkReports(victim.get(), failures);
     checkAlive(failures);
     if (lines.stream().noneMatch(line -> line.startsWith("BYE "))) {
@@ -157,7 +185,11 @@ public final class LinuxTranscript {
   }
 
   private int lineOf(Pattern pattern) {
-    for (int i = 0; i < lines.size(); i++) {
+    return lineOf(pattern, 0);
+  }
+
+  private int lineOf(Pattern pattern, int from) {
+    for (int i = from; i < lines.size(); i++) {
       if (pattern.matcher(lines.get(i)).find()) {
         return i;
       }
@@ -166,14 +198,29 @@ public final class LinuxTranscript {
   }
 
   private void checkKernel(Victim victim, List<String> failures) {
-    long frame = victim.page() >> 12;
-    require(
-        "Memory failure: 0x%x: Sending SIGBUS to init:%d".formatted(frame, victim.pid()), failures);
-    require("Memory failure: 0x%x: recovery action for".formatted(frame), failures);
+    require(recovery(victim), failures);
     requireAny(REPORTS.stream().map(report -> report.formatted(victim.page())).toList(), failures);
     lines.stream()
         .filter(line -> KERNEL_TROUBLE.matcher(line).find())
         .forEach(line -> failures.add("the guest is in trouble: " + line));
+  }
+
+  /** Whoever touches a page that is out of use already dies of a fault without a further error. */
+  private void checkCourse(Course course, Victim victim, List<String> failures) {
+    String killing =
+        "Memory failure: 0x%x: Sending SIGBUS to init:%d"
+            .formatted(victim.page() >> Pages.SHIFT, victim.pid());
+    switch (course) {
+      case CONSUMED -> require(killing, failures);
+      case ANNOUNCED -> {
+        if (hasLine(killing)) {
+          failures.add("the warning itself killed the victim");
+        }
+        if (lineOf(CORRUPTED, linesAtSource) > lineOf(VICTIM_END)) {
+          failures.add("the page was touched before the guest said that it is out of use");
+        }
+      }
+    }
   }
 
   private void require(String text, List<String> failures) {
@@ -181,9 +228,7 @@ public final class LinuxTranscript {
   }
 
   private void requireAny(List<String> texts, List<String> failures) {
-    if (lines.stream()
-        .skip(linesAtSource)
-        .noneMatch(line -> texts.stream().anyMatch(line::contains))) {
+    if (texts.stream().noneMatch(this::hasLine)) {
       failures.add(
           "the guest's kernel did not log \"%s\" after the move"
               .formatted(String.join("\" or \"", texts)));

@@ -8,6 +8,7 @@ import java.util.Map;
 import ward.memory.GuestRegion;
 import ward.memory.Pages;
 import ward.testbed.acpi.AcpiTables;
+import ward.testbed.acpi.GhesMemory;
 import ward.testbed.acpi.X86Machine;
 import ward.vcpu.GhesLayout;
 import ward.vcpu.KvmRegs;
@@ -26,6 +27,7 @@ import ward.vcpu.VcpuStates;
  * 0x0_7000   boot parameters
  * 0x0_9000   page tables: the first 4 GiB, each address to itself
  * 0x2_0000   command line
+ * 0xd_0000   an error source that the kernel polls
  * 0xe_0000   ACPI tables
  * 0x100_0000 the kernel, where it prefers to be
  *            the initial file system, at the end
@@ -36,10 +38,9 @@ import ward.vcpu.VcpuStates;
  */
 final class X86LinuxBoot implements LinuxBoot {
 
-  /** A way to reboot, after a panic, that needs no device: a triple fault. */
-  private static final String REBOOT = " reboot=t";
+  /** No looking for PCI; a way to reboot, after a panic, that needs no device: a triple fault. */
+  private static final String PARAMETERS = " pci=off reboot=t";
 
-  private static final GhesLayout NO_ERROR_SOURCES = new GhesLayout(List.of());
   private static final long MIB = 1 << 20;
   private static final long LOW_BYTES = 640 << 10;
   private static final int GDT = 0x6000;
@@ -48,6 +49,7 @@ final class X86LinuxBoot implements LinuxBoot {
   private static final int PDPT = 0xa000;
   private static final int PAGE_DIRECTORIES = 0xb000;
   private static final int COMMAND_LINE_ADDRESS = 0x20000;
+  private static final int GHES = 0xd0000;
   private static final int ACPI = 0xe0000;
 
   private static final int GIBIBYTES_MAPPED = 4;
@@ -75,6 +77,7 @@ final class X86LinuxBoot implements LinuxBoot {
 
   private final BzImage kernel;
   private final long initialFiles;
+  private final GhesMemory ghes = GhesMemory.ofX86(GHES);
   private final List<Piece> pieces;
 
   /**
@@ -91,8 +94,9 @@ final class X86LinuxBoot implements LinuxBoot {
             new Piece(PML4, pageTables()),
             new Piece(
                 COMMAND_LINE_ADDRESS,
-                (commandLine + REBOOT + "\0").getBytes(StandardCharsets.US_ASCII)),
-            new Piece(ACPI, AcpiTables.ofX86(new X86Machine(1), NO_ERROR_SOURCES, ACPI).toBytes()),
+                (commandLine + PARAMETERS + "\0").getBytes(StandardCharsets.US_ASCII)),
+            new Piece(GHES, ghes.toBytes()),
+            new Piece(ACPI, AcpiTables.ofX86(new X86Machine(1), ghes.layout(), ACPI).toBytes()),
             new Piece(kernel.preferredAddress(), kernel.compressedKernel()),
             new Piece(initialFiles, files));
   }
@@ -109,7 +113,8 @@ final class X86LinuxBoot implements LinuxBoot {
 
   @Override
   public Map<String, byte[]> machine() {
-    return Map.of(SerialPort.SECTION, SerialPort.reset());
+    return Map.of(
+        SerialPort.SECTION, SerialPort.reset(), GhesLayout.SECTION, ghes.layout().toBytes());
   }
 
   @Override
@@ -123,7 +128,7 @@ final class X86LinuxBoot implements LinuxBoot {
     parameters.commandLine(COMMAND_LINE_ADDRESS);
     parameters.ramDisk(initialFiles, initialFilesBytes);
     parameters.ram(0, LOW_BYTES);
-    parameters.reserved(ACPI, MIB);
+    parameters.reserved(GHES, MIB);
     parameters.ram(MIB, ram.lengthBytes());
     return parameters.bytes();
   }

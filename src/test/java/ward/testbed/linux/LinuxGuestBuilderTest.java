@@ -101,7 +101,7 @@ class LinuxGuestBuilderTest {
     ByteBuffer memory = memory();
     assertThat(memory.get(BOOT_PARAMETERS + 0x1e8)).isEqualTo((byte) 3);
     assertThat(memoryMap(memory))
-        .isEqualTo("0x0..0xa0000 1, 0xe0000..0x100000 2, 0x100000..0x800000 1");
+        .isEqualTo("0x0..0xa0000 1, 0xd0000..0x100000 2, 0x100000..0x800000 1");
   }
 
   private static String memoryMap(ByteBuffer memory) {
