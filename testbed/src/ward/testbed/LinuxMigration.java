@@ -49,7 +49,7 @@ public final class LinuxMigration implements AutoCloseable {
 
   /**
    * @param memoryBytes of the guest
-   * @param course whether the destination tells the guest of its loss before it meets it
+   * @param course with a warning, the guest polls for one, and the destination announces losses
    * @param deadline for everything together
    */
   public record Settings(
@@ -118,6 +118,9 @@ public final class LinuxMigration implements AutoCloseable {
     LinuxGuestBuilder builder =
         new LinuxGuestBuilder("linux", settings.memoryBytes(), settings.kernel())
             .processorOf(NativeKernel.load());
+    if (settings.course() == Course.WARNED) {
+      builder.pollingForErrors();
+    }
     try (FileChannel file =
         FileChannel.open(path("memory"), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
       return builder.writeTo(file);
@@ -147,11 +150,14 @@ public final class LinuxMigration implements AutoCloseable {
     type("source", "report");
     await("the guest's report at the source", () -> transcript().hasReportedBeforeTheMove());
     losePage();
+    if (settings.course() == Course.WARNED && settings.loss() == Loss.HWPOISON) {
+      awaitRecovery();
+    }
     await("the source to listen", () -> listeningPort().isPresent());
     int moved = move();
     await("the guest to count on", () -> transcript().aliveCount() >= moved + ALIVE_BETWEEN);
-    if (settings.course() == Course.ANNOUNCED) {
-      await("the kernel to take the page out of use", () -> transcript().hasRecovered());
+    if (settings.course() == Course.WARNED) {
+      awaitRecovery();
       type("destination", "report");
       await("the guest's report", () -> transcript().hasReportedAfterTheMove());
     }
@@ -163,6 +169,10 @@ public final class LinuxMigration implements AutoCloseable {
     type("destination", "off");
     int destinationCode = destination.await(deadline);
     return result(source.await(deadline), destinationCode);
+  }
+
+  private void awaitRecovery() throws IOException {
+    await("the kernel to take the page out of use", () -> transcript().hasRecovered());
   }
 
   private void startSource() throws IOException {
@@ -179,7 +189,7 @@ public final class LinuxMigration implements AutoCloseable {
     String port = listeningPort().orElseThrow();
     List<String> command = new ArrayList<>(List.of("destination", "--vcpu", "kvm", "--json"));
     command.addAll(List.of("--connect", "127.0.0.1:" + port, "--host", "linux-destination"));
-    if (settings.course() == Course.ANNOUNCED) {
+    if (settings.course() == Course.WARNED) {
       command.add("--announce-poison");
     }
     progress.accept("starting the destination");
@@ -304,7 +314,7 @@ public final class LinuxMigration implements AutoCloseable {
     JsonNode status = JSON.readTree(destination.output()).path("status");
     long told = status.path("machineChecksInjected").asLong();
     long announced = status.path("announcedPages").asLong();
-    if (told + announced != 1 || (announced == 1) != (settings.course() == Course.ANNOUNCED)) {
+    if (told + announced != 1 || (announced == 1) != (settings.course() == Course.WARNED)) {
       failures.add(
           "the guest was told of %d losses that it met and %d that it did not, which is not %s"
               .formatted(told, announced, settings.course()));

@@ -57,7 +57,7 @@ final class MoveLinux implements Callable<Integer> {
             kernel,
             memory.bytes(),
             loss,
-            announcePoison ? Course.ANNOUNCED : Course.CONSUMED,
+            announcePoison ? Course.WARNED : Course.CONSUMED,
             Duration.ofSeconds(timeoutSeconds));
     try (LinuxMigration migration = new LinuxMigration(settings, System.out::println)) {
       LinuxMigration.Result result;

@@ -71,7 +71,8 @@ class GhesLinuxScenario {
             RAM,
             Arm64Image.read(parts.kernelImage()),
             files,
-            "console=ttyAMA0 rdinit=/init panic=-1");
+            "console=ttyAMA0 rdinit=/init panic=-1",
+            /* polled= */ true);
     Path ramFile = directory.resolve("ram");
     try (EmulatedArm64 machine = new EmulatedArm64(parts.machines(), ramFile, RAM, CPUS, boot);
         Fd file = kernel.open(ramFile.toString(), Linux.O_RDWR)) {

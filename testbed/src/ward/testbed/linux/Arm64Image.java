@@ -87,7 +87,7 @@ public final class Arm64Image implements LinuxKernel {
   }
 
   @Override
-  public LinuxBoot boot(GuestRegion ram, byte[] initialFiles, String commandLine) {
-    return new Arm64LinuxBoot(Arm64Machine.ofWard(1), ram, this, initialFiles, commandLine);
+  public LinuxBoot boot(GuestRegion ram, byte[] initialFiles, String commandLine, boolean polled) {
+    return new Arm64LinuxBoot(Arm64Machine.ofWard(1), ram, this, initialFiles, commandLine, polled);
   }
 }

@@ -43,15 +43,18 @@ public final class Arm64LinuxBoot implements LinuxBoot {
    * @param ram in which everything is placed; the first 2 MiB stay free
    * @param initialFiles a cpio archive
    * @param commandLine of the kernel, without what the hand-over needs
+   * @param polled whether there is an error source that the kernel polls, besides that for aborts
    */
   public Arm64LinuxBoot(
       Arm64Machine machine,
       GuestRegion ram,
       Arm64Image kernel,
       byte[] initialFiles,
-      String commandLine) {
+      String commandLine,
+      boolean polled) {
     base = ram.guestPhysicalAddress();
-    ghes = GhesMemory.ofArm64(base + GHES);
+    GhesMemory both = GhesMemory.ofArm64(base + GHES);
+    ghes = polled ? both : both.withoutPolled();
     AcpiTables acpi = AcpiTables.ofArm64(machine, ghes.layout(), base + ACPI);
     long imageBytes = kernel.imageBytes();
     long filesAddress = Pages.align(base + KERNEL + imageBytes + Pages.SIZE_BYTES - 1);

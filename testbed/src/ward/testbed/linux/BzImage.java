@@ -111,7 +111,7 @@ final class BzImage implements LinuxKernel {
   }
 
   @Override
-  public LinuxBoot boot(GuestRegion ram, byte[] initialFiles, String commandLine) {
-    return new X86LinuxBoot(ram, this, initialFiles, commandLine);
+  public LinuxBoot boot(GuestRegion ram, byte[] initialFiles, String commandLine, boolean polled) {
+    return new X86LinuxBoot(ram, this, initialFiles, commandLine, polled);
   }
 }

@@ -35,6 +35,7 @@ public final class LinuxGuestBuilder {
   private final byte[] initramfs;
   private final Map<String, byte[]> processor = new HashMap<>();
   private String commandLine = COMMAND_LINE;
+  private boolean polled;
 
   /**
    * @param name of the guest
@@ -80,6 +81,15 @@ public final class LinuxGuestBuilder {
     return this;
   }
 
+  /**
+   * Gives the guest an error source that its kernel polls: it can hear of a loss before anything
+   * meets it.
+   */
+  public LinuxGuestBuilder pollingForErrors() {
+    polled = true;
+    return this;
+  }
+
   /** The layout that the guest will have: RAM without holes. */
   public GuestLayout layout() {
     return layout;
@@ -91,7 +101,7 @@ public final class LinuxGuestBuilder {
    * @param memoryFile empty, open for writing
    */
   public LinuxGuest writeTo(FileChannel memoryFile) throws IOException {
-    LinuxBoot boot = kernel.boot(ram, initramfs, commandLine);
+    LinuxBoot boot = kernel.boot(ram, initramfs, commandLine, polled);
     write(memoryFile, ram.lengthBytes() - 1, new byte[1]);
     for (Piece piece : boot.pieces()) {
       write(memoryFile, piece.address() - ram.guestPhysicalAddress(), piece.bytes());

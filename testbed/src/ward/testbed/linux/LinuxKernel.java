@@ -29,6 +29,7 @@ sealed interface LinuxKernel permits BzImage, Arm64Image {
 
   /**
    * @param commandLine what does not depend on the kind of machine
+   * @param polled whether the guest has an error source that it polls
    */
-  LinuxBoot boot(GuestRegion ram, byte[] initialFiles, String commandLine);
+  LinuxBoot boot(GuestRegion ram, byte[] initialFiles, String commandLine, boolean polled);
 }

@@ -44,7 +44,7 @@ public final class LinuxTranscript {
     /** By touching the page. */
     CONSUMED,
     /** Its kernel was warned, and took the page out of use before anything touched it. */
-    ANNOUNCED
+    WARNED
   }
 
   /** A process that the guest's program sacrifices. */
@@ -104,19 +104,19 @@ public final class LinuxTranscript {
 
   /** Whether the kernel has done with its lost page what it can. */
   public boolean hasRecovered() {
-    return victim().map(this::recovery).filter(this::hasLine).isPresent();
+    return victim().map(this::recovery).filter(text -> hasLine(0, text)).isPresent();
   }
 
   private String recovery(Victim victim) {
     return RECOVERY.formatted(victim.page() >> Pages.SHIFT);
   }
 
-  private boolean hasLine(String text) {
-    return lines.stream().skip(linesAtSource).anyMatch(line -> line.contains(text));
+  private boolean hasLine(int from, String text) {
+    return lines.stream().skip(from).anyMatch(line -> line.contains(text));
   }
 
   public boolean hasVictimEnded() {
-    return lineOf(VICTIM_END) >= 0;
+    return lineOf(VICTIM_END, 0) >= 0;
   }
 
   public boolean hasReportedBeforeTheMove() {
@@ -152,8 +152,7 @@ public final class LinuxTranscript {
       return failures;
     }
     checkVictim(victim.get(), failures);
-    checkKernel(victim.get(), failures);
-    checkCourse(course, victim.get(), failures);
+    checkKernel(course, victim.get(), failures);
     checkReports(victim.get(), failures);
     checkAlive(failures);
     if (lines.stream().noneMatch(line -> line.startsWith("BYE "))) {
@@ -163,7 +162,7 @@ public final class LinuxTranscript {
   }
 
   private void checkVictim(Victim victim, List<String> failures) {
-    int end = lineOf(VICTIM_END);
+    int end = lineOf(VICTIM_END, 0);
     if (end < 0) {
       failures.add("the victim did not end");
       return;
@@ -184,10 +183,6 @@ public final class LinuxTranscript {
     }
   }
 
-  private int lineOf(Pattern pattern) {
-    return lineOf(pattern, 0);
-  }
-
   private int lineOf(Pattern pattern, int from) {
     for (int i = from; i < lines.size(); i++) {
       if (pattern.matcher(lines.get(i)).find()) {
@@ -197,41 +192,43 @@ public final class LinuxTranscript {
     return -1;
   }
 
-  private void checkKernel(Victim victim, List<String> failures) {
-    require(recovery(victim), failures);
-    requireAny(REPORTS.stream().map(report -> report.formatted(victim.page())).toList(), failures);
+  /** A warning may come before the move, and kills nobody; what touches the page then does. */
+  private void checkKernel(Course course, Victim victim, List<String> failures) {
     lines.stream()
         .filter(line -> KERNEL_TROUBLE.matcher(line).find())
         .forEach(line -> failures.add("the guest is in trouble: " + line));
-  }
-
-  /** Whoever touches a page that is out of use already dies of a fault without a further error. */
-  private void checkCourse(Course course, Victim victim, List<String> failures) {
     String killing =
         "Memory failure: 0x%x: Sending SIGBUS to init:%d"
             .formatted(victim.page() >> Pages.SHIFT, victim.pid());
     switch (course) {
-      case CONSUMED -> require(killing, failures);
-      case ANNOUNCED -> {
-        if (hasLine(killing)) {
+      case CONSUMED -> {
+        requireAll(linesAtSource, "after the move", victim, failures);
+        requireAny(linesAtSource, "after the move", List.of(killing), failures);
+      }
+      case WARNED -> {
+        requireAll(0, "at all", victim, failures);
+        if (hasLine(0, killing)) {
           failures.add("the warning itself killed the victim");
         }
-        if (lineOf(CORRUPTED, linesAtSource) > lineOf(VICTIM_END)) {
+        if (lineOf(CORRUPTED, linesAtSource) > lineOf(VICTIM_END, 0)) {
           failures.add("the page was touched before the guest said that it is out of use");
         }
       }
     }
   }
 
-  private void require(String text, List<String> failures) {
-    requireAny(List.of(text), failures);
+  /** What every kernel says of a loss, however it heard of it. */
+  private void requireAll(int from, String when, Victim victim, List<String> failures) {
+    requireAny(from, when, List.of(recovery(victim)), failures);
+    List<String> reports = REPORTS.stream().map(report -> report.formatted(victim.page())).toList();
+    requireAny(from, when, reports, failures);
   }
 
-  private void requireAny(List<String> texts, List<String> failures) {
-    if (texts.stream().noneMatch(this::hasLine)) {
+  private void requireAny(int from, String when, List<String> texts, List<String> failures) {
+    if (texts.stream().noneMatch(text -> hasLine(from, text))) {
       failures.add(
-          "the guest's kernel did not log \"%s\" after the move"
-              .formatted(String.join("\" or \"", texts)));
+          "the guest's kernel did not log \"%s\" %s"
+              .formatted(String.join("\" or \"", texts), when));
     }
   }
 
@@ -282,7 +279,7 @@ public final class LinuxTranscript {
         failures.add("the guest's clock went back at ALIVE %d".formatted(i + 1));
       }
     }
-    int end = lineOf(VICTIM_END);
+    int end = lineOf(VICTIM_END, 0);
     requireAlive("before the move", all, 0, linesAtSource, failures);
     requireAlive("between the move and the loss", all, linesAtSource, end, failures);
     requireAlive("after the loss", all, end, lines.size(), failures);

@@ -27,7 +27,7 @@ import ward.vcpu.VcpuStates;
  * 0x0_7000   boot parameters
  * 0x0_9000   page tables: the first 4 GiB, each address to itself
  * 0x2_0000   command line
- * 0xd_0000   an error source that the kernel polls
+ * 0xd_0000   an error source, if the kernel is to poll one
  * 0xe_0000   ACPI tables
  * 0x100_0000 the kernel, where it prefers to be
  *            the initial file system, at the end
@@ -77,14 +77,17 @@ final class X86LinuxBoot implements LinuxBoot {
 
   private final BzImage kernel;
   private final long initialFiles;
-  private final GhesMemory ghes = GhesMemory.ofX86(GHES);
+  private final GhesMemory ghes;
   private final List<Piece> pieces;
 
   /**
    * @param ram from 0 on
    * @param files a cpio archive
+   * @param polled whether there is an error source that the kernel polls
    */
-  X86LinuxBoot(GuestRegion ram, BzImage kernel, byte[] files, String commandLine) {
+  X86LinuxBoot(GuestRegion ram, BzImage kernel, byte[] files, String commandLine, boolean polled) {
+    GhesMemory one = GhesMemory.ofX86(GHES);
+    this.ghes = polled ? one : one.withoutPolled();
     this.kernel = kernel;
     this.initialFiles = Pages.align(ram.endAddress() - files.length);
     this.pieces =

@@ -2,6 +2,7 @@ package ward.testbed.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -80,14 +81,25 @@ class LinuxTranscriptTest {
   void aGuestThatWasWarnedLosesThePageFirstAndTheProcessLater() {
     LinuxTranscript transcript = LinuxTranscript.of(AT_SOURCE, WARNED);
 
-    assertThat(transcript.failures(Course.ANNOUNCED)).isEmpty();
+    assertThat(transcript.failures(Course.WARNED)).isEmpty();
     assertThat(transcript.hasRecovered()).isTrue();
     assertThat(transcript.hasVictimEnded()).isTrue();
   }
 
   @Test
+  void aWarningMayHaveComeBeforeTheMove() {
+    List<String> warning = WARNED.lines().filter(line -> line.startsWith("[")).toList();
+    String moved = String.join("\n", WARNED.lines().filter(line -> !line.startsWith("[")).toList());
+    LinuxTranscript transcript =
+        LinuxTranscript.of(AT_SOURCE + String.join("\n", warning) + "\n", moved + "\n");
+
+    assertThat(transcript.failures(Course.WARNED)).isEmpty();
+    assertThat(transcript.failures(Course.CONSUMED)).hasSize(3);
+  }
+
+  @Test
   void aGuestThatHeardOnlyWhenItTouchedThePageWasNotWarned() {
-    assertThat(LinuxTranscript.of(AT_SOURCE, AT_DESTINATION).failures(Course.ANNOUNCED))
+    assertThat(LinuxTranscript.of(AT_SOURCE, AT_DESTINATION).failures(Course.WARNED))
         .containsExactly(
             "the warning itself killed the victim",
             "the page was touched before the guest said that it is out of use");
