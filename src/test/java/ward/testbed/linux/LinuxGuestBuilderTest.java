@@ -15,12 +15,16 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import ward.vcpu.GhesLayout;
+import ward.vcpu.GhesSource;
 import ward.vcpu.KvmRegs;
 import ward.vcpu.SerialPort;
 import ward.vcpu.VcpuStates;
 
-/** Its program is only built on the architecture that it is for. */
-@EnabledOnOs(value = OS.LINUX, architectures = "amd64")
+/** Its program is only built for the architectures of Ward. */
+@EnabledOnOs(
+    value = OS.LINUX,
+    architectures = {"amd64", "aarch64"})
 class LinuxGuestBuilderTest {
 
   private static final long MEMORY_BYTES = 8 << 20;
@@ -144,6 +148,19 @@ class LinuxGuestBuilderTest {
     assertThat(new KvmRegs(registers).rip()).isEqualTo(SmallKernel.PREFERRED_ADDRESS + 0x200);
     assertThat(ByteBuffer.wrap(registers).order(ByteOrder.LITTLE_ENDIAN).getLong(32))
         .isEqualTo(BOOT_PARAMETERS);
+  }
+
+  @Test
+  void onlyAGuestThatIsToPollHasAnErrorSource() throws Exception {
+    byte[] none = VcpuStates.parse(write().vcpuStates()).machine().get(GhesLayout.SECTION);
+    builder.pollingForErrors();
+    LinuxGuest polling = write();
+
+    byte[] one = VcpuStates.parse(polling.vcpuStates()).machine().get(GhesLayout.SECTION);
+    assertThat(none).isEmpty();
+    assertThat(GhesLayout.parse(one, polling.layout()).sources())
+        .extracting(GhesSource::notification)
+        .containsExactly(GhesSource.Notification.POLLED);
   }
 
   @Test
