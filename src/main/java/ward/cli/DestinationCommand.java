@@ -3,7 +3,6 @@ package ward.cli;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.slf4j.Logger;
@@ -172,7 +171,6 @@ final class DestinationCommand implements Callable<Integer> {
           GuestChoice.of(vcpu, kernel, books, reports, console.console(), threads, seed);
       log.info("{}", choice.description());
       log.info("lost pages are marked by {}", lost.kind().description());
-      warnOfUnnamedLosses(lost.kind(), choice);
       DestinationSession.Parts parts =
           new DestinationSession.Parts(
               choice.factory(), books::open, userfaultfd, new MarkerScan(kernel, lost));
@@ -198,16 +196,6 @@ final class DestinationCommand implements Callable<Integer> {
       }
     } catch (TransportException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
-    }
-  }
-
-  /** Only of x86 instructions does Ward find out by itself where they reach. */
-  private static void warnOfUnnamedLosses(MarkerKind marker, GuestChoice choice) {
-    boolean isX86 = List.of("amd64", "x86_64").contains(System.getProperty("os.arch"));
-    if (marker == MarkerKind.SIGBUS && choice.name().equals("kvm") && !isX86) {
-      log.warn(
-          "with these markers KVM does not say which lost page a guest touched, and on this"
-              + " processor Ward cannot find out: such a guest is stopped instead of being told");
     }
   }
 

@@ -100,14 +100,14 @@ final class SourceCommand implements Callable<Integer> {
       names = "--console",
       paramLabel = "FILE",
       description =
-          "With --run: Where to append what the guest writes to its first serial port, if it has one.")
+          "With --run: where to append what the guest writes to its first serial port, if it has one.")
   Path consoleOutput;
 
   @Option(
       names = "--console-input",
       paramLabel = "FILE",
       description =
-          "With --run: What is appended to this file, or written to this FIFO, is typed at the guest's first"
+          "With --run: what is appended to this file, or written to this FIFO, is typed at the guest's first"
               + " serial port.")
   Path consoleInput;
 

@@ -134,9 +134,7 @@ public interface Kernel {
    *
    * @return 0 or {@code -errno}
    */
-  default int hearOfErrorsEarly() {
-    return 0;
-  }
+  int hearOfErrorsEarly();
 
   /**
    * Takes a pending signal off the calling thread, where it must be blocked.

@@ -10,7 +10,7 @@ import java.nio.file.StandardCopyOption;
 final class StubLibrary {
 
   /** Names the library's file. If it is set and wrong, that is an error: nothing else is tried. */
-  static final String PROPERTY = "ward.native.library";
+  static final String PROPERTY = "ward.stubs";
 
   private StubLibrary() {}
 

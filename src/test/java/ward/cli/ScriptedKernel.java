@@ -7,14 +7,13 @@ import java.util.Map;
 import jnr.constants.platform.Errno;
 import ward.kernel.Fd;
 import ward.kernel.Ioctl;
-import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
 import ward.kernel.Linux;
 import ward.kernel.NativeMemory;
-import ward.kernel.SignalInfo;
+import ward.testing.RefusingKernel;
 
 /** A kernel that has everything Ward wants, until a test takes something away. */
-final class ScriptedKernel implements Kernel {
+final class ScriptedKernel extends RefusingKernel {
 
   private static final long PAGE = 0x7000_0000_0000L;
   private static final long BEHIND_THE_END = 0x7000_0000_2000L;
@@ -123,11 +122,6 @@ final class ScriptedKernel implements Kernel {
   }
 
   @Override
-  public long read(Fd fd, long address, long lengthBytes) {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
   public long mapShared(Fd fd, long offsetBytes, long lengthBytes, int protection) {
     mapped.add(BEHIND_THE_END);
     return BEHIND_THE_END;
@@ -141,30 +135,5 @@ final class ScriptedKernel implements Kernel {
   @Override
   public int seal(Fd memfd, int seals) {
     return 0;
-  }
-
-  @Override
-  public int threadId() {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
-  public int signalThread(int threadId, int signal) {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
-  public int blockSignals(long mask) {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
-  public int takeSignal(long mask, SignalInfo taken, long timeoutNanos) {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
-  public int fold(long address, long lengthBytes, NativeMemory hash, SignalInfo fault) {
-    throw new UnsupportedOperationException();
   }
 }

@@ -7,13 +7,12 @@ import java.util.List;
 import jnr.constants.platform.Errno;
 import ward.kernel.Fd;
 import ward.kernel.Ioctl;
-import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
 import ward.kernel.NativeMemory;
-import ward.kernel.SignalInfo;
+import ward.testing.RefusingKernel;
 
 /** A kernel whose answers are decided beforehand. Descriptors count up from 3. */
-final class FakeKernel implements Kernel {
+final class FakeKernel extends RefusingKernel {
 
   static final int ALL_FEATURES = 0x1ffff;
   static final int ORDINARY_MEMORY = 0x13c;
@@ -144,69 +143,5 @@ final class FakeKernel implements Kernel {
   public int advise(long address, long lengthBytes, int advice) {
     calls.add("madvise 0x%x %d %d".formatted(address, lengthBytes, advice));
     return populateReadAnswer;
-  }
-
-  @Override
-  public Fd createMemfd(String name, long lengthBytes) {
-    throw unused();
-  }
-
-  @Override
-  public long mapAnonymous(long lengthBytes) {
-    throw unused();
-  }
-
-  @Override
-  public long mapShared(Fd fd, long offsetBytes, long lengthBytes, int protection) {
-    throw unused();
-  }
-
-  @Override
-  public int unmap(long address, long lengthBytes) {
-    throw unused();
-  }
-
-  @Override
-  public long copy(long toAddress, long fromAddress, long lengthBytes) {
-    throw unused();
-  }
-
-  @Override
-  public int mapOver(Fd fd, long offsetBytes, long address, long lengthBytes) {
-    throw unused();
-  }
-
-  @Override
-  public int seal(Fd memfd, int seals) {
-    throw unused();
-  }
-
-  @Override
-  public int threadId() {
-    throw unused();
-  }
-
-  @Override
-  public int signalThread(int threadId, int signal) {
-    throw unused();
-  }
-
-  @Override
-  public int blockSignals(long mask) {
-    throw unused();
-  }
-
-  @Override
-  public int takeSignal(long mask, SignalInfo taken, long timeoutNanos) {
-    throw unused();
-  }
-
-  @Override
-  public int fold(long address, long lengthBytes, NativeMemory hash, SignalInfo fault) {
-    throw unused();
-  }
-
-  private static UnsupportedOperationException unused() {
-    return new UnsupportedOperationException("ward.uffd has no need of this call");
   }
 }

@@ -13,7 +13,7 @@ import java.nio.file.Path;
  *
  * <p>Every file belongs to root. Archives may follow each other in one initramfs.
  */
-final class NewcArchive implements AutoCloseable {
+public final class NewcArchive implements AutoCloseable {
 
   private static final int LINK = 0120777;
   private static final int DIRECTORY = 0040755;
@@ -25,11 +25,15 @@ final class NewcArchive implements AutoCloseable {
   private int inode;
   private long written;
 
-  NewcArchive(OutputStream output) {
+  /**
+   * @param output receives the archive, and is closed with it
+   */
+  public NewcArchive(OutputStream output) {
     this.output = output;
   }
 
-  void directory(String name) throws IOException {
+  /** Adds an empty directory. */
+  public void directory(String name) throws IOException {
     entry(name, DIRECTORY, new byte[0]);
   }
 
@@ -37,7 +41,8 @@ final class NewcArchive implements AutoCloseable {
     entry(name, FILE, content);
   }
 
-  void program(String name, byte[] content) throws IOException {
+  /** Adds a file that may be executed. */
+  public void program(String name, byte[] content) throws IOException {
     entry(name, PROGRAM, content);
   }
 
@@ -71,7 +76,7 @@ final class NewcArchive implements AutoCloseable {
     // Magic, inode, mode, uid, gid, links, mtime, size, device (2), special device (2), name,
     // checksum.
     String header =
-        "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X"
+        "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x"
             .formatted(number, mode, 0, 0, 1, 0, length, 0, 0, 0, 0, path.length, 0);
     output.write(header.getBytes(StandardCharsets.US_ASCII));
     output.write(path);

@@ -2,6 +2,7 @@ package ward.testbed.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
 
@@ -9,7 +10,7 @@ class InitialFilesTest {
 
   /** Put together by hand from cpio(5), "New ASCII Format". */
   @Test
-  void anArchiveHoldsItsFilesAlignedToFourAndEndsWithATrailer() {
+  void anArchiveHoldsItsFilesAlignedToFourAndEndsWithATrailer() throws IOException {
     byte[] archive =
         new InitialFiles().directory("dev").program("init", new byte[] {'h', 'i'}).toBytes();
 
