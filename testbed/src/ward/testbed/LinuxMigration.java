@@ -238,7 +238,25 @@ public final class LinuxMigration implements AutoCloseable {
     Origin origin = new Origin("linux-source", Instant.now(), Origin.Discovery.REPORTED);
     PoisonEntry entry =
         new PoisonEntry(page, PoisonEntry.MIN_PAGE_SHIFT, Severity.ACTION_REQUIRED, origin);
-    ControlClient.send(path("source.sock"), new ControlMessage.ReportPoison(List.of(entry)));
+    ControlMessage report = new ControlMessage.ReportPoison(List.of(entry));
+    Optional<String> refusal = refusal(report);
+    for (int attempt = 1; refusal.isPresent(); attempt++) {
+      if (attempt == ATTEMPTS_MAX) {
+        throw new IOException("the source takes no report: " + refusal.get());
+      }
+      progress.accept("the source took no report: " + refusal.get());
+      refusal = refusal(report);
+    }
+  }
+
+  /** To report a loss twice changes nothing; on a busy machine the answer may be late. */
+  private Optional<String> refusal(ControlMessage report) {
+    try {
+      ControlClient.send(path("source.sock"), report);
+      return Optional.empty();
+    } catch (IOException e) {
+      return Optional.of(e.getMessage());
+    }
   }
 
   /**
