@@ -194,12 +194,11 @@ static void bury(pid_t child, int status)
 		show_report();
 }
 
-/* The machine has nothing that switches it off for a kernel; a reset, by a triple fault, ends it as well. */
 static void switch_off(void)
 {
 	printf("BYE %lu %.1f\n", alive, uptime());
 	tcdrain(STDOUT_FILENO);
-	if (reboot(RB_AUTOBOOT) < 0)
+	if (reboot(RB_POWER_OFF) < 0)
 		fail("reboot");
 }
 

@@ -11,13 +11,14 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import ward.testbed.linux.LinuxTranscript.Course;
 
 /**
  * A Linux guest loses a page, moves, and goes on without the one process that needed it. In the
- * lab: {@code testbed/lab x86 --test LinuxGuestScenario}.
+ * labs: {@code testbed/lab arm64 --memory 2560 --test LinuxGuestScenario}.
  */
-@EnabledIfEnvironmentVariable(named = "WARD_LAB", matches = "x86_64")
-@Timeout(value = 10, unit = TimeUnit.MINUTES)
+@EnabledIfEnvironmentVariable(named = "WARD_LAB", matches = "x86_64|aarch64")
+@Timeout(value = 15, unit = TimeUnit.MINUTES)
 class LinuxGuestScenario {
 
   private static final long MEMORY_BYTES = 128 << 20;
@@ -25,9 +26,21 @@ class LinuxGuestScenario {
   @ParameterizedTest
   @EnumSource(LinuxMigration.Loss.class)
   void onlyTheProcessThatTouchesTheLostPageDies(LinuxMigration.Loss loss) throws IOException {
+    move(loss, Course.CONSUMED);
+  }
+
+  /** Where the host's memory breaks, the guest is warned there already. */
+  @ParameterizedTest
+  @EnumSource(LinuxMigration.Loss.class)
+  void aGuestThatIsWarnedTakesThePageOutOfUseBeforeAnythingTouchesIt(LinuxMigration.Loss loss)
+      throws IOException {
+    move(loss, Course.WARNED);
+  }
+
+  private static void move(LinuxMigration.Loss loss, Course course) throws IOException {
     Path kernel = Path.of(System.getenv("WARD_GUEST_KERNEL"));
     LinuxMigration.Settings settings =
-        new LinuxMigration.Settings(kernel, MEMORY_BYTES, loss, Duration.ofMinutes(9));
+        new LinuxMigration.Settings(kernel, MEMORY_BYTES, loss, course, Duration.ofMinutes(14));
 
     try (LinuxMigration migration = new LinuxMigration(settings, System.out::println)) {
       LinuxMigration.Result result = migration.run();

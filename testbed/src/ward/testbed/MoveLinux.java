@@ -10,8 +10,9 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import ward.testbed.linux.LinuxTranscript.Course;
 
-/** Runs {@link LinuxMigration} and shows the guest's console: {@code testbed/lab x86 --run}. */
+/** Runs {@link LinuxMigration} and shows the guest's console: {@code testbed/lab --run}. */
 @Command(
     name = "move-linux",
     mixinStandardHelpOptions = true,
@@ -24,7 +25,8 @@ final class MoveLinux implements Callable<Integer> {
       names = "--kernel",
       paramLabel = "FILE",
       defaultValue = "${env:WARD_GUEST_KERNEL}",
-      description = "The guest's kernel, a bzImage (default: $$WARD_GUEST_KERNEL).")
+      description =
+          "The guest's kernel, a bzImage or an arm64 Image (default: $$WARD_GUEST_KERNEL).")
   Path kernel;
 
   @Option(names = "--memory", paramLabel = "SIZE", defaultValue = "128M")
@@ -33,7 +35,12 @@ final class MoveLinux implements Callable<Integer> {
   @Option(names = "--loss", paramLabel = "hwpoison|reported", defaultValue = "hwpoison")
   LinuxMigration.Loss loss;
 
-  @Option(names = "--timeout", paramLabel = "SECONDS", defaultValue = "400")
+  @Option(
+      names = "--announce-poison",
+      description = "The destination warns the guest's kernel before anything touches the page.")
+  boolean announcePoison;
+
+  @Option(names = "--timeout", paramLabel = "SECONDS", defaultValue = "1000")
   long timeoutSeconds;
 
   public static void main(String[] arguments) {
@@ -47,7 +54,11 @@ final class MoveLinux implements Callable<Integer> {
   public Integer call() throws IOException {
     LinuxMigration.Settings settings =
         new LinuxMigration.Settings(
-            kernel, memory.bytes(), loss, Duration.ofSeconds(timeoutSeconds));
+            kernel,
+            memory.bytes(),
+            loss,
+            announcePoison ? Course.WARNED : Course.CONSUMED,
+            Duration.ofSeconds(timeoutSeconds));
     try (LinuxMigration migration = new LinuxMigration(settings, System.out::println)) {
       LinuxMigration.Result result;
       try {

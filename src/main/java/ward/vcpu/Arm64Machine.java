@@ -28,7 +28,7 @@ final class Arm64Machine implements Machine {
       new StateFormat(
           List.of(
               new Part(Arm64InterruptState.SECTION, 0, Arm64InterruptState.ENTRY_BYTES, false),
-              GhesLayout.SECTION,
+              GhesLayout.PART,
               Part.optional(SerialPort.SECTION, SerialPort.STATE_BYTES)));
 
   private final KvmDevice controller;

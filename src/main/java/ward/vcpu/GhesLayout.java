@@ -22,9 +22,11 @@ import ward.memory.GuestRegion;
  */
 public record GhesLayout(List<GhesSource> sources) {
 
-  /** The section of a machine's state that {@link #toBytes()} fills. */
-  static final StateFormat.Part SECTION =
-      new StateFormat.Part("ward_ghes", 0, GhesLayout.SOURCE_BYTES, false);
+  /** The name of the section of a machine's state that {@link #toBytes()} fills. */
+  public static final String SECTION = "ward_ghes";
+
+  static final StateFormat.Part PART =
+      new StateFormat.Part(SECTION, 0, GhesLayout.SOURCE_BYTES, false);
 
   private static final int SOURCE_BYTES = 32;
 

@@ -131,14 +131,14 @@ public final class KvmGuestFactory implements GuestFactory {
   private void attachErrorSources(
       GuestMemory memory, VcpuStates states, List<Processor> processors, DeviceBus devices)
       throws IOException {
-    byte[] written = states.machine().get(GhesLayout.SECTION.name());
+    byte[] written = states.machine().get(GhesLayout.SECTION);
     if (written != null) {
       GhesLayout layout = GhesLayout.parse(written, memory.layout());
       ErrorSources sources = ErrorSources.of(kernel, memory, layout);
       for (int vcpu = 0; vcpu < processors.size(); vcpu++) {
         processors.set(vcpu, new FirmwareFirstProcessor(vcpu, processors.get(vcpu), sources));
       }
-      devices.travelsWith(GhesLayout.SECTION.name(), layout::toBytes);
+      devices.travelsWith(GhesLayout.SECTION, layout::toBytes);
     }
   }
 

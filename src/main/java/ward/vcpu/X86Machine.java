@@ -44,7 +44,7 @@ final class X86Machine implements Machine {
               Part.optional(Chip.IOAPIC.section(), IRQCHIP_BYTES),
               Part.optional(PIT, PIT_BYTES),
               Part.optional(CLOCK, CLOCK_BYTES),
-              GhesLayout.SECTION,
+              GhesLayout.PART,
               Part.optional(SerialPort.SECTION, SerialPort.STATE_BYTES),
               Part.optional(CopyDevice.SECTION, CopyDevice.STATE_BYTES)));
 

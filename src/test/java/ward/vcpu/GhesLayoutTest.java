@@ -103,7 +103,7 @@ class GhesLayoutTest {
 
   @Test
   void theSectionOfAMachinesStateTakesAnyNumberOfSources() throws Exception {
-    StateFormat format = new StateFormat(List.of(GhesLayout.SECTION));
+    StateFormat format = new StateFormat(List.of(GhesLayout.PART));
     byte[] bytes = new GhesLayout(List.of(SYNCHRONOUS, POLLED)).toBytes();
 
     format.check("the machine", Map.of("ward_ghes", bytes));

@@ -24,6 +24,7 @@ import ward.memory.Pages;
 import ward.poison.Severity;
 import ward.testbed.acpi.Arm64Machine;
 import ward.testbed.lab.LabParts;
+import ward.testbed.linux.Arm64Image;
 import ward.testbed.linux.Arm64LinuxBoot;
 import ward.testbed.linux.EmulatedArm64;
 import ward.testbed.linux.InitialFiles;
@@ -68,9 +69,10 @@ class GhesLinuxScenario {
         new Arm64LinuxBoot(
             Arm64Machine.ofQemu(CPUS),
             RAM,
-            Files.readAllBytes(parts.kernelImage()),
+            Arm64Image.read(parts.kernelImage()),
             files,
-            "console=ttyAMA0 rdinit=/init panic=-1");
+            "console=ttyAMA0 rdinit=/init panic=-1",
+            /* polled= */ true);
     Path ramFile = directory.resolve("ram");
     try (EmulatedArm64 machine = new EmulatedArm64(parts.machines(), ramFile, RAM, CPUS, boot);
         Fd file = kernel.open(ramFile.toString(), Linux.O_RDWR)) {

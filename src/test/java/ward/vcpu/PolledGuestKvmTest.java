@@ -113,7 +113,7 @@ class PolledGuestKvmTest {
   /** The guest's state with its error sources, and with errors that wait for vCPU 0. */
   private byte[] state(byte[] layout, List<MemoryError> waiting) {
     Map<String, byte[]> machine = new HashMap<>(states.machine());
-    machine.put(GhesLayout.SECTION.name(), layout);
+    machine.put(GhesLayout.SECTION, layout);
     List<VcpuState> vcpus = new ArrayList<>(states.vcpus());
     vcpus.set(0, new VcpuState(0, vcpus.get(0).sections(), waiting, false));
     return new VcpuStates(states.architecture(), machine, vcpus).toBytes();
@@ -159,7 +159,7 @@ class PolledGuestKvmTest {
     assertRecordOf(all.subList(1, 1 + RECORD_ERRORS));
     List<MemoryError> rest = all.subList(1 + RECORD_ERRORS, all.size());
     assertThat(saved.vcpus().get(0).waiting()).isEqualTo(rest);
-    assertThat(saved.machine().get(GhesLayout.SECTION.name())).containsExactly(layout);
+    assertThat(saved.machine().get(GhesLayout.SECTION)).containsExactly(layout);
     acknowledge();
     try (Guest guest = factory.createOver(memory.memory(), saved.toBytes())) {
       guest.resume();

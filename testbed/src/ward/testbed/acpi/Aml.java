@@ -20,6 +20,7 @@ final class Aml {
   private static final int STRING_PREFIX = 0x0d;
   private static final int SCOPE = 0x10;
   private static final int BUFFER = 0x11;
+  private static final int PACKAGE = 0x12;
   private static final int METHOD = 0x14;
   private static final int EXTENDED = 0x5b;
   private static final int DEVICE = 0x82;
@@ -39,6 +40,11 @@ final class Aml {
 
   static byte[] name(String name, byte[] value) {
     return new TableBytes().u8(NAME).text(name).raw(value).toArray();
+  }
+
+  /** A list of values, which {@link #integer} and others have made. */
+  static byte[] list(byte[]... values) {
+    return packaged(PACKAGE, joined(new byte[] {(byte) values.length}, joined(values)));
   }
 
   static byte[] integer(long value) {

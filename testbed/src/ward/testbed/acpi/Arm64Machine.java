@@ -4,13 +4,13 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * An arm64 machine with a GICv3, the architected timer, PSCI by HVC and a PL011. All addresses are
- * guest-physical.
+ * An arm64 machine with a GICv3, the architected timer, PSCI by HVC and a serial port. All
+ * addresses are guest-physical.
  *
  * @param cpus 1 to 16, in one cluster
  * @param distributor the GIC's
  * @param redistributors of all processors, one after the other
- * @param uart of the PL011
+ * @param uart where the serial port's registers begin
  * @param uartInterrupt the interrupt's number as the GIC counts: 32 is the first shared one
  */
 public record Arm64Machine(
@@ -18,8 +18,27 @@ public record Arm64Machine(
     long distributor,
     long redistributors,
     int redistributorsBytes,
+    SerialPort serialPort,
     long uart,
     int uartInterrupt) {
+
+  /** A kind of serial port. */
+  public enum SerialPort {
+    /** Arm's own. */
+    PL011("ARMH0011", Spcr.PL011, Integer.SIZE),
+    /** A PC's, whose registers are a byte each. */
+    UART_16550("PNP0501", Spcr.UART_16550, Byte.SIZE);
+
+    private final String hardwareId;
+    private final int consoleType;
+    private final int registerBits;
+
+    SerialPort(String hardwareId, int consoleType, int registerBits) {
+      this.hardwareId = hardwareId;
+      this.consoleType = consoleType;
+      this.registerBits = registerBits;
+    }
+  }
 
   /** Bytes of each processor's redistributor: two frames of 64 KiB. */
   public static final int REDISTRIBUTOR_BYTES = 0x20000;
@@ -62,7 +81,20 @@ public record Arm64Machine(
 
   /** The machine that QEMU calls {@code virt,gic-version=3}. */
   public static Arm64Machine ofQemu(int cpus) {
-    return new Arm64Machine(cpus, 0x0800_0000L, 0x080a_0000L, 0xf6_0000, 0x0900_0000L, 33);
+    return new Arm64Machine(
+        cpus, 0x0800_0000L, 0x080a_0000L, 0xf6_0000, SerialPort.PL011, 0x0900_0000L, 33);
+  }
+
+  /** The machine that Ward gives an arm64 guest. */
+  public static Arm64Machine ofWard(int cpus) {
+    return new Arm64Machine(
+        cpus,
+        0x0800_0000L,
+        0x080a_0000L,
+        cpus * REDISTRIBUTOR_BYTES,
+        SerialPort.UART_16550,
+        0x0900_0000L,
+        33);
   }
 
   AcpiTable madt() {
@@ -95,14 +127,18 @@ public record Arm64Machine(
   }
 
   AcpiTable spcr() {
-    return Spcr.of(Spcr.PL011, new TableBytes().register32(uart), Spcr.GIC, uartInterrupt);
+    return Spcr.of(
+        serialPort.consoleType,
+        new TableBytes().register(uart, serialPort.registerBits),
+        Spcr.GIC,
+        uartInterrupt);
   }
 
   AcpiTable dsdt() {
     List<byte[]> devices = new ArrayList<>(Dsdt.processors(cpus));
     devices.add(
         Dsdt.serialPort(
-            "ARMH0011",
+            serialPort.hardwareId,
             Aml.memory32(uart, UART_BYTES),
             Aml.interrupt(uartInterrupt, /* isEdge= */ false)));
     return Dsdt.of(devices);

@@ -13,10 +13,23 @@ final class Dsdt {
 
   private Dsdt() {}
 
-  static AcpiTable of(List<byte[]> devices) {
+  /**
+   * @param globals terms outside of the scope of the devices
+   */
+  static AcpiTable of(List<byte[]> devices, byte[]... globals) {
     TableBytes all = new TableBytes().raw(Aml.granting(APEI_SUPPORT));
     devices.forEach(all::raw);
-    return new AcpiTable("DSDT", 2, Aml.scope("_SB_", all.toArray()));
+    TableBytes body = new TableBytes().raw(Aml.scope("_SB_", all.toArray()));
+    for (byte[] term : globals) {
+      body.raw(term);
+    }
+    return new AcpiTable("DSDT", 2, body.toArray());
+  }
+
+  /** {@code _S5} (7.4.2.6): the machine can be switched off, by sleep type 0. */
+  static byte[] switchingOff() {
+    byte[] unused = Aml.integer(0);
+    return Aml.name("_S5_", Aml.list(Aml.integer(0), unused, unused, unused));
   }
 
   /** A device for each processor of the MADT, with the same UID. */

@@ -15,6 +15,14 @@ final class Fadt {
   private static final int BOOT_FLAGS_ARM = 129;
   private static final int MINOR = 131;
   private static final int DSDT = 140;
+  private static final int SLEEP_CONTROL = 244;
+  private static final int SLEEP_STATUS = 256;
+
+  /** Whatever is written there switches a guest of Ward off. */
+  private static final int MACHINE_OFF = 0x502;
+
+  /** There is nothing to read of a machine that is off; without an address Linux does not try. */
+  private static final int NO_SUCH_STATUS = MACHINE_OFF + 1;
 
   private static final int WBINVD = 1;
   private static final int POWER_BUTTON_IS_A_DEVICE = 1 << 4;
@@ -32,7 +40,11 @@ final class Fadt {
   }
 
   static AcpiTable ofX86(long dsdtAddress) {
-    return table(body(dsdtAddress).putShort(at(BOOT_FLAGS_X86), (short) (NO_VGA | NO_CLOCK)));
+    ByteBuffer body = body(dsdtAddress);
+    body.putShort(at(BOOT_FLAGS_X86), (short) (NO_VGA | NO_CLOCK));
+    body.put(at(SLEEP_CONTROL), new TableBytes().port(MACHINE_OFF, Byte.SIZE).toArray());
+    body.put(at(SLEEP_STATUS), new TableBytes().port(NO_SUCH_STATUS, Byte.SIZE).toArray());
+    return table(body);
   }
 
   private static ByteBuffer body(long dsdtAddress) {

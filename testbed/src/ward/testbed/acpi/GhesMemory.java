@@ -25,11 +25,13 @@ public final class GhesMemory {
   private static final int ABORT_BLOCK = 0x400;
   private static final int POLLED_BLOCK = 0x600;
 
+  private final long pageAddress;
   private final GhesLayout layout;
   private final byte[] bytes;
 
-  private GhesMemory(long pageAddress, GhesSource... sources) {
-    layout = new GhesLayout(List.of(sources));
+  private GhesMemory(long pageAddress, List<GhesSource> sources) {
+    this.pageAddress = pageAddress;
+    layout = new GhesLayout(sources);
     ByteBuffer page = ByteBuffer.allocate(Pages.SIZE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     for (GhesSource source : sources) {
       page.putLong((int) (source.statusAddressRegister() - pageAddress), source.statusBlock());
@@ -51,12 +53,12 @@ public final class GhesMemory {
             pageAddress + READ_ACKS,
             pageAddress + ABORT_BLOCK,
             POLLED_BLOCK - ABORT_BLOCK);
-    return new GhesMemory(pageAddress, aborts, polled(pageAddress));
+    return new GhesMemory(pageAddress, List.of(aborts, polled(pageAddress)));
   }
 
   /** A polled source alone: an access that meets an error is a machine check there. */
   public static GhesMemory ofX86(long pageAddress) {
-    return new GhesMemory(pageAddress, polled(pageAddress));
+    return new GhesMemory(pageAddress, List.of(polled(pageAddress)));
   }
 
   private static GhesSource polled(long pageAddress) {
@@ -66,6 +68,15 @@ public final class GhesMemory {
         pageAddress + READ_ACKS + GhesSource.REGISTER_BYTES,
         pageAddress + POLLED_BLOCK,
         Pages.SIZE_BYTES - POLLED_BLOCK);
+  }
+
+  /** The same for a guest that polls none: it hears only of what it meets. */
+  public GhesMemory withoutPolled() {
+    return new GhesMemory(
+        pageAddress,
+        layout.sources().stream()
+            .filter(source -> source.notification() != GhesSource.Notification.POLLED)
+            .toList());
   }
 
   /** Where the sources are. */

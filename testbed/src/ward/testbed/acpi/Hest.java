@@ -27,10 +27,10 @@ final class Hest {
     body.u16(GHES_V2).u16(id).u16(NO_RELATED_SOURCE);
     // Flags, enabled, records to preallocate, sections in a record, bytes of raw data.
     body.u8(0).u8(1).u32(1).u32(source.errorsMax()).u32(source.statusBlockBytes());
-    body.register64(source.statusAddressRegister());
+    body.register(source.statusAddressRegister(), Long.SIZE);
     putNotification(body, source.notification());
     body.u32(source.statusBlockBytes());
-    body.register64(source.readAckRegister());
+    body.register(source.readAckRegister(), Long.SIZE);
     body.u64(~GhesSource.READ_ACK).u64(GhesSource.READ_ACK);
   }
 

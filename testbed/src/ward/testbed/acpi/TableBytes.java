@@ -7,8 +7,7 @@ import java.nio.charset.StandardCharsets;
 final class TableBytes {
 
   private static final int SYSTEM_MEMORY = 0;
-  private static final int DOUBLE_WORD_ACCESS = 3;
-  private static final int QUAD_WORD_ACCESS = 4;
+  private static final int SYSTEM_IO = 1;
 
   private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
 
@@ -52,14 +51,23 @@ final class TableBytes {
     return this;
   }
 
-  /** A generic address structure (ACPI 6.5, 5.2.3.2) of a 64-bit register in memory. */
-  TableBytes register64(long address) {
-    return u8(SYSTEM_MEMORY).u8(Long.SIZE).u8(0).u8(QUAD_WORD_ACCESS).u64(address);
+  /**
+   * A generic address structure (ACPI 6.5, 5.2.3.2) of a register in memory, accessed as a whole.
+   *
+   * @param bits 8, 16, 32 or 64
+   */
+  TableBytes register(long address, int bits) {
+    return register(SYSTEM_MEMORY, address, bits);
   }
 
-  /** The same of a 32-bit register. */
-  TableBytes register32(long address) {
-    return u8(SYSTEM_MEMORY).u8(Integer.SIZE).u8(0).u8(DOUBLE_WORD_ACCESS).u64(address);
+  /** The same of an I/O port. */
+  TableBytes port(int number, int bits) {
+    return register(SYSTEM_IO, number, bits);
+  }
+
+  private TableBytes register(int space, long address, int bits) {
+    int accessSize = Integer.numberOfTrailingZeros(bits / Byte.SIZE) + 1;
+    return u8(space).u8(bits).u8(0).u8(accessSize).u64(address);
   }
 
   int size() {

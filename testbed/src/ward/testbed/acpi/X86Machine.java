@@ -20,8 +20,6 @@ public record X86Machine(int cpus) {
   private static final int UART_INTERRUPT = 4;
   private static final int MADT_REVISION = 5;
   private static final int PC_AT_COMPATIBLE = 1;
-  private static final int SYSTEM_IO = 1;
-  private static final int BYTE_ACCESS = 1;
 
   public X86Machine {
     if (cpus < 1 || cpus > CPUS_MAX) {
@@ -41,9 +39,8 @@ public record X86Machine(int cpus) {
   }
 
   AcpiTable spcr() {
-    TableBytes register =
-        new TableBytes().u8(SYSTEM_IO).u8(Byte.SIZE).u8(0).u8(BYTE_ACCESS).u64(UART);
-    return Spcr.of(Spcr.UART_16550, register, Spcr.IO_APIC, UART_INTERRUPT);
+    return Spcr.of(
+        Spcr.UART_16550, new TableBytes().port(UART, Byte.SIZE), Spcr.IO_APIC, UART_INTERRUPT);
   }
 
   AcpiTable dsdt() {
@@ -53,6 +50,6 @@ public record X86Machine(int cpus) {
             "PNP0501",
             Aml.ports(UART, UART_PORTS),
             Aml.interrupt(UART_INTERRUPT, /* isEdge= */ true)));
-    return Dsdt.of(devices);
+    return Dsdt.of(devices, Dsdt.switchingOff());
   }
 }

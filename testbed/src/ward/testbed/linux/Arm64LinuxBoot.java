@@ -1,14 +1,17 @@
 package ward.testbed.linux;
 
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import ward.memory.GuestRegion;
 import ward.memory.Pages;
 import ward.testbed.acpi.AcpiTables;
 import ward.testbed.acpi.Arm64Machine;
 import ward.testbed.acpi.GhesMemory;
+import ward.vcpu.Arm64Registers;
+import ward.vcpu.GhesLayout;
+import ward.vcpu.SerialPort;
+import ward.vcpu.VcpuStates;
 
 /**
  * An arm64 kernel and everything that it needs to start with ACPI, as pieces of guest memory. The
@@ -20,24 +23,17 @@ import ward.testbed.acpi.GhesMemory;
  *     +0x210000  ACPI tables        +0x230000  device tree       then       initial file system
  * </pre>
  */
-public final class Arm64LinuxBoot {
-
-  /**
-   * Bytes that belong at a guest-physical address.
-   *
-   * @param address a multiple of 4 KiB
-   */
-  public record Piece(long address, byte[] bytes) {}
+public final class Arm64LinuxBoot implements LinuxBoot {
 
   private static final long GHES = 0x20_0000;
   private static final long ACPI = 0x21_0000;
   private static final long EFI = 0x22_0000;
   private static final long DEVICE_TREE = 0x23_0000;
-  private static final long KERNEL = 0x40_0000;
+  static final long KERNEL = 0x40_0000;
   private static final int DESCRIPTORS_MAX = 64;
 
-  /** The kernel's own size in memory, Documentation/arch/arm64/booting.rst. */
-  private static final int IMAGE_SIZE = 16;
+  /** PSTATE: EL1 with its own stack; D, A, I and F set. */
+  private static final long EL1_ALL_MASKED = 0x3c5;
 
   private final long base;
   private final GhesMemory ghes;
@@ -45,20 +41,22 @@ public final class Arm64LinuxBoot {
 
   /**
    * @param ram in which everything is placed; the first 2 MiB stay free
-   * @param kernel an uncompressed Image
    * @param initialFiles a cpio archive
    * @param commandLine of the kernel, without what the hand-over needs
+   * @param polled whether there is an error source that the kernel polls, besides that for aborts
    */
   public Arm64LinuxBoot(
       Arm64Machine machine,
       GuestRegion ram,
-      byte[] kernel,
+      Arm64Image kernel,
       byte[] initialFiles,
-      String commandLine) {
+      String commandLine,
+      boolean polled) {
     base = ram.guestPhysicalAddress();
-    ghes = GhesMemory.ofArm64(base + GHES);
+    GhesMemory both = GhesMemory.ofArm64(base + GHES);
+    ghes = polled ? both : both.withoutPolled();
     AcpiTables acpi = AcpiTables.ofArm64(machine, ghes.layout(), base + ACPI);
-    long imageBytes = ByteBuffer.wrap(kernel).order(ByteOrder.LITTLE_ENDIAN).getLong(IMAGE_SIZE);
+    long imageBytes = kernel.imageBytes();
     long filesAddress = Pages.align(base + KERNEL + imageBytes + Pages.SIZE_BYTES - 1);
     byte[] map =
         new EfiMemoryMap()
@@ -75,7 +73,7 @@ public final class Arm64LinuxBoot {
     pieces.add(new Piece(base + ACPI, acpi.toBytes()));
     pieces.add(new Piece(base + EFI, handOver.toBytes()));
     pieces.add(new Piece(base + DEVICE_TREE, tree.toBytes()));
-    pieces.add(new Piece(base + KERNEL, kernel));
+    pieces.add(new Piece(base + KERNEL, kernel.bytes()));
     pieces.add(new Piece(filesAddress, initialFiles));
   }
 
@@ -94,7 +92,7 @@ public final class Arm64LinuxBoot {
     return tree;
   }
 
-  /** What must be in memory; the rest is zeros. */
+  @Override
   public List<Piece> pieces() {
     return List.copyOf(pieces);
   }
@@ -112,5 +110,27 @@ public final class Arm64LinuxBoot {
   /** Guest-physical. */
   public long deviceTree() {
     return base + DEVICE_TREE;
+  }
+
+  @Override
+  public String architecture() {
+    return VcpuStates.AARCH64;
+  }
+
+  @Override
+  public Map<String, byte[]> machine() {
+    return Map.of(
+        SerialPort.SECTION, SerialPort.reset(), GhesLayout.SECTION, ghes.layout().toBytes());
+  }
+
+  @Override
+  public Map<String, byte[]> vcpu() {
+    byte[] registers =
+        new Arm64Registers()
+            .put(Arm64Registers.PC, entry())
+            .put(Arm64Registers.PSTATE, EL1_ALL_MASKED)
+            .put(Arm64Registers.x(0), deviceTree())
+            .toBytes();
+    return Map.of(Arm64Registers.SECTION, registers);
   }
 }

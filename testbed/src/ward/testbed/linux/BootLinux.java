@@ -7,7 +7,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
-import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -25,7 +24,6 @@ import ward.vcpu.KvmGuestFactory;
 import ward.vcpu.MemoryError;
 import ward.vcpu.MemoryErrorEvent;
 import ward.vcpu.MemoryErrors;
-import ward.vcpu.X86CpuModel;
 
 /**
  * Boots a Linux guest on this host, without any migration, takes one page away from it while it
@@ -54,11 +52,11 @@ public final class BootLinux {
     }
     GuestExit exit = new BootLinux().run(builder);
     System.out.println(exit);
-    System.exit(exit.kind() == GuestExit.Kind.SHUTDOWN ? 0 : 1);
+    System.exit(exit.kind() == GuestExit.Kind.POWERED_OFF ? 0 : 1);
   }
 
   private GuestExit run(LinuxGuestBuilder builder) throws Exception {
-    builder.cpuModel(X86CpuModel.likeThisHost(kernel, Set.of(X86CpuModel.Without.EXTENDED_STATE)));
+    builder.processorOf(kernel);
     Path file = Files.createTempFile("ward-linux-", ".memory");
     try (FileChannel memory = FileChannel.open(file, StandardOpenOption.WRITE);
         Userfaultfd userfaultfd = Userfaultfd.open(kernel)) {

@@ -3,9 +3,13 @@ package ward.testbed.linux;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Map;
+import java.util.Set;
+import ward.kernel.Kernel;
+import ward.memory.GuestRegion;
+import ward.vcpu.X86CpuModel;
 
 /**
  * A kernel as distributions ship it for x86: a setup part, whose header says how to load it, and
@@ -13,7 +17,7 @@ import java.util.Arrays;
  *
  * @see <a href="https://docs.kernel.org/arch/x86/boot.html">The Linux/x86 Boot Protocol</a>
  */
-final class BzImage {
+final class BzImage implements LinuxKernel {
 
   /** Where the header stands, in the file and in {@code struct boot_params}. */
   static final int HEADER = 0x1f1;
@@ -45,8 +49,8 @@ final class BzImage {
   /**
    * @throws IOException if the file is no kernel that can be entered in 64-bit mode
    */
-  static BzImage read(Path path) throws IOException {
-    BzImage image = new BzImage(Files.readAllBytes(path));
+  static BzImage of(Path path, byte[] file) throws IOException {
+    BzImage image = new BzImage(file);
     image.check(path);
     return image;
   }
@@ -86,12 +90,28 @@ final class BzImage {
     return fields.getLong(PREFERRED_ADDRESS);
   }
 
-  /** How much memory from there on the kernel needs before it knows what memory there is. */
-  long initBytes() {
-    return Integer.toUnsignedLong(fields.getInt(INIT_SIZE));
+  @Override
+  public long bytesToBeginWith() {
+    return preferredAddress() + Integer.toUnsignedLong(fields.getInt(INIT_SIZE));
   }
 
   long entry() {
     return preferredAddress() + ENTRY_64_BIT;
+  }
+
+  @Override
+  public GuestRegion ram(long memoryBytes) {
+    return new GuestRegion(0, memoryBytes, 0);
+  }
+
+  @Override
+  public Map<String, byte[]> processorOf(Kernel host) throws IOException {
+    byte[] model = X86CpuModel.likeThisHost(host, Set.of(X86CpuModel.Without.EXTENDED_STATE));
+    return Map.of(X86CpuModel.SECTION, model);
+  }
+
+  @Override
+  public LinuxBoot boot(GuestRegion ram, byte[] initialFiles, String commandLine, boolean polled) {
+    return new X86LinuxBoot(ram, this, initialFiles, commandLine, polled);
   }
 }

@@ -52,7 +52,7 @@ public final class EmulatedArm64 implements AutoCloseable {
     try (FileChannel file =
         FileChannel.open(ramFile, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
       file.write(ByteBuffer.allocate(1), ram.lengthBytes() - 1);
-      for (Arm64LinuxBoot.Piece piece : boot.pieces()) {
+      for (Piece piece : boot.pieces()) {
         file.write(ByteBuffer.wrap(piece.bytes()), piece.address() - ram.guestPhysicalAddress());
       }
       file.write(entryCode(boot), ENTRY);

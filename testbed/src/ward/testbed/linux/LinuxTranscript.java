@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import ward.memory.Pages;
 
 /**
  * What a Linux guest wrote on its console, first on one host and then on another; what its first
@@ -21,8 +22,14 @@ public final class LinuxTranscript {
   private static final Pattern PAGE = Pattern.compile("PAGE 0x([0-9a-f]+) hwpoison ([01])");
   private static final Pattern OTHER = Pattern.compile("OTHER ok (\\d+)");
   private static final Pattern CORRUPTED = Pattern.compile("MEMINFO HardwareCorrupted (-?\\d+) kB");
+  private static final String RECOVERY = "Memory failure: 0x%x: recovery action for";
   private static final Pattern KERNEL_TROUBLE =
       Pattern.compile("Kernel panic|Oops|BUG:|Call Trace|FAILED ");
+
+  /** How a kernel tells of the error itself: x86's machine check, or a record of the firmware. */
+  private static final List<String> REPORTS =
+      List.of(
+          "Uncorrected hardware memory error in user-access at %x", "physical_address: 0x%016x");
 
   /** A page as {@code HardwareCorrupted} counts it. */
   private static final long PAGE_KIBIBYTES = 4;
@@ -31,6 +38,14 @@ public final class LinuxTranscript {
 
   /** Seconds that the guest must have counted before the move, after it, and after the loss. */
   private static final int ALIVE_LEAST = 3;
+
+  /** How the guest heard of its loss, and so what has to be seen. */
+  public enum Course {
+    /** By touching the page. */
+    CONSUMED,
+    /** Its kernel was warned, and took the page out of use before anything touched it. */
+    WARNED
+  }
 
   /** A process that the guest's program sacrifices. */
   public record Victim(long page, int pid) {}
@@ -87,6 +102,23 @@ public final class LinuxTranscript {
     return find(CORRUPTED, linesAtSource).isPresent();
   }
 
+  /** Whether the kernel has done with its lost page what it can. */
+  public boolean hasRecovered() {
+    return victim().map(this::recovery).filter(text -> hasLine(0, text)).isPresent();
+  }
+
+  private String recovery(Victim victim) {
+    return RECOVERY.formatted(victim.page() >> Pages.SHIFT);
+  }
+
+  private boolean hasLine(int from, String text) {
+    return lines.stream().skip(from).anyMatch(line -> line.contains(text));
+  }
+
+  public boolean hasVictimEnded() {
+    return lineOf(VICTIM_END, 0) >= 0;
+  }
+
   public boolean hasReportedBeforeTheMove() {
     return find(CORRUPTED, 0).isPresent();
   }
@@ -112,7 +144,7 @@ public final class LinuxTranscript {
    *
    * @return what is not so, a line each
    */
-  public List<String> failures() {
+  public List<String> failures(Course course) {
     List<String> failures = new ArrayList<>();
     Optional<Victim> victim = victim();
     if (victim.isEmpty()) {
@@ -120,7 +152,7 @@ public final class LinuxTranscript {
       return failures;
     }
     checkVictim(victim.get(), failures);
-    checkKernel(victim.get(), failures);
+    checkKernel(course, victim.get(), failures);
     checkReports(victim.get(), failures);
     checkAlive(failures);
     if (lines.stream().noneMatch(line -> line.startsWith("BYE "))) {
@@ -130,7 +162,7 @@ public final class LinuxTranscript {
   }
 
   private void checkVictim(Victim victim, List<String> failures) {
-    int end = lineOf(VICTIM_END);
+    int end = lineOf(VICTIM_END, 0);
     if (end < 0) {
       failures.add("the victim did not end");
       return;
@@ -151,8 +183,8 @@ public final class LinuxTranscript {
     }
   }
 
-  private int lineOf(Pattern pattern) {
-    for (int i = 0; i < lines.size(); i++) {
+  private int lineOf(Pattern pattern, int from) {
+    for (int i = from; i < lines.size(); i++) {
       if (pattern.matcher(lines.get(i)).find()) {
         return i;
       }
@@ -160,22 +192,43 @@ public final class LinuxTranscript {
     return -1;
   }
 
-  private void checkKernel(Victim victim, List<String> failures) {
-    long frame = victim.page() >> 12;
-    require(
-        "Memory failure: 0x%x: Sending SIGBUS to init:%d".formatted(frame, victim.pid()), failures);
-    require("Memory failure: 0x%x: recovery action for".formatted(frame), failures);
-    require(
-        "Uncorrected hardware memory error in user-access at %x".formatted(victim.page()),
-        failures);
+  /** A warning may come before the move, and kills nobody; what touches the page then does. */
+  private void checkKernel(Course course, Victim victim, List<String> failures) {
     lines.stream()
         .filter(line -> KERNEL_TROUBLE.matcher(line).find())
         .forEach(line -> failures.add("the guest is in trouble: " + line));
+    String killing =
+        "Memory failure: 0x%x: Sending SIGBUS to init:%d"
+            .formatted(victim.page() >> Pages.SHIFT, victim.pid());
+    switch (course) {
+      case CONSUMED -> {
+        requireAll(linesAtSource, "after the move", victim, failures);
+        requireAny(linesAtSource, "after the move", List.of(killing), failures);
+      }
+      case WARNED -> {
+        requireAll(0, "at all", victim, failures);
+        if (hasLine(0, killing)) {
+          failures.add("the warning itself killed the victim");
+        }
+        if (lineOf(CORRUPTED, linesAtSource) > lineOf(VICTIM_END, 0)) {
+          failures.add("the page was touched before the guest said that it is out of use");
+        }
+      }
+    }
   }
 
-  private void require(String text, List<String> failures) {
-    if (lines.stream().skip(linesAtSource).noneMatch(line -> line.contains(text))) {
-      failures.add("the guest's kernel did not log \"%s\" after the move".formatted(text));
+  /** What every kernel says of a loss, however it heard of it. */
+  private void requireAll(int from, String when, Victim victim, List<String> failures) {
+    requireAny(from, when, List.of(recovery(victim)), failures);
+    List<String> reports = REPORTS.stream().map(report -> report.formatted(victim.page())).toList();
+    requireAny(from, when, reports, failures);
+  }
+
+  private void requireAny(int from, String when, List<String> texts, List<String> failures) {
+    if (texts.stream().noneMatch(text -> hasLine(from, text))) {
+      failures.add(
+          "the guest's kernel did not log \"%s\" %s"
+              .formatted(String.join("\" or \"", texts), when));
     }
   }
 
@@ -226,7 +279,7 @@ public final class LinuxTranscript {
         failures.add("the guest's clock went back at ALIVE %d".formatted(i + 1));
       }
     }
-    int end = lineOf(VICTIM_END);
+    int end = lineOf(VICTIM_END, 0);
     requireAlive("before the move", all, 0, linesAtSource, failures);
     requireAlive("between the move and the loss", all, linesAtSource, end, failures);
     requireAlive("after the loss", all, end, lines.size(), failures);

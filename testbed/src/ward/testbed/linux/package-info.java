@@ -2,7 +2,6 @@
  * Linux guests that are started without firmware: what a boot loader leaves in memory, a first
  * program, and what it says on its console.
  *
- * <p>Start with {@link ward.testbed.linux.LinuxGuestBuilder} for x86-64, and {@link
- * ward.testbed.linux.Arm64LinuxBoot} for arm64.
+ * <p>Start with {@link ward.testbed.linux.LinuxGuestBuilder}.
  */
 package ward.testbed.linux;

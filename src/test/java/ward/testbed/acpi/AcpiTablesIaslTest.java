@@ -39,6 +39,9 @@ class AcpiTablesIaslTest {
     GhesLayout ofX86 = GhesMemory.ofX86(0xd_0000L).layout();
     return Stream.of(
             Map.entry("arm64", AcpiTables.ofArm64(Arm64Machine.ofQemu(2), ofArm64, 0x4000_2000L)),
+            Map.entry(
+                "arm64 under Ward",
+                AcpiTables.ofArm64(Arm64Machine.ofWard(1), ofArm64, 0x4000_2000L)),
             Map.entry("x86-64", AcpiTables.ofX86(new X86Machine(2), ofX86, 0xe_0000L)))
         .flatMap(
             machine ->

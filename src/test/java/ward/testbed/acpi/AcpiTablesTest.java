@@ -146,6 +146,23 @@ class AcpiTablesTest {
   }
 
   @Test
+  void aGuestThatIsNotToPollHasTheOtherSourceWhereItWas() {
+    GhesLayout layout = GhesMemory.ofArm64(0x4000_1000L).withoutPolled().layout();
+
+    assertThat(layout.sources()).containsExactly(GHES.sources().get(0));
+  }
+
+  /** ACPI 6.3, 5.2.9: a generic address of a byte-wide port. Arm64 has PSCI for that. */
+  @Test
+  void anX86GuestIsSwitchedOffByAPort() {
+    byte[] table = AcpiTables.ofX86(new X86Machine(1), NO_GHES, 0xe_0000L).tables().get("FACP");
+
+    assertThat(Arrays.copyOfRange(table, 244, 256))
+        .containsExactly(hex("01 08 00 01 02 05 00 00 00 00 00 00"));
+    assertThat(Arrays.copyOfRange(tables.tables().get("FACP"), 244, 268)).containsOnly(0);
+  }
+
+  @Test
   void tablesThatAreNotAlignedAreRefused() {
     assertThatThrownBy(() -> AcpiTables.ofX86(new X86Machine(1), NO_GHES, 0xe_0008L))
         .isInstanceOf(IllegalArgumentException.class)
@@ -155,7 +172,15 @@ class AcpiTablesTest {
   @Test
   void moreProcessorsThanRedistributorsAreRefused() {
     assertThatThrownBy(
-            () -> new Arm64Machine(3, 0x800_0000L, 0x80a_0000L, 0x40000, 0x900_0000L, 33))
+            () ->
+                new Arm64Machine(
+                    3,
+                    0x800_0000L,
+                    0x80a_0000L,
+                    0x40000,
+                    Arm64Machine.SerialPort.PL011,
+                    0x900_0000L,
+                    33))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("redistributorsBytes 0x40000; 3 processors need 0x60000");
   }

@@ -15,13 +15,18 @@ class BzImageTest {
 
   private final SmallKernel kernel = new SmallKernel();
 
+  private static BzImage read(Path path) throws IOException {
+    return BzImage.of(path, Files.readAllBytes(path));
+  }
+
   @Test
   void theHeaderSaysWhatIsLoadedAndWhere() throws Exception {
-    BzImage image = BzImage.read(kernel.writeTo(directory));
+    BzImage image = read(kernel.writeTo(directory));
 
     assertThat(image.compressedKernel()).isEqualTo(SmallKernel.COMPRESSED);
     assertThat(image.preferredAddress()).isEqualTo(SmallKernel.PREFERRED_ADDRESS);
-    assertThat(image.initBytes()).isEqualTo(SmallKernel.INIT_BYTES);
+    assertThat(image.bytesToBeginWith())
+        .isEqualTo(SmallKernel.PREFERRED_ADDRESS + SmallKernel.INIT_BYTES);
     assertThat(image.entry()).isEqualTo(SmallKernel.PREFERRED_ADDRESS + 0x200);
     assertThat(image.header()).hasSize(SmallKernel.HEADER_BYTES);
   }
@@ -30,7 +35,7 @@ class BzImageTest {
   void noSetupSectorsStandForFour() throws Exception {
     kernel.bytes.put(0x1f1, (byte) 0);
 
-    assertThatThrownBy(() -> BzImage.read(kernel.writeTo(directory)))
+    assertThatThrownBy(() -> read(kernel.writeTo(directory)))
         .isInstanceOf(IOException.class)
         .hasMessageEndingWith("ends after 1045 bytes, in its setup part");
   }
@@ -39,7 +44,7 @@ class BzImageTest {
   void aFileThatIsNoKernelIsRefused() throws Exception {
     Path text = Files.writeString(directory.resolve("vmlinuz"), "x".repeat(4096));
 
-    assertThatThrownBy(() -> BzImage.read(text))
+    assertThatThrownBy(() -> read(text))
         .isInstanceOf(IOException.class)
         .hasMessage(text + " is no bzImage: it has no \"HdrS\" at 0x202");
   }
@@ -48,7 +53,7 @@ class BzImageTest {
   void aKernelFor32BitsIsRefused() throws Exception {
     kernel.bytes.putShort(0x236, (short) 0);
 
-    assertThatThrownBy(() -> BzImage.read(kernel.writeTo(directory)))
+    assertThatThrownBy(() -> read(kernel.writeTo(directory)))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("has no 64-bit entry point (boot protocol 2.15)");
   }

@@ -15,14 +15,16 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import ward.vcpu.GhesLayout;
+import ward.vcpu.GhesSource;
 import ward.vcpu.KvmRegs;
 import ward.vcpu.SerialPort;
-import ward.vcpu.VcpuState;
 import ward.vcpu.VcpuStates;
-import ward.vcpu.X86CpuModel;
 
-/** Its program is only built on the architecture that it is for. */
-@EnabledOnOs(value = OS.LINUX, architectures = "amd64")
+/** Its program is only built for the architectures of Ward. */
+@EnabledOnOs(
+    value = OS.LINUX,
+    architectures = {"amd64", "aarch64"})
 class LinuxGuestBuilderTest {
 
   private static final long MEMORY_BYTES = 8 << 20;
@@ -88,7 +90,7 @@ class LinuxGuestBuilderTest {
 
     ByteBuffer memory = memory();
     String commandLine = text(memory, memory.getInt(BOOT_PARAMETERS + 0x228));
-    assertThat(commandLine).startsWith("console=ttyS0 ").endsWith(" ignore_loglevel");
+    assertThat(commandLine).startsWith("console=ttyS0 ").contains(" ignore_loglevel ");
     int files = memory.getInt(BOOT_PARAMETERS + 0x218);
     int filesBytes = memory.getInt(BOOT_PARAMETERS + 0x21c);
     assertThat(text(memory, files)).startsWith("070701");
@@ -103,7 +105,7 @@ class LinuxGuestBuilderTest {
     ByteBuffer memory = memory();
     assertThat(memory.get(BOOT_PARAMETERS + 0x1e8)).isEqualTo((byte) 3);
     assertThat(memoryMap(memory))
-        .isEqualTo("0x0..0xa0000 1, 0xe0000..0x100000 2, 0x100000..0x800000 1");
+        .isEqualTo("0x0..0xa0000 1, 0xd0000..0x100000 2, 0x100000..0x800000 1");
   }
 
   private static String memoryMap(ByteBuffer memory) {
@@ -149,13 +151,16 @@ class LinuxGuestBuilderTest {
   }
 
   @Test
-  void aProcessorThatWasChosenIsPartOfTheState() throws Exception {
-    byte[] model = new byte[8];
-    builder.cpuModel(model);
+  void onlyAGuestThatIsToPollHasAnErrorSource() throws Exception {
+    byte[] none = VcpuStates.parse(write().vcpuStates()).machine().get(GhesLayout.SECTION);
+    builder.pollingForErrors();
+    LinuxGuest polling = write();
 
-    VcpuState vcpu = VcpuStates.parse(write().vcpuStates()).vcpus().get(0);
-
-    assertThat(vcpu.sections().get(X86CpuModel.SECTION)).isEqualTo(model);
+    byte[] one = VcpuStates.parse(polling.vcpuStates()).machine().get(GhesLayout.SECTION);
+    assertThat(none).isEmpty();
+    assertThat(GhesLayout.parse(one, polling.layout()).sources())
+        .extracting(GhesSource::notification)
+        .containsExactly(GhesSource.Notification.POLLED);
   }
 
   @Test

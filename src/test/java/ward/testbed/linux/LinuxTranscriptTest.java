@@ -2,9 +2,11 @@ package ward.testbed.linux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import ward.testbed.linux.LinuxTranscript.Course;
 
 class LinuxTranscriptTest {
 
@@ -38,14 +40,81 @@ class LinuxTranscriptTest {
       BYE 9 10.1
       """;
 
+  private static final String WARNED =
+      """
+      ALIVE 4 5.0
+      ALIVE 5 6.0
+      ALIVE 6 7.0
+      [    7.5] {1}[Hardware Error]:   physical_address: 0x00000000021c5000
+      [    7.7] Memory failure: 0x21c5: recovery action for dirty LRU page: Recovered
+      PAGE 0x21c5000 hwpoison 1
+      OTHER ok 18
+      MEMINFO HardwareCorrupted 4 kB
+      VICTIM pid 95 exit -1 signal 7
+      ALIVE 7 8.0
+      ALIVE 8 9.0
+      ALIVE 9 10.0
+      BYE 9 10.1
+      """;
+
   @Test
   void whatShouldBeSeenHasNoFailures() {
     LinuxTranscript transcript = LinuxTranscript.of(AT_SOURCE, AT_DESTINATION);
 
-    assertThat(transcript.failures()).isEmpty();
+    assertThat(transcript.failures(Course.CONSUMED)).isEmpty();
     assertThat(transcript.victim()).contains(new LinuxTranscript.Victim(0x21c5000, 95));
     assertThat(transcript.aliveCount()).isEqualTo(9);
     assertThat(transcript.linesAtSource()).isEqualTo(8);
+  }
+
+  /** As arm64's firmware says it. */
+  @Test
+  void aRecordOfTheFirmwareIsAReportToo() {
+    String recorded =
+        AT_DESTINATION.replaceAll(
+            "mce: Uncorrected.*", "{1}[Hardware Error]:   physical_address: 0x00000000021c5000");
+
+    assertThat(LinuxTranscript.of(AT_SOURCE, recorded).failures(Course.CONSUMED)).isEmpty();
+  }
+
+  @Test
+  void aGuestThatWasWarnedLosesThePageFirstAndTheProcessLater() {
+    LinuxTranscript transcript = LinuxTranscript.of(AT_SOURCE, WARNED);
+
+    assertThat(transcript.failures(Course.WARNED)).isEmpty();
+    assertThat(transcript.hasRecovered()).isTrue();
+    assertThat(transcript.hasVictimEnded()).isTrue();
+  }
+
+  @Test
+  void aWarningMayHaveComeBeforeTheMove() {
+    List<String> warning = WARNED.lines().filter(line -> line.startsWith("[")).toList();
+    String moved = String.join("\n", WARNED.lines().filter(line -> !line.startsWith("[")).toList());
+    LinuxTranscript transcript =
+        LinuxTranscript.of(AT_SOURCE + String.join("\n", warning) + "\n", moved + "\n");
+
+    assertThat(transcript.failures(Course.WARNED)).isEmpty();
+    assertThat(transcript.failures(Course.CONSUMED)).hasSize(3);
+  }
+
+  @Test
+  void aGuestThatHeardOnlyWhenItTouchedThePageWasNotWarned() {
+    assertThat(LinuxTranscript.of(AT_SOURCE, AT_DESTINATION).failures(Course.WARNED))
+        .containsExactly(
+            "the warning itself killed the victim",
+            "the page was touched before the guest said that it is out of use");
+    assertThat(LinuxTranscript.of(AT_SOURCE, WARNED).failures(Course.CONSUMED))
+        .containsExactly(
+            "the guest's kernel did not log \"Memory failure: 0x21c5: Sending SIGBUS to init:95\""
+                + " after the move");
+  }
+
+  @Test
+  void aGuestThatHasNotMovedHasNothingToRecoverFrom() {
+    LinuxTranscript transcript = LinuxTranscript.of(AT_SOURCE, "");
+
+    assertThat(transcript.hasRecovered()).isFalse();
+    assertThat(transcript.hasVictimEnded()).isFalse();
   }
 
   @ParameterizedTest
@@ -73,7 +142,7 @@ class LinuxTranscriptTest {
     LinuxTranscript transcript =
         LinuxTranscript.of(AT_SOURCE.replace(seen, instead), AT_DESTINATION.replace(seen, instead));
 
-    assertThat(transcript.failures())
+    assertThat(transcript.failures(Course.CONSUMED))
         .anyMatch(line -> line.equals(failure) || line.contains(failure));
   }
 
@@ -81,13 +150,13 @@ class LinuxTranscriptTest {
   void aGuestThatStandsStillAfterTheLossIsNotAlive() {
     String stopped = AT_DESTINATION.replaceAll("ALIVE [789] .*\\n", "");
 
-    assertThat(LinuxTranscript.of(AT_SOURCE, stopped).failures())
+    assertThat(LinuxTranscript.of(AT_SOURCE, stopped).failures(Course.CONSUMED))
         .contains("the guest counted 0 seconds after the loss; at least 3 are expected");
   }
 
   @Test
   void aVictimThatEndedBeforeTheMoveProvesNothing() {
-    assertThat(LinuxTranscript.of(AT_SOURCE + AT_DESTINATION, "").failures())
+    assertThat(LinuxTranscript.of(AT_SOURCE + AT_DESTINATION, "").failures(Course.CONSUMED))
         .contains("the victim ended before the guest moved");
   }
 
@@ -96,7 +165,7 @@ class LinuxTranscriptTest {
     LinuxTranscript transcript =
         LinuxTranscript.of(AT_SOURCE + "ALI", AT_DESTINATION.replaceFirst("ALI", ""));
 
-    assertThat(transcript.failures()).isEmpty();
+    assertThat(transcript.failures(Course.CONSUMED)).isEmpty();
     assertThat(transcript.linesAtSource()).isEqualTo(8);
   }
 }
