@@ -68,7 +68,12 @@ final class Lab implements Callable<Integer> {
               + " kernel, or the generic one, which is larger (default: ${DEFAULT-VALUE}).")
   String kernel;
 
-  @Option(names = "--cpu", paramLabel = "MODEL", description = "QEMU's name of the processor.")
+  @Option(
+      names = "--cpu",
+      paramLabel = "MODEL",
+      description =
+          "QEMU's name of the processor (default: EPYC-v1,-cx16 or neoverse-n1). On arm64 cortex-a72"
+              + " is one without VHE and without RAS.")
   String cpu;
 
   @Option(
@@ -128,11 +133,15 @@ final class Lab implements Callable<Integer> {
   @Spec CommandSpec spec;
 
   public static void main(String[] arguments) {
-    CommandLine command = new CommandLine(new Lab());
+    System.exit(commandLine(new Lab()).execute(arguments));
+  }
+
+  static CommandLine commandLine(Lab lab) {
+    CommandLine command = new CommandLine(lab);
     command.setCaseInsensitiveEnumValuesAllowed(true);
     command.setStopAtPositional(false);
     command.setParameterExceptionHandler(Lab::misused);
-    System.exit(command.execute(arguments));
+    return command;
   }
 
   private static int misused(ParameterException misuse, String[] arguments) {
@@ -179,7 +188,7 @@ final class Lab implements Callable<Integer> {
         result.wallSeconds());
   }
 
-  private LabSettings settings() {
+  LabSettings settings() {
     return new LabSettings(
         architecture,
         KernelChoice.parse(kernel),
