@@ -110,7 +110,7 @@ public final class LoopbackRun implements AutoCloseable {
     interlude.happen(new InetSocketAddress(network.sourceAddress(), source.port()));
     progress.accept("starting the destination");
     destination.start(network.sourceAddress() + ":" + source.port(), "loopback-destination");
-    source.awaitAnswers(ANSWERS_BEFORE_LATE_POISON, deadline);
+    source.awaitAnswers(ANSWERS_BEFORE_LATE_POISON, deadline, destination::requireRunning);
     source.reportLatePoison();
     source.stream();
     progress.accept("the guest walks its memory; the stream runs");

@@ -74,12 +74,19 @@ final class MigrationDestination implements AutoCloseable {
         || phase.equals("COMPLETE") && status.get("guestEnded").asBoolean();
   }
 
-  /** Null while the daemon does not answer yet. */
-  private JsonNode status() throws IOException {
+  /**
+   * @throws IOException if the daemon has ended
+   */
+  void requireRunning() throws IOException {
     if (!daemon.isAlive()) {
       throw new IOException(
           "ward destination ended early; its last words:%n%s".formatted(errors()));
     }
+  }
+
+  /** Null while the daemon does not answer yet. */
+  private JsonNode status() throws IOException {
+    requireRunning();
     if (!Files.exists(control())) {
       return null;
     }

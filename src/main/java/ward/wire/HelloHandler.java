@@ -24,12 +24,15 @@ import ward.wire.ControlMessage.Refusal;
  * <p>When both have said it, the handlers behind get a {@link HelloCompleted} event, before any
  * other frame. Otherwise they get the reason in {@code exceptionCaught} - a {@link
  * PeerRefusedException}, a {@link ProtocolException}, or an IOException where the peer left or said
- * nothing for 10 seconds - and the channel is closed.
+ * nothing for 30 seconds - and the channel is closed.
  */
 public final class HelloHandler extends ChannelInboundHandlerAdapter {
 
-  /** How long the peer may take for its Hello, from when the channel is active. */
-  public static final int TIMEOUT_SECONDS = 10;
+  /**
+   * How long the peer may take for its Hello, from when the channel is active. A Java process that
+   * has just been started on a host without a processor to spare needs more than ten.
+   */
+  public static final int TIMEOUT_SECONDS = 30;
 
   private final Optional<Hello> ours; // sent at once by the dialling side
   private final Function<Hello, Optional<Refusal>> judge;
