@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
@@ -39,6 +40,17 @@ class LabTest {
     assertThat(settings.steps().get(0).main()).isEqualTo("M");
     assertThat(settings.steps().get(0).arguments()).containsExactly("--cpu", "x");
     assertThat(settings.deadline()).isEqualTo(Duration.ofSeconds(5));
+  }
+
+  @Test
+  void withNothingAskedForEachMachineRunsTheTestsAndAMigration() {
+    for (String machine : List.of("x86", "arm64")) {
+      List<LabSettings.Step> steps = settings(machine).steps();
+
+      assertThat(steps).hasSize(2);
+      assertThat(steps.get(0).arguments()).contains("ward.vcpu.Arm64GuestKvmTest");
+      assertThat(steps.get(1).main()).isEqualTo("ward.testbed.Loopback");
+    }
   }
 
   @Test
