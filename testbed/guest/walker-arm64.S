@@ -47,6 +47,10 @@
 	.set	CLASS_DATA_ABORT, 0x25
 	.set	CLASS_SERROR, 0x2f
 	.set	EXTERNAL, 0x10
+	/* On the walk of a translation table, level -1; levels 0 to 3 follow. */
+	.set	EXTERNAL_WALK, 0x13
+	/* From an address of the first GiB of RAM to the same one for EL0. */
+	.set	MAPPED_AGAIN, 0x7f80000000
 
 .macro CONSTANT register, value
 	movz	\register, #((\value) & 0xffff)
@@ -197,8 +201,16 @@ next_command:
 	b.eq	command_pair
 	cmp	x13, #5
 	b.lo	command_unmask
-	b.eq	command_below
-	b	system_off
+	b.eq	command_execute_below
+	cmp	x13, #7
+	b.lo	system_off
+	adr	x16, load_below
+	adr	x17, store_below
+	csel	x16, x16, x17, eq
+	movz	x17, #(MAPPED_AGAIN >> 32), lsl #32
+	movk	x17, #((MAPPED_AGAIN >> 16) & 0xffff), lsl #16
+	add	x16, x16, x17
+	b	go_below
 command_load:
 	ldr	x15, [x14]
 	b	command_done
@@ -217,11 +229,19 @@ command_unmask:
 	nop
 	msr	daifset, #4
 	b	command_done
-/* At EL0, until a system call or an abort comes from there. */
-command_below:
-	msr	elr_el1, x14
+command_execute_below:
+	mov	x16, x14
+/* At EL0, until an abort comes from there. */
+go_below:
+	msr	elr_el1, x16
 	msr	spsr_el1, xzr
 	eret
+load_below:
+	ldr	x15, [x14]
+	svc	#0
+store_below:
+	str	x14, [x14]
+	svc	#0
 command_done:
 	REPORT_TAG TAG_COMMAND
 	REPORT32 13
@@ -248,7 +268,11 @@ handler:
 	b.eq	expected
 	and	x26, x22, #0x3f
 	cmp	x26, #EXTERNAL
-	b.ne	unexpected
+	b.eq	external
+	sub	x26, x26, #EXTERNAL_WALK
+	cmp	x26, #4
+	b.hi	unexpected
+external:
 	bic	x25, x25, #1
 	bic	x25, x25, #4
 	cmp	x25, #0x20

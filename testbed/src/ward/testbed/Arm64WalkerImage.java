@@ -21,10 +21,12 @@ import ward.vcpu.VcpuStates;
  *
  * <pre>
  * 0x0000  code and vectors          0x3000  parameters, 64 bytes each   0x5000  counters, 64 bytes each
- * 0x2000  translation table         0x4000  commands                    0x6000  orders, u32 each
+ * 0x2000  translation table         0x4000  commands                    0x6000  translation table of EL0
+ *                                                                       0x7000  orders, u32 each
  * </pre>
  *
- * <p>Memory is mapped to itself in blocks of 1 GiB, whose access flags are set already.
+ * <p>Memory is mapped to itself in blocks of 1 GiB, whose access flags are set already. The first
+ * GiB of RAM is there once more for EL0, in blocks of 2 MiB: what EL0 may write, EL1 may not run.
  */
 final class Arm64WalkerImage implements WalkerImage {
 
@@ -34,6 +36,12 @@ final class Arm64WalkerImage implements WalkerImage {
   /** From the first address of RAM. */
   static final int TABLE = 0x2000;
 
+  /** Likewise; level 2. */
+  static final int TABLE_FOR_EL0 = 0x6000;
+
+  /** Where EL0 finds the first GiB of RAM: the last that there is. */
+  static final long FOR_EL0 = 511L << 30;
+
   private static final int CODE_BYTES_MAX = TABLE;
   private static final int PARAMETERS = 0x3000;
   private static final int PARAMETER_BYTES = 64;
@@ -41,14 +49,21 @@ final class Arm64WalkerImage implements WalkerImage {
   private static final int COUNTERS = 0x5000;
   private static final int COUNTER_BYTES = 64;
   private static final long MOVES_WANTED = 1;
-  private static final int ORDERS = 0x6000;
+  private static final int ORDERS = 0x7000;
   private static final int GIB_SHIFT = 30;
+  private static final int BLOCK_SHIFT = 21;
 
   /** A block of device memory: valid, attribute 0, accessed, never executed. */
   private static final long DEVICES = 0x0060_0000_0000_0401L;
 
   /** A block of normal memory: valid, attribute 1, inner shareable, accessed. */
   private static final long NORMAL = 0x705;
+
+  /** That EL0 may touch. */
+  private static final long NORMAL_FOR_EL0 = NORMAL | 1 << 6;
+
+  /** Not a block: the table of the next level. */
+  private static final long NEXT_TABLE = 3;
 
   /** EL1 with its own stack, interrupts and SErrors masked. */
   private static final long PSTATE = 0x3c5;
@@ -127,6 +142,16 @@ final class Arm64WalkerImage implements WalkerImage {
       for (long gib = region.guestPhysicalAddress() >> GIB_SHIFT; gib <= last; gib++) {
         bytes.putLong(TABLE + (int) gib * Long.BYTES, gib << GIB_SHIFT | NORMAL);
       }
+    }
+    writeTableForEl0();
+  }
+
+  private void writeTableForEl0() {
+    bytes.putLong(
+        TABLE + (int) (FOR_EL0 >> GIB_SHIFT) * Long.BYTES, RAM + TABLE_FOR_EL0 | NEXT_TABLE);
+    for (int block = 0; block < Pages.SIZE_BYTES / Long.BYTES; block++) {
+      bytes.putLong(
+          TABLE_FOR_EL0 + block * Long.BYTES, RAM + ((long) block << BLOCK_SHIFT) | NORMAL_FOR_EL0);
     }
   }
 

@@ -41,7 +41,6 @@ final class Daemon implements AutoCloseable {
     List<String> command = new ArrayList<>(prefix);
     command.add(ProcessHandle.current().info().command().orElse("java"));
     command.addAll(machineOptions());
-    command.addAll(compilersAndCollectors());
     command.addAll(List.of("-jar", WardJar.path().toString()));
     command.addAll(arguments);
     Path output = directory.resolve(name + ".out");
@@ -55,17 +54,10 @@ final class Daemon implements AutoCloseable {
     return new Daemon(name, process, output, errors);
   }
 
-  /** What this JVM was told of the machine, as how to compile, holds for the daemon's as well. */
+  /** The lab chooses a compiler and a collector that are quick where everything is emulated. */
   private static List<String> machineOptions() {
     return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
         .filter(option -> option.startsWith("-XX:"))
-        .toList();
-  }
-
-  /** As this JVM has them: the lab chooses what is quick where everything is emulated. */
-  private static List<String> compilersAndCollectors() {
-    return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
-        .filter(argument -> argument.startsWith("-XX:Tiered") || argument.endsWith("GC"))
         .toList();
   }
 

@@ -166,7 +166,7 @@ public final class LoopbackRun implements AutoCloseable {
     InetSocketAddress entrance = detour.around(listening);
     destination.start(
         entrance.getAddress().getHostAddress() + ":" + entrance.getPort(), "loopback-destination");
-    source.awaitAnswers(ANSWERS_BEFORE_LATE_POISON, deadline);
+    source.awaitAnswers(ANSWERS_BEFORE_LATE_POISON, deadline, destination::requireRunning);
     source.reportLatePoison();
     source.stream();
     progress.accept("the guest walks its memory; the stream runs");

@@ -76,12 +76,19 @@ final class MigrationDestination implements AutoCloseable {
         || phase.equals("COMPLETE") && status.get("guestEnded").asBoolean();
   }
 
-  /** Null while the daemon does not answer yet. */
-  private JsonNode status() throws IOException {
+  /**
+   * @throws IOException if the daemon has ended
+   */
+  void requireRunning() throws IOException {
     Optional<String> end = daemon.end();
     if (end.isPresent()) {
       throw new IOException(end.get());
     }
+  }
+
+  /** Null while the daemon does not answer yet. */
+  private JsonNode status() throws IOException {
+    requireRunning();
     if (!Files.exists(control())) {
       return null;
     }

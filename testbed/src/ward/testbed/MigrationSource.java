@@ -147,16 +147,30 @@ final class MigrationSource implements AutoCloseable {
     return command;
   }
 
-  /** Until the guest runs elsewhere and has asked for so many pages. */
-  void awaitAnswers(long answers, Deadline deadline) throws IOException {
+  /**
+   * Until the guest runs elsewhere and has asked for so many pages.
+   *
+   * @param stillPossible throws if it will never be
+   */
+  void awaitAnswers(long answers, Deadline deadline, Check stillPossible) throws IOException {
     deadline.await(
         "the guest to ask for %d pages".formatted(answers),
         () -> {
-          JsonNode status = status();
-          return status != null
-              && status.get("phase").asText().equals("SERVING")
-              && status.get("answered").asLong() >= answers;
+          stillPossible.check();
+          return hasAnswered(answers);
         });
+  }
+
+  /** Something that has to be so. */
+  interface Check {
+    void check() throws IOException;
+  }
+
+  private boolean hasAnswered(long answers) throws IOException {
+    JsonNode status = status();
+    return status != null
+        && status.get("phase").asText().equals("SERVING")
+        && status.get("answered").asLong() >= answers;
   }
 
   /** Reports pages until enough of them were not at the destination yet. */

@@ -112,7 +112,7 @@ final class TwoHosts implements Callable<Integer> {
       try (Rendezvous.Host host = Rendezvous.listen(SOURCE_ADDRESS);
           Rendezvous meeting = host.accept(deadline)) {
         System.out.println("the destination is there");
-        source.awaitAnswers(ANSWERS_BEFORE_LATE_POISON, deadline);
+        source.awaitAnswers(ANSWERS_BEFORE_LATE_POISON, deadline, () -> {});
         source.reportLatePoison();
         source.stream();
         int code = source.await(deadline);

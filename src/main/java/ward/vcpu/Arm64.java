@@ -13,6 +13,10 @@ final class Arm64 implements Architecture {
   static final int CAP_VCPU_EVENTS = 41;
   static final int CAP_ONE_REG = 70;
   static final int CAP_ARM_PSCI_0_2 = 102;
+
+  /** There where the host's processors have RAS. */
+  static final int CAP_ARM_INJECT_SERROR_ESR = 158;
+
   static final int CAP_ARM_NISV_TO_USER = 177;
   static final int CAP_ARM_INJECT_EXT_DABT = 178;
 
@@ -68,6 +72,10 @@ final class Arm64 implements Architecture {
   public Machine setUp(Kvm kvm, KvmVm vm) throws IOException {
     enable(kvm, vm, CAP_ARM_NISV_TO_USER, "KVM_CAP_ARM_NISV_TO_USER", "5.5");
     enable(kvm, vm, CAP_ARM_SEA_TO_USER, "KVM_CAP_ARM_SEA_TO_USER", "6.19");
+    if (kvm.checkExtension(CAP_ARM_INJECT_SERROR_ESR) == 0) {
+      // HCR_EL2.TEA is without effect there, see host_owns_sea() in arch/arm64/kvm/mmu.c.
+      LOG.info("this host's processors have no RAS: what fails in memory never comes here by KVM");
+    }
     return Arm64Machine.make(vm);
   }
 

@@ -11,6 +11,7 @@ import ward.guest.GuestExit;
 import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
+import ward.kernel.Linux;
 import ward.kernel.NativeMemory;
 import ward.kernel.SignalInfo;
 import ward.memory.Pages;
@@ -109,12 +110,19 @@ final class TouchLoop implements Runnable {
    * happened: this was a load from guest memory, so the page is lost.
    */
   private MemoryError lossOf(long page) {
-    boolean named = fault.code() == ward.kernel.Linux.BUS_MCEERR_AR;
     return new MemoryError(
         OptionalLong.of(memory.layout().addressOf(page)),
         Severity.ACTION_REQUIRED,
         Math.max(PAGE_LSB, fault.addressLsb()),
-        named ? MemoryError.Input.SIGBUS_ACTION_REQUIRED : MemoryError.Input.SIGBUS_ADDRESS_ERROR,
+        input(fault.code()),
         index);
+  }
+
+  private static MemoryError.Input input(int code) {
+    return switch (code) {
+      case Linux.BUS_MCEERR_AR -> MemoryError.Input.SIGBUS_ACTION_REQUIRED;
+      case Linux.BUS_OBJERR -> MemoryError.Input.SIGBUS_OBJECT_ERROR;
+      default -> MemoryError.Input.SIGBUS_ADDRESS_ERROR;
+    };
   }
 }

@@ -54,6 +54,7 @@ class Arm64LayoutTest {
         Arguments.of("KVM_CAP_VCPU_EVENTS", Arm64.CAP_VCPU_EVENTS),
         Arguments.of("KVM_CAP_ONE_REG", Arm64.CAP_ONE_REG),
         Arguments.of("KVM_CAP_ARM_PSCI_0_2", Arm64.CAP_ARM_PSCI_0_2),
+        Arguments.of("KVM_CAP_ARM_INJECT_SERROR_ESR", Arm64.CAP_ARM_INJECT_SERROR_ESR),
         Arguments.of("KVM_CAP_ARM_NISV_TO_USER", Arm64.CAP_ARM_NISV_TO_USER),
         Arguments.of("KVM_CAP_ARM_INJECT_EXT_DABT", Arm64.CAP_ARM_INJECT_EXT_DABT),
         Arguments.of("KVM_CAP_ARM_SEA_TO_USER", Arm64.CAP_ARM_SEA_TO_USER),

@@ -1,6 +1,7 @@
 package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
@@ -53,11 +54,20 @@ class Arm64SeaKvmTest {
   private final WalkerReports reports = new WalkerReports();
 
   private void requireTheExit() throws IOException {
+    assumeTrue(
+        has(Arm64.CAP_ARM_SEA_TO_USER), "this kernel has no KVM_CAP_ARM_SEA_TO_USER (Linux 6.19)");
+  }
+
+  private boolean has(int extension) throws IOException {
     try (Kvm kvm = Kvm.open(kernel)) {
-      assumeTrue(
-          kvm.checkExtension(Arm64.CAP_ARM_SEA_TO_USER) > 0,
-          "this kernel has no KVM_CAP_ARM_SEA_TO_USER (Linux 6.19)");
+      return kvm.checkExtension(extension) > 0;
     }
+  }
+
+  private void requireRas() throws IOException {
+    assumeTrue(
+        has(Arm64.CAP_ARM_INJECT_SERROR_ESR),
+        "this processor has no RAS, without which KVM keeps every external abort to itself");
   }
 
   private GuestExit run(Kernel used, SeaRequest request, WalkerCommand... commands)
@@ -74,6 +84,7 @@ class Arm64SeaKvmTest {
 
   private AbortSeen onlyAbort(What what, SeaRequest request) throws Exception {
     requireTheExit();
+    requireRas();
     GuestExit exit = run(kernel, request, new WalkerCommand(what, ADDRESS));
     assertThat(exit.kind()).as(exit.reason()).isEqualTo(GuestExit.Kind.POWERED_OFF);
     assertThat(reports.unexpected()).isEmpty();
@@ -152,9 +163,22 @@ class Arm64SeaKvmTest {
 
   @Test
   void withoutTheCapabilityKvmTellsTheGuestAloneByAnSError() throws Exception {
+    assertToldByAnSErrorAlone(withoutTheExtension());
+  }
+
+  /** On such a processor no abort of a guest's access comes to the host's level. */
+  @Test
+  void withoutRasKvmTakesTheAbortForItsOwnAndTellsTheGuestByAnSError() throws Exception {
+    requireTheExit();
+    assumeFalse(has(Arm64.CAP_ARM_INJECT_SERROR_ESR), "this processor has RAS");
+
+    assertToldByAnSErrorAlone(kernel);
+  }
+
+  private void assertToldByAnSErrorAlone(Kernel used) throws Exception {
     GuestExit exit =
         run(
-            withoutTheExtension(),
+            used,
             external(0, true),
             new WalkerCommand(What.LOAD, ADDRESS),
             new WalkerCommand(What.UNMASK, 0));

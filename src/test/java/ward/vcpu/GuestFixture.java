@@ -140,6 +140,17 @@ final class GuestFixture implements AutoCloseable {
   void fillImageAnd(long page) throws IOException {
     PageSet wanted = walker.imagePages().copy();
     wanted.add(page);
+    fillOnly(wanted);
+  }
+
+  /** Fills what the guest needs to run, but for a page. */
+  void fillImageWithout(long page) throws IOException {
+    PageSet wanted = walker.imagePages().copy();
+    wanted.remove(page);
+    fillOnly(wanted);
+  }
+
+  private void fillOnly(PageSet wanted) throws IOException {
     PageSet units = new PageSet();
     wanted.forEach(each -> units.add(each & -unitPages()));
     PageSet missing = new PageSet();

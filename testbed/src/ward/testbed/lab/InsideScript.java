@@ -7,10 +7,14 @@ import java.util.stream.Stream;
 /** Writes the shell script that {@code /init} runs in the lab. */
 final class InsideScript {
 
-  /** Emulated processors spend more on the second compiler than it gives back. */
+  /**
+   * Emulated processors spend more on the second compiler than it gives back, and on the first one
+   * too unless a method is hot: what it writes has to be translated again by the emulator.
+   */
   private static final List<String> JVM =
       List.of(
           "-XX:TieredStopAtLevel=1",
+          "-XX:CompileThresholdScaling=50",
           "-XX:+UseSerialGC",
           "-Xshare:auto",
           "-Dward.jar=/ward/ward.jar");

@@ -68,7 +68,12 @@ final class Lab implements Callable<Integer> {
               + " kernel, or the generic one, which is larger (default: ${DEFAULT-VALUE}).")
   String kernel;
 
-  @Option(names = "--cpu", paramLabel = "MODEL", description = "QEMU's name of the processor.")
+  @Option(
+      names = "--cpu",
+      paramLabel = "MODEL",
+      description =
+          "QEMU's name of the processor (default: EPYC-v1,-cx16 or neoverse-n1). On arm64 cortex-a72"
+              + " is one without VHE and without RAS.")
   String cpu;
 
   @Option(
@@ -126,11 +131,15 @@ final class Lab implements Callable<Integer> {
   @Spec CommandSpec spec;
 
   public static void main(String[] arguments) {
-    CommandLine command = new CommandLine(new Lab());
+    System.exit(commandLine(new Lab()).execute(arguments));
+  }
+
+  static CommandLine commandLine(Lab lab) {
+    CommandLine command = new CommandLine(lab);
     command.setCaseInsensitiveEnumValuesAllowed(true);
     command.setStopAtPositional(false);
     command.setParameterExceptionHandler(Lab::misused);
-    System.exit(command.execute(arguments));
+    return command;
   }
 
   private static int misused(ParameterException misuse, String[] arguments) {
@@ -177,7 +186,7 @@ final class Lab implements Callable<Integer> {
         result.wallSeconds());
   }
 
-  private LabSettings settings() {
+  LabSettings settings() {
     return new LabSettings(
         architecture,
         KernelChoice.parse(kernel),
@@ -206,9 +215,7 @@ final class Lab implements Callable<Integer> {
       }
       if (steps.isEmpty()) {
         steps.addAll(
-            hosts == 1
-                ? LabSettings.Step.ofOneHost(architecture, known)
-                : LabSettings.Step.ofTwoHosts());
+            hosts == 1 ? LabSettings.Step.ofOneHost(known) : LabSettings.Step.ofTwoHosts());
       }
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage());

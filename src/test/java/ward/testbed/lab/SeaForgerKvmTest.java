@@ -42,6 +42,8 @@ class SeaForgerKvmTest {
   /** Linux 6.19. */
   private static final int CAP_ARM_SEA_TO_USER = 245;
 
+  private static final int CAP_ARM_INJECT_SERROR_ESR = 158;
+
   private static final long REGISTER_X0 = 0x6030_0000_0010_0000L;
   private static final long REGISTER_PC = 0x6030_0000_0010_0040L;
 
@@ -67,6 +69,9 @@ class SeaForgerKvmTest {
     assumeTrue(
         kernel.ioctl(kvm, CHECK_EXTENSION, CAP_ARM_SEA_TO_USER) == 1,
         "this kernel has no KVM_CAP_ARM_SEA_TO_USER (Linux 6.19)");
+    assumeTrue(
+        kernel.ioctl(kvm, CHECK_EXTENSION, CAP_ARM_INJECT_SERROR_ESR) == 1,
+        "this processor has no RAS, without which KVM keeps every external abort to itself");
     Fd vm = opened(kernel.adopt(call(kvm, CREATE_VM, 0), "VM"));
     call(vm, ENABLE_CAP, words(104, CAP_ARM_SEA_TO_USER));
     ram = kernel.mapAnonymous(RAM_BYTES);
