@@ -85,17 +85,16 @@ bool calm;
 
 #define JOINED(c) (atSource[c] != 0 && atSource[c] == atDestination[c] && !broken[c])
 
-#define NOTHING_LEFT_FOR_DESTINATION(c) \
-  ((c) == CONTROL && empty(toDestination) || (c) == URGENT && empty(answers) || (c) == STREAM && empty(pages))
-#define NOTHING_LEFT_FOR_SOURCE(c) \
-  ((c) == CONTROL && empty(toSource) || (c) == URGENT && empty(requests) || (c) == STREAM)
+/* Frames that a side has received, or will. */
+#define LEFT_FOR_DESTINATION(c) ((c) == CONTROL -> len(toDestination) : ((c) == URGENT -> len(answers) : len(pages)))
+#define LEFT_FOR_SOURCE(c) ((c) == CONTROL -> len(toSource) : ((c) == URGENT -> len(requests) : 0))
 
 /* The end is of no use any more, and its side has read everything that came. */
 #define DEAD_AT_SOURCE(c) \
-  (atSource[c] != 0 && (broken[c] || atSource[c] != atDestination[c]) && NOTHING_LEFT_FOR_SOURCE(c))
+  (atSource[c] != 0 && (broken[c] || atSource[c] != atDestination[c]) && LEFT_FOR_SOURCE(c) == 0)
 #define DEAD_AT_DESTINATION(c) \
   (atDestination[c] != 0 && (broken[c] || atSource[c] != atDestination[c]) \
-      && !HAS(hello[c], atDestination[c]) && NOTHING_LEFT_FOR_DESTINATION(c))
+      && !HAS(hello[c], atDestination[c]) && LEFT_FOR_DESTINATION(c) == 0)
 
 inline dropForDestination(c) {
   if
@@ -128,10 +127,11 @@ inline closeAtDestination(c) {
 }
 
 inline breakNow(c) {
+  printf("connection %d breaks\n", c);
   if
   :: HAS(hello[c], atDestination[c]) -> hello[c] = hello[c] & ~BIT(atDestination[c])
   :: else ->
-     broken[c] = true;
+     broken[c] = JOINED(c);
      dropForDestination(c);
      dropForSource(c)
   fi
@@ -199,7 +199,7 @@ byte junk;
   (destination == ABORTED && (source == KEPT || source == LISTENING && hello[CONTROL] == 0))
 #define OVER (ENDED_WELL || ENDED_AT_SOURCE)
 
-#define ATTEMPTS_MAX (1 + BREAKS + CRASHES)
+#define ATTEMPTS_MAX (1 + BREAKS + CRASHES + CANCELS)
 
 /*
  * The laws. Each is false, always: an assertion that carries one is told by its name. That the model comes to
@@ -213,23 +213,26 @@ hidden byte ONE_GUEST;        /* it never runs on both sides, and in the end it 
 hidden byte RELEASED_LATE;    /* the source lets go of nothing that the destination has not proved */
 hidden byte NO_FALSE_ALARM;   /* where no host failed for good, nobody refuses anybody */
 hidden byte NO_STALE_MESSAGE; /* what an old attempt said is not heard in a new one */
-hidden byte BREAKS_PAY;       /* every attempt is paid for by a break or a crash: none is torn down for nothing */
+hidden byte BREAKS_PAY;       /* every attempt is paid for by a break, a crash or a cancel: none is torn down for nothing */
 
 /* The one place where a page changes. */
 inline movePage(p, next) {
   assert(NEVER_HEALED || page[p] != POISONED && (page[p] != POISONING || next == POISONED));
   assert(PLACED_ONCE || page[p] != PRESENT && (page[p] != PLACING || next == PRESENT));
-  page[p] = next
+  page[p] = next;
+  printf("page %d becomes %e\n", p, page[p])
 }
 
 inline runAtSource() {
   assert(ONE_GUEST || !runsAtDestination);
-  runsAtSource = true
+  runsAtSource = true;
+  printf("the guest runs at S\n")
 }
 
 inline runAtDestination() {
   assert(ONE_GUEST || !runsAtSource);
-  runsAtDestination = true
+  runsAtDestination = true;
+  printf("the guest runs at D\n")
 }
 
 /* MISSING pages are nobody's; the sets of the others, into masks. */
@@ -268,7 +271,9 @@ inline releaseCopy() {
 
 inline tellDestination(message, one, two) {
   if
-  :: JOINED(CONTROL) -> assert(nfull(toDestination)); toDestination!message, one, two
+  :: JOINED(CONTROL) -> assert(nfull(toDestination));
+     toDestination!message, one, two;
+     printf("S says %e %d\n", message, one)
   :: else
   fi
 }
@@ -279,8 +284,10 @@ inline closeAllAtSource() {
   closeAtSource(STREAM);
   owedUrgent = 0;
   owedStream = 0;
+#ifndef MUTATE_KEEP_HAND_OVER
   handOverPending = false;
   claimedByHandOver = 0
+#endif
 }
 
 /* The guest was never released: it stays. */
@@ -292,6 +299,7 @@ inline keepGuest() {
 }
 
 inline refuse(k) {
+  printf("S refuses attempt %d\n", k);
   if
   :: atDestination[CONTROL] == k -> toDestination!REFUSAL, 0, 0
   :: else
@@ -300,6 +308,7 @@ inline refuse(k) {
 
 /* A Hello on a control connection. */
 inline greetControl(k) {
+  printf("S hears Hello of attempt %d in %e\n", k, source);
   hello[CONTROL] = hello[CONTROL] & ~BIT(k);
   if
   :: source == LISTENING ->
@@ -344,6 +353,7 @@ inline greetOther(c, k) {
 }
 
 inline loseAtSource(c) {
+  printf("S loses connection %d in %e\n", c, source);
   if
   :: source == SENDING_MAP -> keepGuest()
 #ifdef MUTATE_TAKE_BACK
@@ -359,6 +369,7 @@ inline loseAtSource(c) {
 
 /* What is lost there cannot be undone; it is on disk before anybody hears of it. */
 inline record(p) {
+  printf("S records the loss of page %d\n", p);
   unconfirmed = unconfirmed | (BIT(p) & ~lost);
   lost = lost | BIT(p)
 }
@@ -378,6 +389,7 @@ inline decideHandOver() {
      lost = lost & ~held;
      held = 0;
      source = HANDED_OVER;
+     printf("S lets go\n");
      tellDestination(HAND_OVER_ACCEPTED, 0, 0)
   :: else
   fi
@@ -419,7 +431,11 @@ inline onReturn(sets, flags) {
 }
 
 inline checkMapAgain(flags) {
+#ifdef MUTATE_FORGET_WAITERS
+  sent = sent | set;
+#else
   sent = set;
+#endif
   cursor = 0;
 #ifndef MUTATE_FORGET_RUNNING
   if
@@ -473,6 +489,7 @@ inline streamOn() {
   od;
   if
   :: cursor < PAGES ->
+     printf("S streams page %d\n", cursor);
      sent = sent | BIT(cursor);
      read(cursor, pages, owedStream);
      cursor++
@@ -501,6 +518,7 @@ inline read(p, connection, owed) {
 }
 
 inline onRequest(p) {
+  printf("S is asked for page %d\n", p);
   if
 #ifndef MUTATE_READ_LOST
   :: HAS(lost, p) -> answers!POISON, p
@@ -527,11 +545,19 @@ inline recordFound(p) {
   owedStream = owedStream & ~BIT(p)
 }
 
+#ifdef MUTATE_TELL_FIRST
+byte told; /* and not yet on disk */
+#define RECORD_TOLD(p) :: d_step { HAS(told, p) -> lost = lost | BIT(p); told = told & ~BIT(p) }
+#endif
+
 /* Somebody on the host knows of a loss: a machine check, the operator. */
 inline report(p) {
 #ifdef MUTATE_TELL_FIRST
   if
-  :: JOINED(CONTROL) && sourceAwaits == NOTHING && SOURCE_GAVE -> toDestination!LATE, BIT(p), 0; found = found | BIT(p)
+  :: JOINED(CONTROL) && sourceAwaits == NOTHING && SOURCE_GAVE ->
+     toDestination!LATE, BIT(p), 0;
+     unconfirmed = unconfirmed | BIT(p);
+     told = told | BIT(p)
   :: else -> record(p)
   fi
 #else
@@ -544,6 +570,12 @@ inline report(p) {
 }
 
 #define SOURCE_TAKES_REPORTS (source == LISTENING || source == SENDING_MAP || source == MAP_APPLIED || source == SERVING)
+
+#ifdef MUTATE_RECORD_LATER
+#define ALL_RECORDED true
+#else
+#define ALL_RECORDED (found == 0)
+#endif
 
 #define RECORD_FOUND(p) :: d_step { HAS(found, p) && (!HAS(owedStream, p) || nfull(pages)) -> recordFound(p) }
 #define LOSE_AT_SOURCE(c) :: d_step { DEAD_AT_SOURCE(c) && source != KEPT && source != ENDED -> loseAtSource(c) }
@@ -559,6 +591,9 @@ active proctype Source() {
   GREET(1) GREET(2) GREET(3) GREET(4) GREET(5)
   EACH_CONNECTION(LOSE_AT_SOURCE)
   EACH_PAGE(RECORD_FOUND)
+#ifdef MUTATE_TELL_FIRST
+  EACH_PAGE(RECORD_TOLD)
+#endif
 
   :: d_step { atSource[CONTROL] != 0 && toSource?[APPLIED, _, _] -> toSource?APPLIED, one, _; onApplied(one); one = 0 }
   :: d_step {
@@ -585,7 +620,7 @@ active proctype Source() {
      }
      /* What the old attempt's readers found was queued before its connections were gone. */
   :: d_step {
-       atSource[CONTROL] != 0 && toSource?[RETURN, _, _] && found == 0 ->
+       atSource[CONTROL] != 0 && toSource?[RETURN, _, _] && ALL_RECORDED ->
        toSource?RETURN, one, two;
        assert(NO_STALE_MESSAGE || sourceAwaits == RETURN_MESSAGE);
        onReturn(one, two);
@@ -629,7 +664,9 @@ active proctype Source() {
 
 inline tellSource(message, one, two) {
   if
-  :: JOINED(CONTROL) -> assert(nfull(toSource)); toSource!message, one, two
+  :: JOINED(CONTROL) -> assert(nfull(toSource));
+     toSource!message, one, two;
+     printf("D says %e %d %d\n", message, one, two)
   :: else
   fi
 }
@@ -641,6 +678,7 @@ inline dial(c) {
 
 inline dialControl() {
   attempt++;
+  printf("D dials, attempt %d\n", attempt);
   assert(BREAKS_PAY || attempt <= ATTEMPTS_MAX);
   dial(CONTROL)
 }
@@ -663,6 +701,7 @@ inline abort() {
 }
 
 inline loseAtDestination(c) {
+  printf("D loses connection %d in %e\n", c, destination);
   if
   :: destination == CONNECTING || destination == RECEIVING_MAP -> abort()
   :: (destination == HANDING_OVER || destination == COMPLETE) && c != CONTROL -> closeAtDestination(c)
@@ -832,12 +871,11 @@ inline sayHandOver() {
 #else
 #define ANY_PAGE(condition) (condition(0) || condition(1) || condition(2))
 #endif
-#define IS_MISSING(p) page[p] == MISSING
-#define IS_UNRESOLVED(p) !RESOLVED(p)
+#define IS_MISSING(p) (page[p] == MISSING)
 #ifdef MUTATE_EARLY_HAND_OVER
 #define IS_UNRESOLVED_FOR_HAND_OVER(p) (page[p] == MISSING || page[p] == REQUESTED)
 #else
-#define IS_UNRESOLVED_FOR_HAND_OVER(p) !RESOLVED(p)
+#define IS_UNRESOLVED_FOR_HAND_OVER(p) (!RESOLVED(p))
 #endif
 
 #define PLACE(p) :: d_step { IS_PLACING(p) -> place(p) }
@@ -849,6 +887,14 @@ inline sayHandOver() {
 #define ASK(p) :: d_step { HAS(toAsk, p) && JOINED(URGENT) && IN_ATTEMPT -> requests!p; toAsk = toAsk & ~BIT(p) }
 #define LOSE_AT_DESTINATION(c) \
   :: d_step { DEAD_AT_DESTINATION(c) && destination != DONE && destination != ABORTED -> loseAtDestination(c) }
+
+#ifdef MUTATE_ANSWER_TOO_SOON
+#define MAY_ANSWER_CHECK true
+#define NOT_IN_DIGEST poisonedOwed
+#else
+#define MAY_ANSWER_CHECK (!POISON_TO_RECORD)
+#define NOT_IN_DIGEST 0
+#endif
 
 #define READS(c) (atDestination[c] != 0)
 
@@ -899,10 +945,11 @@ active proctype Destination() {
      }
      /* The answer stands in the same queue as the poison before it. */
   :: d_step {
-       READS(CONTROL) && toDestination?[CHECK, _, _] && !POISON_TO_RECORD ->
+       READS(CONTROL) && toDestination?[CHECK, _, _] && MAY_ANSWER_CHECK ->
        toDestination?CHECK, _, _;
        assert(NO_STALE_MESSAGE || recovery == RETURNED);
        takeSnapshot(set, other);
+       other = other & ~NOT_IN_DIGEST;
        tellSource(APPLIED, other, 0);
        set = 0;
        other = 0
@@ -919,8 +966,13 @@ active proctype Destination() {
        toDestination?HAND_OVER_ACCEPTED, _, _;
        assert(NO_STALE_MESSAGE || destination == HANDING_OVER && recovery != DIALLING);
        recovery = NO_RECOVERY;
-       destination = COMPLETE;
-       tellSource(FAREWELL_TO_S, 0, 0)
+       tellSource(FAREWELL_TO_S, 0, 0);
+#ifdef MUTATE_LEAVE_AT_ONCE
+       destination = DONE;
+       closeAllAtDestination()
+#else
+       destination = COMPLETE
+#endif
      }
   :: d_step {
        READS(CONTROL) && toDestination?[FAREWELL_TO_D, _, _] ->
@@ -999,20 +1051,24 @@ active proctype Guest() {
 
 /* --- the world ------------------------------------------------------------------------------------------ */
 
-#define CAN_BREAK(c) (JOINED(c) || atDestination[c] != 0 && HAS(hello[c], atDestination[c]))
+/* What one side sent before it closed can be lost too. */
+#define CAN_BREAK(c) \
+  (JOINED(c) || atDestination[c] != 0 && (HAS(hello[c], atDestination[c]) || LEFT_FOR_DESTINATION(c) > 0) \
+      || atSource[c] != 0 && LEFT_FOR_SOURCE(c) > 0)
 #define BREAK(c) :: d_step { breaks > 0 && CAN_BREAK(c) -> breaks--; breakNow(c) }
 /* A connection that takes too long is given up, but its Hello may still arrive. */
 #define GIVE_UP(c) \
   :: d_step { breaks > 0 && atDestination[c] != 0 && HAS(hello[c], atDestination[c]) -> breaks--; loseAtDestination(c) }
 #define LOSE(p) :: d_step { losses > 0 && !HAS(bad, p) && SOURCE_TAKES_REPORTS -> losses--; bad = bad | BIT(p) }
 #ifdef MUTATE_TELL_FIRST
-#define IS_NEWS(p) (HAS(bad, p) && !HAS(lost | found, p))
+#define IS_NEWS(p) (HAS(bad, p) && !HAS(lost | told, p))
 #else
 #define IS_NEWS(p) (HAS(bad, p) && !HAS(lost, p))
 #endif
 #define REPORT(p) :: d_step { !calm && IS_NEWS(p) && SOURCE_TAKES_REPORTS && nfull(toDestination) -> report(p) }
 
 inline crashSource() {
+  printf("S crashes and starts again\n");
   closeAllAtSource();
   sourceAwaits = CONNECTION;
   source = MAP_APPLIED;
@@ -1022,6 +1078,9 @@ inline crashSource() {
   sent = 0;
   cursor = 0;
   found = 0;
+#ifdef MUTATE_TELL_FIRST
+  told = 0;
+#endif
   returnReleased = false;
   sourceCancels = false
 }
