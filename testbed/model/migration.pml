@@ -12,7 +12,7 @@
  * its parts and its end are one message, as are the poison map's: neither side acts before the end. Page
  * sets are bit masks, and stand for their digests.
  *
- * BREAKS, LOSSES, CRASHES and CANCELS bound what the world does; MUTATE_... breaks one rule, which must be noticed.
+ * BREAKS, LOSSES, CRASHES and CANCELS bound what the world does; each MUTATE_ breaks one rule, which must be noticed.
  */
 
 #ifndef PAGES
@@ -348,7 +348,12 @@ inline greetOther(c, k) {
   :: atSource[CONTROL] != 0 && SOURCE_GAVE -> atSource[c] = k
 #endif
   :: atSource[CONTROL] == k && (source == SENDING_MAP || SOURCE_GAVE) -> atSource[c] = k
+#ifdef MUTATE_REFUSAL_IS_FINAL
+  :: else -> assert(NO_FALSE_ALARM || atDestination[c] != k || source == KEPT || destination != MAP_IN_PLACE && destination != RUNNING)
+#else
+     /* It is closed, no more: the destination may not have noticed yet what the source has. */
   :: else
+#endif
   fi
 }
 
@@ -1104,11 +1109,15 @@ active proctype World() {
   :: d_step {
        cancels > 0 && destination == MAP_IN_PLACE ->
        cancels--;
-       destinationCancels = true;
        if
        :: recovery != DIALLING -> tellSource(CANCEL, 0, 0)
        :: else
-       fi
+       fi;
+#ifdef MUTATE_SILENT_CANCEL
+       abort()
+#else
+       destinationCancels = true
+#endif
      }
 #endif
   :: d_step { !calm -> calm = true; breaks = 0; losses = 0; crashes = 0; cancels = 0 }
