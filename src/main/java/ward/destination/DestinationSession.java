@@ -587,20 +587,31 @@ public final class DestinationSession implements AutoCloseable {
       interrupted = phase;
       brokenNanos = System.nanoTime();
       enter(DestinationPhase.RECOVERING, text);
+      long since = brokenNanos;
+      later(() -> giveUpIfLost(since), settings.sourceLoss().after().toMillis());
     }
     requests.close();
     connections.end().thenRun(() -> run(this::dialAgain));
+  }
+
+  /** Also a source that takes connections and says nothing is lost when its time is over. */
+  private void giveUpIfLost(long since) {
+    if (phase == DestinationPhase.RECOVERING && brokenNanos == since && isSourceLost()) {
+      hangUp();
+      onSourceLost();
+    }
+  }
+
+  private boolean isSourceLost() {
+    return settings.sourceLoss().isReached(System.nanoTime() - brokenNanos, isSourceNeeded());
   }
 
   private void dialAgain() {
     if (phase != DestinationPhase.RECOVERING) {
       return;
     }
-    long nanos = System.nanoTime() - brokenNanos;
-    if (settings.sourceLoss().isReached(nanos, isSourceNeeded())) {
-      onSourceLost(
-          "the source could not be reached for %d s"
-              .formatted(TimeUnit.NANOSECONDS.toSeconds(nanos)));
+    if (isSourceLost()) {
+      onSourceLost();
     } else {
       int next = connections.attempt() + 1;
       later(() -> dialIfStillBroken(next), backoff.nextMillis());
@@ -657,6 +668,11 @@ public final class DestinationSession implements AutoCloseable {
     return resumed && arrival.resolver().unresolved() > 0;
   }
 
+  private void onSourceLost() {
+    long seconds = TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - brokenNanos);
+    onSourceLost("the source could not be reached for %d s".formatted(seconds));
+  }
+
   private void onSourceLost(String text) {
     if (resumed && arrival.resolver().unresolved() == 0) {
       complete(
@@ -683,10 +699,12 @@ public final class DestinationSession implements AutoCloseable {
             (poisoned, held) -> {
               arrival.poisonedFrames().addAll(poisoned);
               listener.latePoison(poisoned, held);
-              complete(
-                  DestinationOutcome.Kind.SOURCE_LOST,
-                  "%s: %d of the guest's %d pages had not arrived and are poison now; it runs on here"
-                      .formatted(text, poisoned.size(), arrival.table().pageCount()));
+              if (!phase.isLast()) { // given up while the ledger was being written
+                complete(
+                    DestinationOutcome.Kind.SOURCE_LOST,
+                    "%s: %d of the guest's %d pages had not arrived and are poison now; it runs on here"
+                        .formatted(text, poisoned.size(), arrival.table().pageCount()));
+              }
             });
   }
 

@@ -818,4 +818,18 @@ class DestinationSessionKernelTest {
     assertThat(end.kind()).isEqualTo(DestinationOutcome.Kind.ABORTED);
     assertThat(end.text()).contains("the guest is back", "it is still at the source");
   }
+
+  /** A process that is stopped, on a host whose kernel goes on. */
+  @Test
+  void aSourceThatTakesTheConnectionAndSaysNothingIsLostWhenItsTimeIsOver() throws Exception {
+    startAgain(new SourceLoss(SourceLoss.Policy.PAUSE, Duration.ofMillis(300)));
+    running();
+
+    breakAndDialAgain();
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(DestinationOutcome.Kind.UNFINISHED);
+    assertThat(end.text()).contains("could not be reached");
+    assertThat(log).contains("pause");
+  }
 }
