@@ -1,6 +1,7 @@
 package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static ward.vcpu.GuestFixture.pages;
 
 import java.nio.file.Path;
 import java.time.Duration;
@@ -33,14 +34,6 @@ class AnnouncementKvmTest {
   private final RecordedErrors errors = new RecordedErrors();
   private final WalkerReports reports = new WalkerReports();
   private final KvmGuestFactory factory = new KvmGuestFactory(kernel, errors, reports);
-
-  private static PageSet pages(long... pages) {
-    PageSet set = new PageSet();
-    for (long page : pages) {
-      set.add(page);
-    }
-    return set;
-  }
 
   private WalkerGuestBuilder guest(CpuVendor vendor, int vcpus) throws Exception {
     return new WalkerGuestBuilder(16 * MIB, vcpus, 12).withCpuid(OtherProcessor.of(vendor, kernel));

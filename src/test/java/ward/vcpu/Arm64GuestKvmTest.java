@@ -1,6 +1,7 @@
 package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static ward.vcpu.GuestFixture.pages;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -18,7 +19,6 @@ import ward.testbed.WalkerCommand.What;
 import ward.testbed.WalkerGuestBuilder;
 import ward.testbed.WalkerReports;
 import ward.testbed.WalkerReports.AbortSeen;
-import ward.testbed.WalkerReports.PassDone;
 import ward.testing.RequiresKvm;
 
 /** A real arm64 guest with its memory behind a userfaultfd. */
@@ -50,14 +50,6 @@ class Arm64GuestKvmTest {
     return new GuestFixture(kernel, factory, builder, directory);
   }
 
-  private static PageSet pages(long... pages) {
-    PageSet set = new PageSet();
-    for (long page : pages) {
-      set.add(page);
-    }
-    return set;
-  }
-
   private static WalkerGuestBuilder doing(What what, long address) {
     return new WalkerGuestBuilder(16 * MIB, 1, 5)
         .withoutWalks()
@@ -76,22 +68,11 @@ class Arm64GuestKvmTest {
       assertThat(reports.aborts()).isEmpty();
       assertThat(reports.passes())
           .containsExactlyInAnyOrder(
-              pass(fixture, 0, 0, NONE),
-              pass(fixture, 0, 1, NONE),
-              pass(fixture, 1, 0, NONE),
-              pass(fixture, 1, 1, NONE));
+              fixture.pass(0, 0, NONE),
+              fixture.pass(0, 1, NONE),
+              fixture.pass(1, 0, NONE),
+              fixture.pass(1, 1, NONE));
     }
-  }
-
-  private static PassDone pass(GuestFixture fixture, int vcpu, int pass, PageSet lost)
-      throws IOException {
-    long[] order = fixture.walker().orders().get(vcpu);
-    int lostHere = 0;
-    for (long page : order) {
-      lostHere += lost.contains(page) ? 1 : 0;
-    }
-    return new PassDone(
-        vcpu, pass, order.length - lostHere, lostHere, fixture.expectedSum(vcpu, lost));
   }
 
   @Test
@@ -116,10 +97,10 @@ class Arm64GuestKvmTest {
               });
       assertThat(reports.passes())
           .containsExactlyInAnyOrder(
-              pass(fixture, 0, 0, lost),
-              pass(fixture, 0, 1, lost),
-              pass(fixture, 1, 0, lost),
-              pass(fixture, 1, 1, lost));
+              fixture.pass(0, 0, lost),
+              fixture.pass(0, 1, lost),
+              fixture.pass(1, 0, lost),
+              fixture.pass(1, 1, lost));
       assertThat(errors.consumed())
           .extracting(MemoryError::input)
           .containsOnly(MemoryError.Input.SIGBUS_ACTION_REQUIRED);

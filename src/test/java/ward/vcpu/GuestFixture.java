@@ -22,6 +22,7 @@ import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.testbed.WalkerGuest;
 import ward.testbed.WalkerGuestBuilder;
+import ward.testbed.WalkerReports.PassDone;
 
 /** A guest whose memory this test fills and poisons through a userfaultfd of its own. */
 final class GuestFixture implements AutoCloseable {
@@ -125,6 +126,25 @@ final class GuestFixture implements AutoCloseable {
 
   private GuestMemory memory() {
     return guest.memory();
+  }
+
+  /** Pages by their index. */
+  static PageSet pages(long... pages) {
+    PageSet set = new PageSet();
+    for (long page : pages) {
+      set.add(page);
+    }
+    return set;
+  }
+
+  /** What a vCPU should report of a walk over its pages. */
+  PassDone pass(int vcpu, int pass, PageSet lost) throws IOException {
+    long[] order = walker.orders().get(vcpu);
+    int lostHere = 0;
+    for (long page : order) {
+      lostHere += lost.contains(page) ? 1 : 0;
+    }
+    return new PassDone(vcpu, pass, order.length - lostHere, lostHere, expectedSum(vcpu, lost));
   }
 
   /** The sum a vCPU should report. */

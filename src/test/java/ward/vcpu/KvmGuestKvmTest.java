@@ -1,6 +1,7 @@
 package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static ward.vcpu.GuestFixture.pages;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -21,7 +22,6 @@ import ward.memory.PageSet;
 import ward.testbed.WalkerGuestBuilder;
 import ward.testbed.WalkerReports;
 import ward.testbed.WalkerReports.MachineCheckSeen;
-import ward.testbed.WalkerReports.PassDone;
 import ward.testing.RequiresKvm;
 
 /** A real guest on this machine's KVM, with its memory behind a userfaultfd. */
@@ -46,14 +46,6 @@ class KvmGuestKvmTest {
     return new GuestFixture(kernel, factory, builder, directory);
   }
 
-  private static PageSet pages(long... pages) {
-    PageSet set = new PageSet();
-    for (long page : pages) {
-      set.add(page);
-    }
-    return set;
-  }
-
   @Test
   void aHealthyGuestReadsEveryPageTwiceAndFindsWhatTheFileHolds() throws Exception {
     try (GuestFixture fixture = fixture(new WalkerGuestBuilder(32 * MIB, 2, 1))) {
@@ -66,22 +58,11 @@ class KvmGuestKvmTest {
       assertThat(reports.machineChecks()).isEmpty();
       assertThat(reports.passes())
           .containsExactlyInAnyOrder(
-              pass(fixture, 0, 0, NONE),
-              pass(fixture, 0, 1, NONE),
-              pass(fixture, 1, 0, NONE),
-              pass(fixture, 1, 1, NONE));
+              fixture.pass(0, 0, NONE),
+              fixture.pass(0, 1, NONE),
+              fixture.pass(1, 0, NONE),
+              fixture.pass(1, 1, NONE));
     }
-  }
-
-  private static PassDone pass(GuestFixture fixture, int vcpu, int pass, PageSet lost)
-      throws IOException {
-    long[] order = fixture.walker().orders().get(vcpu);
-    int lostHere = 0;
-    for (long page : order) {
-      lostHere += lost.contains(page) ? 1 : 0;
-    }
-    return new PassDone(
-        vcpu, pass, order.length - lostHere, lostHere, fixture.expectedSum(vcpu, lost));
   }
 
   @Test
@@ -97,10 +78,10 @@ class KvmGuestKvmTest {
       assertThat(reports.machineChecks()).containsExactlyInAnyOrderElementsOf(twice(fixture, lost));
       assertThat(reports.passes())
           .containsExactlyInAnyOrder(
-              pass(fixture, 0, 0, lost),
-              pass(fixture, 0, 1, lost),
-              pass(fixture, 1, 0, lost),
-              pass(fixture, 1, 1, lost));
+              fixture.pass(0, 0, lost),
+              fixture.pass(0, 1, lost),
+              fixture.pass(1, 0, lost),
+              fixture.pass(1, 1, lost));
       assertThat(errors.consumed())
           .extracting(MemoryError::input)
           .containsOnly(MemoryError.Input.SIGBUS_ACTION_REQUIRED);
@@ -140,10 +121,10 @@ class KvmGuestKvmTest {
       assertThat(reports.machineChecks()).containsExactlyInAnyOrderElementsOf(twice(fixture, lost));
       assertThat(reports.passes())
           .containsExactlyInAnyOrder(
-              pass(fixture, 0, 0, lost),
-              pass(fixture, 0, 1, lost),
-              pass(fixture, 1, 0, lost),
-              pass(fixture, 1, 1, lost));
+              fixture.pass(0, 0, lost),
+              fixture.pass(0, 1, lost),
+              fixture.pass(1, 0, lost),
+              fixture.pass(1, 1, lost));
     }
   }
 
@@ -217,10 +198,10 @@ class KvmGuestKvmTest {
       assertThat(fixture.runToExit().kind()).isEqualTo(GuestExit.Kind.POWERED_OFF);
       assertThat(reports.passes())
           .containsExactlyInAnyOrder(
-              pass(fixture, 0, 0, NONE),
-              pass(fixture, 0, 1, NONE),
-              pass(fixture, 1, 0, NONE),
-              pass(fixture, 1, 1, NONE));
+              fixture.pass(0, 0, NONE),
+              fixture.pass(0, 1, NONE),
+              fixture.pass(1, 0, NONE),
+              fixture.pass(1, 1, NONE));
     }
   }
 

@@ -1,6 +1,7 @@
 package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static ward.vcpu.GuestFixture.pages;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -48,14 +49,6 @@ class UnnamedLossKvmTest {
     fixture.fill(NONE, lost);
     fixture.makeUnreadable(lost);
     return fixture;
-  }
-
-  private static PageSet pages(long... pages) {
-    PageSet set = new PageSet();
-    for (long page : pages) {
-      set.add(page);
-    }
-    return set;
   }
 
   @Test
