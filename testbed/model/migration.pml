@@ -59,9 +59,10 @@ mtype = {
   CONTENT, JUNK, POISON, STREAM_END, NOT_NOW
 };
 
-/* A frame on control has two arguments: page sets, or flags. */
-chan toDestination = [5] of { mtype, byte, byte };
-chan toSource = [5] of { mtype, byte, byte };
+/* A frame on control has two arguments: page sets, or flags. Nobody may wait for room: that is asserted. */
+#define CONTROL_FRAMES_MAX (3 + 2 * LOSSES)
+chan toDestination = [CONTROL_FRAMES_MAX] of { mtype, byte, byte };
+chan toSource = [CONTROL_FRAMES_MAX] of { mtype, byte, byte };
 chan answers = [PAGES] of { mtype, byte };
 chan requests = [PAGES] of { byte };
 chan pages = [2] of { mtype, byte };
