@@ -307,29 +307,39 @@ public final class DestinationSession implements AutoCloseable {
             return; // every page is here; a source that lets go closes these, in any order
           }
           String what = cause == null ? "the source closed it" : textOf(cause);
-          onBreak("%s connection: %s".formatted(kind, what), cause);
+          onBreak(kind, "%s connection: %s".formatted(kind, what), cause);
         });
   }
 
-  private void onBreak(String text, Throwable cause) {
+  private void onBreak(ConnectionKind kind, String text, Throwable cause) {
     if (cause instanceof ProtocolException) {
       fail(DestinationOutcome.Kind.PEER_REFUSED, text);
     } else if (cause instanceof PeerRefusedException refused) {
-      onRefused(text, refused.refusal().code());
-    } else if (mapApplied && !settings.sourceLoss().isAtOnce()) {
+      onRefused(kind, text, refused.refusal().code());
+    } else {
+      recoverIfPossible(text);
+    }
+  }
+
+  private void recoverIfPossible(String text) {
+    if (mapApplied && !settings.sourceLoss().isAtOnce()) {
       recover(text);
     } else {
       fail(DestinationOutcome.Kind.ABORTED, text);
     }
   }
 
-  /** A source that has not noticed the break, or one started anew, may take us later. */
-  private void onRefused(String text, Refusal.Code code) {
+  /**
+   * A source that has not noticed the break, that has noticed it first, or that was started anew,
+   * may take us later.
+   */
+  private void onRefused(ConnectionKind kind, String text, Refusal.Code code) {
+    boolean unknown = code == Refusal.Code.NO_SESSION;
     boolean recovering = phase == DestinationPhase.RECOVERING;
-    if (recovering && code == Refusal.Code.NO_SESSION && !isSourceNeeded()) {
+    if (recovering && kind == ConnectionKind.CONTROL && unknown && !isSourceNeeded()) {
       onSourceLost(text); // it has taken its guest back, or it has let go and ended
-    } else if (recovering && List.of(Refusal.Code.BUSY, Refusal.Code.NO_SESSION).contains(code)) {
-      recover(text);
+    } else if (unknown || recovering && code == Refusal.Code.BUSY) {
+      recoverIfPossible(text);
     } else {
       fail(DestinationOutcome.Kind.PEER_REFUSED, text);
     }

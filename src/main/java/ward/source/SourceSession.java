@@ -48,6 +48,8 @@ public final class SourceSession implements AutoCloseable {
 
   private static final int CLOSE_SECONDS = 30;
 
+  private static final Duration LAST_WORDS_WITHIN = Duration.ofMillis(300);
+
   private static final String WHOLE_HERE =
       "the guest never ran at the destination, it is whole here";
 
@@ -200,7 +202,7 @@ public final class SourceSession implements AutoCloseable {
     return isPresent(hello) && phase != SourcePhase.AWAITING_RETURN
         ? Optional.empty()
         : refusal(
-            Refusal.Code.PROTOCOL,
+            Refusal.Code.NO_SESSION,
             "no such session: %s, attempt %d".formatted(hello.session(), hello.attempt()));
   }
 
@@ -346,8 +348,24 @@ public final class SourceSession implements AutoCloseable {
             return; // a destination that has everything closes these, in any order
           }
           String what = cause == null ? "the destination closed it" : cause.getMessage();
-          onBreak("%s connection: %s".formatted(hello.kind(), what), cause);
+          String text = "%s connection: %s".formatted(hello.kind(), what);
+          if (hello.kind() == ConnectionKind.CONTROL || cause instanceof ProtocolException) {
+            onBreak(text, cause);
+          } else {
+            breakUnlessExplained(hello, text, cause);
+          }
         });
+  }
+
+  /** A destination that ends says so on another connection, which may arrive a little later. */
+  private void breakUnlessExplained(Hello hello, String text, Throwable cause) {
+    later(
+        () -> {
+          if (isPresent(hello) && !phase.isLast()) {
+            onBreak(text, cause);
+          }
+        },
+        LAST_WORDS_WITHIN);
   }
 
   private void onBreak(String text, Throwable cause) {
@@ -674,7 +692,7 @@ public final class SourceSession implements AutoCloseable {
   }
 
   private void requireReportable(List<PoisonEntry> entries) throws IOException {
-    if (phase.isLast()) {
+    if (phase.isLast() || hasAgreed()) {
       throw new IOException(
           "too late: this source is in phase %s; report the loss where the guest is"
               .formatted(phase));

@@ -832,4 +832,16 @@ class DestinationSessionKernelTest {
     assertThat(end.text()).contains("could not be reached");
     assertThat(log).contains("pause");
   }
+
+  @Test
+  void aSourceThatNoticesABreakFirstRefusesConnectionsForPagesAndThatIsABreak() throws Exception {
+    startAgain(WAIT);
+    running();
+    int before = link.lastAttempt();
+
+    link.lose(ConnectionKind.STREAM, refusal(Refusal.Code.NO_SESSION, "attempt 1 is over"));
+
+    awaitThat(() -> link.lastAttempt() > before, "another attempt");
+    assertThat(session.phase()).isEqualTo(DestinationPhase.RECOVERING);
+  }
 }

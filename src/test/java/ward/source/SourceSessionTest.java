@@ -866,4 +866,33 @@ class SourceSessionTest {
 
     assertThat(late.take(PeerRefusedException.class)).hasMessageContaining("no such session");
   }
+
+  /** The streams of a destination that gives up may close before its last word arrives. */
+  @Test
+  void aFarewellIsHeardThoughAnotherConnectionClosesFirst() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap();
+
+    destination.urgent.hangUp();
+    destination.control.send(new ControlMessage.Farewell("the operator said so", true));
+    destination.control.hangUp();
+
+    assertEquals(SourceOutcome.Kind.ABORTED, outcome().kind());
+    assertThat(outcome().text()).contains("the operator said so");
+  }
+
+  @Test
+  void aLossIsTakenWhereTheGuestIsOnceTheHandOverIsAgreed() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    destination.handOver(NONE);
+    destination.control.takeMessage(ControlMessage.HandOverAccepted.class);
+
+    CompletableFuture<PoisonReport.Result> report = report(7);
+
+    ExecutionException refused =
+        assertThrows(ExecutionException.class, () -> report.get(10, TimeUnit.SECONDS));
+    assertThat(refused).hasMessageContaining("too late").hasMessageContaining("where the guest is");
+    assertEquals(0, guest.journal.ledger().pageCount());
+  }
 }
