@@ -74,7 +74,9 @@ final class Arm64 implements Architecture {
     enable(kvm, vm, CAP_ARM_SEA_TO_USER, "KVM_CAP_ARM_SEA_TO_USER", "6.19");
     if (kvm.checkExtension(CAP_ARM_INJECT_SERROR_ESR) == 0) {
       // HCR_EL2.TEA is without effect there, see host_owns_sea() in arch/arm64/kvm/mmu.c.
-      LOG.info("this host's processors have no RAS: what fails in memory never comes here by KVM");
+      LOG.info(
+          "this host's processors have no RAS: of aborts that memory raises KVM tells the guest by an"
+              + " SError, and Ward nothing");
     }
     return Arm64Machine.make(vm);
   }
