@@ -62,7 +62,7 @@
 .set MCG_EIPV, 2
 .set MCG_MCIP, 4
 .set CR4_MCE, 1 << 6
-.set LINGER, 1 << 22
+.set LINGER, 1 << 20
 .set MC0_STATUS, 0x401
 .set MC9_STATUS, 0x425
 .set KERNEL_GS_BASE, 0xc0000102
