@@ -17,6 +17,10 @@ final class InsideScript {
           "-XX:CompileThresholdScaling=50",
           "-XX:+UseSerialGC",
           "-Xshare:auto",
+          // The C library of the machine knows no locale but ASCII's.
+          "-Dfile.encoding=UTF-8",
+          "-Dsun.stdout.encoding=UTF-8",
+          "-Dsun.stderr.encoding=UTF-8",
           "-Dward.jar=/ward/ward.jar");
 
   private InsideScript() {}

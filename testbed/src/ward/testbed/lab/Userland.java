@@ -10,8 +10,7 @@ import java.time.Instant;
 import java.util.List;
 
 /**
- * The part of the initramfs that is the same in every run: a shell, a C library, whose locale
- * C.UTF-8 libc-bin brings, and a Java runtime.
+ * The part of the initramfs that is the same in every run: a shell, a C library and a Java runtime.
  */
 final class Userland {
 
@@ -21,7 +20,6 @@ final class Userland {
   private static final List<String> PACKAGES =
       List.of(
           "busybox-static",
-          "libc-bin",
           "libc6",
           "libgcc-s1",
           "libstdc++6",
