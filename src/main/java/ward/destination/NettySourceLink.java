@@ -3,7 +3,7 @@ package ward.destination;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
-import io.netty.channel.EventLoopGroup;
+import io.netty.channel.EventLoop;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.group.ChannelGroup;
 import io.netty.channel.group.DefaultChannelGroup;
@@ -27,8 +27,11 @@ public final class NettySourceLink implements SourceLink {
 
   private final Transport transport;
 
-  /** The fault loop shares it with the urgent connection of every attempt. */
-  private final EventLoopGroup urgentLoop;
+  /**
+   * The fault loop shares it with the urgent connection of every attempt, and no other connection
+   * does while there are others: an answer that a vCPU waits for must not stand behind bulk data.
+   */
+  private final EventLoop urgentLoop;
 
   private volatile NettyAttempt last;
 
@@ -41,6 +44,14 @@ public final class NettySourceLink implements SourceLink {
   public Attempt attempt(DestinationSettings settings, UUID session, int number) {
     last = new NettyAttempt(settings, session, number);
     return last;
+  }
+
+  private EventLoop loopFor(ConnectionKind kind) {
+    EventLoop next = transport.eventLoops().next();
+    if (kind == ConnectionKind.URGENT) {
+      return urgentLoop;
+    }
+    return next == urgentLoop ? transport.eventLoops().next() : next; // they take turns
   }
 
   @Override
@@ -79,9 +90,8 @@ public final class NettySourceLink implements SourceLink {
                   new Connection(events));
             }
           };
-      EventLoopGroup loops = kind == ConnectionKind.URGENT ? urgentLoop : transport.eventLoops();
       transport
-          .connectAsync(settings.source(), pipeline, loops)
+          .connectAsync(settings.source(), pipeline, loopFor(kind))
           .whenComplete(
               (channel, failure) -> {
                 if (failure != null) {

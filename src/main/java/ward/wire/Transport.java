@@ -165,7 +165,7 @@ public final class Transport implements AutoCloseable {
   /**
    * As {@link #connectAsync(InetSocketAddress, ChannelHandler)}.
    *
-   * @param loops of {@link #eventLoops()}: those that may serve the connection
+   * @param loops of {@link #eventLoops()}: one, or all, that may serve the connection
    */
   public CompletableFuture<Channel> connectAsync(
       InetSocketAddress address, ChannelHandler initializer, EventLoopGroup loops) {
