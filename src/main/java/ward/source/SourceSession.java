@@ -81,7 +81,7 @@ public final class SourceSession implements AutoCloseable {
   private volatile UUID session;
   private volatile int attempt;
   private SourcePhase interrupted; // what a break interrupted
-  private int breaks;
+  private int waits; // a timer of an earlier one is void
   private ReturnedDestination returned; // null while none is telling what it has
   private Channel control;
   private ControlMessage.PoisonMapEnd mapEnd;
@@ -191,11 +191,13 @@ public final class SourceSession implements AutoCloseable {
               Refusal.Code.NO_SESSION,
               "session %s did not begin with this process".formatted(hello.session()));
     }
-    boolean returns =
-        hello.session().equals(session) && hello.attempt() > attempt && phase.mayBeReturnedTo();
-    return returns
+    return isReturn(hello)
         ? Optional.empty()
         : refusal(Refusal.Code.BUSY, "another destination has this guest, in phase " + phase);
+  }
+
+  private boolean isReturn(Hello hello) {
+    return hello.session().equals(session) && hello.attempt() > attempt && phase.mayBeReturnedTo();
   }
 
   private Optional<Refusal> judgeOther(Hello hello) {
@@ -237,7 +239,7 @@ public final class SourceSession implements AutoCloseable {
   }
 
   private void onControl(Hello hello, Channel channel) throws IOException {
-    if (hello.session().equals(session) && hello.attempt() > attempt && phase.mayBeReturnedTo()) {
+    if (isReturn(hello)) {
       onReturn(hello, channel);
       return;
     }
@@ -528,11 +530,11 @@ public final class SourceSession implements AutoCloseable {
   }
 
   private void giveUpWaiting(Duration time, Runnable what) {
-    int of = ++breaks;
+    int of = ++waits;
     SourcePhase waiting = phase;
     later(
         () -> {
-          if (of == breaks && phase == waiting) {
+          if (of == waits && phase == waiting) {
             what.run();
           }
         },
@@ -589,10 +591,10 @@ public final class SourceSession implements AutoCloseable {
         });
   }
 
-  private void agreeWith(ReturnedDestination destination) throws IOException {
+  private void agreeWith(ReturnedDestination destination) {
     destination.startOver();
     destination.losses().forEach(this::send);
-    onPoisonOutcome(new ControlMessage.PoisonOutcome(destination.poisoned(), new PageSet()));
+    awaited.confirm(destination.poisoned(), new PageSet());
     send(new ControlMessage.PoisonMapCheck());
   }
 
