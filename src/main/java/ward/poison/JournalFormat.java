@@ -174,7 +174,7 @@ final class JournalFormat {
       case LEFT -> new JournalRecord.Left(departure(body));
       default ->
           throw new IllegalArgumentException(
-              "record type %d, and this Ward knows 1, 2, 3 and 5; use the Ward that wrote it"
+              "record type %d, which this Ward does not know; use the Ward that wrote it"
                   .formatted(type));
     };
   }
