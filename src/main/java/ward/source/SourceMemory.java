@@ -3,6 +3,7 @@ package ward.source;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import ward.guest.GuestMemory;
 import ward.kernel.Fd;
@@ -89,6 +90,19 @@ public final class SourceMemory implements AutoCloseable {
         kernel.unmap(addresses[i], layout.regions().get(i).lengthBytes());
       }
     }
+  }
+
+  /**
+   * What tells this file from every other on this host, as long as it exists: stat(2)'s device,
+   * inode and length.
+   *
+   * @throws IOException if stat fails
+   */
+  String fileIdentity() throws IOException {
+    Path open = Path.of("/proc/self/fd", Integer.toString(file.number()));
+    Map<String, Object> stat = Files.readAttributes(open, "unix:dev,ino,size");
+    return "device %s, inode %s, %s bytes"
+        .formatted(stat.get("dev"), stat.get("ino"), stat.get("size"));
   }
 
   /** Where the regions are mapped. */
