@@ -37,6 +37,7 @@ public final class LoopbackRun implements AutoCloseable {
   private Interlude interlude = source -> {};
   private Detour detour = source -> source;
   private Ordeal atTheBeginning = source -> {};
+  private Ordeal latePoison = MigrationSource::reportLatePoison;
   private Ordeal beforeTheStream = source -> {};
   private Ordeal inTheStream = source -> {};
   private JsonNode lastStatus;
@@ -113,6 +114,13 @@ public final class LoopbackRun implements AutoCloseable {
    */
   void whenTheDestinationComes(Ordeal what) {
     atTheBeginning = what;
+  }
+
+  /**
+   * @param how what is lost late is made known
+   */
+  void reportLatePoisonBy(Ordeal how) {
+    latePoison = how;
   }
 
   /**
@@ -207,7 +215,7 @@ public final class LoopbackRun implements AutoCloseable {
         entrance.getAddress().getHostAddress() + ":" + entrance.getPort(), "loopback-destination");
     atTheBeginning.happen(source);
     source.awaitAnswers(ANSWERS_BEFORE_LATE_POISON, deadline, destination::requireRunning);
-    source.reportLatePoison();
+    latePoison.happen(source);
     beforeTheStream.happen(source);
     source.stream();
     progress.accept("the guest walks its memory; the stream runs");
