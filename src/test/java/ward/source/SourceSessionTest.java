@@ -33,6 +33,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import ward.memory.MemoryIdentity;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.poison.LedgerDigest;
@@ -160,6 +161,7 @@ class SourceSessionTest {
     private final UUID id = UUID.randomUUID();
     private int attempt = 1;
     private Peer control;
+    private MemoryIdentity memory;
     private ControlMessage.PoisonMapEnd end;
     private Peer urgent;
 
@@ -169,7 +171,7 @@ class SourceSessionTest {
     }
 
     Destination takeMap() throws Exception {
-      control.takeMessage(ControlMessage.GuestOffer.class);
+      memory = control.takeMessage(ControlMessage.GuestOffer.class).memory();
       ControlMessage next = control.takeMessage(ControlMessage.class);
       while (next instanceof ControlMessage.PoisonMapPart) {
         next = control.takeMessage(ControlMessage.class);
@@ -204,6 +206,9 @@ class SourceSessionTest {
       attempt++;
       control = dial(ConnectionKind.CONTROL, id, attempt);
       control.take(HelloCompleted.class);
+      ControlMessage.SourceIdentity identity =
+          control.takeMessage(ControlMessage.SourceIdentity.class);
+      assertThat(memory.contradiction(identity.memory())).isEmpty();
       return this;
     }
 
@@ -264,9 +269,7 @@ class SourceSessionTest {
     Peer control = dial(ConnectionKind.CONTROL, UUID.randomUUID());
 
     control.take(HelloCompleted.class);
-    assertEquals(
-        new ControlMessage.GuestOffer(SmallGuest.LAYOUT, new byte[] {1, 2}),
-        control.takeMessage(ControlMessage.GuestOffer.class));
+    assertEquals(SmallGuest.LAYOUT, control.takeMessage(ControlMessage.GuestOffer.class).layout());
     assertEquals(
         List.of(SmallGuest.entry(3), SmallGuest.entry(101)),
         control.takeMessage(ControlMessage.PoisonMapPart.class).entries());
@@ -307,7 +310,7 @@ class SourceSessionTest {
         new SourceSession(
             settings(),
             guest.kernel,
-            new SourceSession.Subject(guest.memory.memory(), departing, guest.journal),
+            new SourceSession.Subject(guest.memory, departing, guest.journal),
             events);
     server =
         SourceServer.listen(
