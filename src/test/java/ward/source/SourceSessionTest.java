@@ -1182,7 +1182,7 @@ class SourceSessionTest {
       IOException refusal = assertThrows(IOException.class, () -> goOnWith(other));
 
       assertThat(refusal)
-          .hasMessageContaining("this is not the memory file that was served to mars")
+          .hasMessageContaining("this is not the memory that was served to mars")
           .hasMessageContaining("inode %s", Files.getAttribute(guest.file, "unix:ino"))
           .hasMessageContaining("inode %s", Files.getAttribute(copy, "unix:ino"));
     }
