@@ -27,6 +27,7 @@ import ward.memory.Pages;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
+import ward.poison.LedgerQueue;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.wire.ConnectionKind;
@@ -102,12 +103,17 @@ public final class SourceSession implements AutoCloseable {
     thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false); // what is due still runs
     layout = subject.memory().layout();
     ServedPages served = new ServedPages(layout.pageCount());
+    LedgerQueue writes =
+        new LedgerQueue(
+            (task, millis) -> later(task::run, Duration.ofMillis(millis)),
+            settings::ledgerPatience,
+            this::failed);
     lost =
         new LostPages(
-            layout, served, subject.journal(), settings, Clock.systemUTC(), thread, listener);
+            layout, served, subject.journal(), settings, Clock.systemUTC(), writes, listener);
     PageReader reader = new PageReader(kernel, subject.memory());
     parts = new SourceParts(layout, served, reader, lost, listener);
-    answerer = new PageAnswerer(parts, this::failed);
+    answerer = new PageAnswerer(parts);
     cursor = new StreamCursor(layout, settings.streamPaused());
     requireLedgerInLayout();
     lost.startFromLedger();
@@ -290,7 +296,7 @@ public final class SourceSession implements AutoCloseable {
   }
 
   private void onStream(Channel channel) {
-    BackgroundStream stream = new BackgroundStream(parts, cursor, this::failed, channel);
+    BackgroundStream stream = new BackgroundStream(parts, cursor, channel);
     streams.put(channel, stream);
     if (phase == SourcePhase.SERVING) {
       channel.eventLoop().execute(stream::pump);
@@ -502,7 +508,10 @@ public final class SourceSession implements AutoCloseable {
       fail(SourceOutcome.Kind.VERIFICATION_FAILED, objection.get());
       return;
     }
-    lost.settle();
+    if (!lost.isSettled()) {
+      lost.settle(this::decideHandOver);
+      return;
+    }
     enter(SourcePhase.HANDING_OVER, "counts, ledger and markers agree");
     send(new ControlMessage.HandOverAccepted());
     giveUpWaiting(CONFIRM_WITHIN, this::stopWaitingForConfirmation);

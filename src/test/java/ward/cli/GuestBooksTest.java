@@ -3,6 +3,7 @@ package ward.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.OptionalLong;
@@ -27,7 +28,7 @@ class GuestBooksTest {
 
   @Test
   void aLossThatNoLedgerKnewIsOnDiskWhenTheGuestIsTold() throws Exception {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
     try (LedgerJournal journal = books.open("web-7")) {
       books.consumed(at(OptionalLong.of(0x5000), 12));
 
@@ -42,7 +43,7 @@ class GuestBooksTest {
 
   @Test
   void everyKindOfErrorIsAnEventButOnlyLossesThatWereMetAreCountedAsSuch() {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
 
     for (MemoryError.Input input : MemoryError.Input.values()) {
       MemoryError error =
@@ -60,7 +61,7 @@ class GuestBooksTest {
 
   @Test
   void onlyTheLatestEventsAreKept() {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
 
     for (int i = 0; i <= GuestBooks.EVENTS_MAX; i++) {
       MemoryError error = at(OptionalLong.of((long) i << 12), 12);
@@ -76,7 +77,7 @@ class GuestBooksTest {
 
   @Test
   void aLossThatCameWithTheGuestKeepsItsOrigin() throws Exception {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
     try (LedgerJournal journal = books.open("web-7")) {
       Origin origin = new Origin("host-a", Instant.EPOCH, Origin.Discovery.DECLARED);
       PoisonEntry known = new PoisonEntry(0x5000, 12, Severity.ACTION_REQUIRED, origin);
@@ -91,7 +92,7 @@ class GuestBooksTest {
 
   @Test
   void aLossWithoutAnAddressIsNotWrittenDownAnywhereInParticular() throws Exception {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
     try (LedgerJournal journal = books.open("web-7")) {
       books.consumed(at(OptionalLong.empty(), 12));
 
@@ -101,7 +102,7 @@ class GuestBooksTest {
 
   @Test
   void anExtentOf2MiBIsRecordedFromItsBeginning() throws Exception {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
     try (LedgerJournal journal = books.open("web-7")) {
       books.consumed(at(OptionalLong.of(0x205000), 21));
 

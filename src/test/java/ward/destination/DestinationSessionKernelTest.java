@@ -85,7 +85,8 @@ class DestinationSessionKernelTest {
                 "host-b",
                 Optional.of(Duration.ofMillis(7)),
                 sourceLoss,
-                Duration.ofSeconds(10)),
+                Duration.ofSeconds(10),
+                Duration.ofSeconds(60)),
             new DestinationSession.Parts(
                 (layout, states) -> new FakeGuest(),
                 guest -> LedgerJournal.open(directory, guest),

@@ -3,6 +3,7 @@ package ward.destination;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -18,6 +19,7 @@ import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
+import ward.poison.LedgerQueue;
 import ward.poison.PoisonEntry;
 
 @Timeout(20)
@@ -31,6 +33,7 @@ class PoisonRecorderTest {
   private final Fixture fixture = new Fixture(filler, 1024);
   private final Deque<Runnable> disk = new ArrayDeque<>();
   private final List<PageSet> outcomes = new ArrayList<>();
+  private Duration patience = Duration.ZERO;
   private LedgerJournal journal;
   private PoisonRecorder recorder;
 
@@ -43,8 +46,8 @@ class PoisonRecorderTest {
             fixture.table,
             fixture.resolver,
             journal,
-            disk::add,
-            fixture.failures::add);
+            new LedgerQueue(
+                (task, millis) -> disk.add(task), () -> patience, fixture.failures::add));
   }
 
   @AfterEach

@@ -54,8 +54,7 @@ class LostPagesTest {
           } catch (IOException e) {
             throw new AssertionError(e);
           }
-        },
-        bench.failures::add);
+        });
 
     assertThat(answers).isEmpty();
     bench.settle();
@@ -73,7 +72,7 @@ class LostPagesTest {
     bench.guest.journal.close();
     List<List<PoisonEntry>> answers = new ArrayList<>();
 
-    lost.found(3, answers::add, bench.failures::add);
+    lost.found(3, answers::add);
     bench.settle();
 
     assertThat(answers).isEmpty();
@@ -88,7 +87,7 @@ class LostPagesTest {
     lost.startFromLedger();
     List<List<PoisonEntry>> answers = new ArrayList<>();
 
-    lost.found(7, answers::add, bench.failures::add);
+    lost.found(7, answers::add);
     bench.settle();
 
     assertEquals(List.of(List.of(old)), answers);
@@ -121,7 +120,8 @@ class LostPagesTest {
     assertEquals(SmallGuest.frames(4), lost.lostForTheGuest());
     assertEquals(SmallGuest.frames(4, 5), onDisk());
 
-    lost.settle();
+    lost.settle(() -> {});
+    bench.settle();
 
     assertEquals(SmallGuest.frames(4), onDisk());
   }

@@ -299,7 +299,8 @@ class SourceSessionTest {
   }
 
   private SourceSettings settings() {
-    return new SourceSettings("venus", false, returnWithin, Duration.ofSeconds(10));
+    return new SourceSettings(
+        "venus", false, returnWithin, Duration.ofSeconds(10), Duration.ofSeconds(60));
   }
 
   private void start(DepartingGuest departing) throws Exception {
