@@ -50,7 +50,10 @@ final class GuestBooks implements MemoryErrors {
 
   /** Opens the ledger; what vCPUs meet from now on is compared with it. */
   LedgerJournal open(String guest) throws LedgerException {
-    LedgerJournal opened = LedgerJournal.open(directory, guest);
+    return keep(LedgerJournal.open(directory, guest));
+  }
+
+  LedgerJournal keep(LedgerJournal opened) {
     journal = opened;
     return opened;
   }

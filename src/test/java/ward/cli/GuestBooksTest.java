@@ -1,14 +1,21 @@
 package ward.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import ward.poison.FickleLedger;
+import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
@@ -39,6 +46,68 @@ class GuestBooksTest {
     assertThat(entry.guestPhysicalAddress()).isEqualTo(0x5000);
     assertThat(entry.origin().host()).isEqualTo("host-b");
     assertThat(entry.origin().discovery()).isEqualTo(Origin.Discovery.CONSUMED);
+  }
+
+  @Test
+  void aVcpuWaitsWithItsNewLossUntilTheDiskTakesIt() throws Exception {
+    FickleLedger ledger = new FickleLedger("web-7");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ofMinutes(1));
+    books.keep(ledger.journal());
+    ledger.fill();
+
+    CompletableFuture<Void> vcpu = onItsThread(books);
+    while (ledger.refusals() < 2) {
+      Thread.sleep(1);
+    }
+    boolean early = vcpu.isDone();
+    ledger.free();
+    vcpu.get(20, TimeUnit.SECONDS);
+
+    assertThat(early).isFalse();
+    assertThat(ledger.onDisk().contains(0x5000)).isTrue();
+  }
+
+  @Test
+  void aVcpuDoesNotWaitLongerThanItsOperatorDoes() throws Exception {
+    FickleLedger ledger = new FickleLedger("web-7");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ofMinutes(10));
+    books.keep(ledger.journal());
+    ledger.fill();
+    CompletableFuture<Void> vcpu = onItsThread(books);
+    while (ledger.refusals() == 0) {
+      Thread.sleep(1);
+    }
+
+    books.stopWaiting();
+
+    assertThat(vcpu)
+        .failsWithin(Duration.ofSeconds(20))
+        .withThrowableThat()
+        .withMessageContaining("cannot append to")
+        .withMessageContaining("No space left on device");
+    assertThat(ledger.onDisk().pageCount()).isZero();
+  }
+
+  @Test
+  void withoutPatienceTheGuestStopsAtOnce() throws Exception {
+    FickleLedger ledger = new FickleLedger("web-7");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
+    books.keep(ledger.journal());
+    ledger.fill();
+
+    assertThatThrownBy(() -> books.consumed(at(OptionalLong.of(0x5000), 12)))
+        .isInstanceOf(LedgerException.class);
+  }
+
+  private static CompletableFuture<Void> onItsThread(GuestBooks books) {
+    return CompletableFuture.runAsync(
+        () -> {
+          try {
+            books.consumed(at(OptionalLong.of(0x5000), 12));
+          } catch (IOException e) {
+            throw new CompletionException(e);
+          }
+        });
   }
 
   @Test

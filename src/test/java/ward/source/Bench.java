@@ -31,7 +31,11 @@ final class Bench implements AutoCloseable {
   final SourceParts parts;
 
   Bench(Path directory) throws IOException {
-    guest = new SmallGuest(directory);
+    this(new SmallGuest(directory));
+  }
+
+  Bench(SmallGuest guest) throws IOException {
+    this.guest = guest;
     lost =
         new LostPages(
             SmallGuest.LAYOUT,
@@ -44,6 +48,13 @@ final class Bench implements AutoCloseable {
             events);
     PageReader reader = new PageReader(guest.kernel, guest.memory.memory());
     parts = new SourceParts(SmallGuest.LAYOUT, served, reader, lost, events);
+  }
+
+  /** The disk does what it has been given so far. */
+  void turn() {
+    for (int left = disk.size(); left > 0; left--) {
+      disk.remove().run();
+    }
   }
 
   /** The disk does what it was given, then the event loop does. */

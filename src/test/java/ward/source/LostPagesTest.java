@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import ward.memory.PageSet;
+import ward.poison.FickleLedger;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
@@ -78,6 +80,52 @@ class LostPagesTest {
     assertThat(answers).isEmpty();
     assertThat(bench.failures).hasSize(1);
     assertFalse(bench.served.isLost(3));
+  }
+
+  @Test
+  void whileTheLedgerIsFullALossIsNotAnsweredAndThenItIs() throws Exception {
+    FickleLedger ledger = new FickleLedger(SmallGuest.LAYOUT.guest());
+    try (Bench full = new Bench(new SmallGuest(directory, ledger.journal()))) {
+      full.patience = Duration.ofMinutes(1);
+      List<List<PoisonEntry>> answers = new ArrayList<>();
+      ledger.fill();
+      full.lost.found(3, answers::add);
+      full.turn();
+      full.turn();
+      assertThat(answers).isEmpty();
+      assertFalse(full.served.isLost(3));
+
+      ledger.free();
+      full.settle();
+
+      assertThat(answers).hasSize(1);
+      assertTrue(full.served.isLost(3));
+      assertEquals(SmallGuest.frames(3), ledger.onDisk().frames());
+      assertThat(full.failures).isEmpty();
+    }
+  }
+
+  @Test
+  void whatTheDestinationHeldIsSettledOnlyOnceItIsOnDisk() throws Exception {
+    FickleLedger ledger = new FickleLedger(SmallGuest.LAYOUT.guest());
+    try (Bench full = new Bench(new SmallGuest(directory, ledger.journal()))) {
+      full.patience = Duration.ofMinutes(1);
+      List<String> settled = new ArrayList<>();
+      full.lost.record(List.of(SmallGuest.entry(4)));
+      full.lost.confirmed(new PageSet(), SmallGuest.frames(4));
+      ledger.fill();
+
+      full.lost.settle(() -> settled.add("settled"));
+      full.turn();
+
+      assertThat(settled).isEmpty();
+      assertFalse(full.lost.isSettled());
+      ledger.free();
+      full.settle();
+      assertThat(settled).containsExactly("settled");
+      assertTrue(full.lost.isSettled());
+      assertTrue(ledger.onDisk().frames().isEmpty());
+    }
   }
 
   @Test

@@ -28,6 +28,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
+import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -35,6 +36,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
+import ward.poison.FickleLedger;
 import ward.poison.LedgerDigest;
 import ward.poison.PoisonEntry;
 import ward.wire.ConnectionKind;
@@ -483,6 +485,64 @@ class SourceSessionTest {
     destination.confirm();
     assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
     assertEquals(0, guest.journal.ledger().pageCount());
+  }
+
+  private FickleLedger startOnFickleDisk() throws Exception {
+    FickleLedger ledger = new FickleLedger(SmallGuest.LAYOUT.guest());
+    guest.close();
+    guest.memory.close();
+    guest = new SmallGuest(directory, ledger.journal());
+    start();
+    return ledger;
+  }
+
+  private static void awaitRefusals(FickleLedger ledger, int count) throws Exception {
+    while (ledger.refusals() < count) {
+      Thread.sleep(1);
+    }
+  }
+
+  @Test
+  void aPageThatCannotBeReadIsAnsweredOnlyWhenItsLossIsOnDiskAndNobodyElseWaits() throws Exception {
+    FickleLedger ledger = startOnFickleDisk();
+    guest.spoil(3, Errno.EHWPOISON);
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    ledger.fill();
+
+    destination.urgent.send(new PageRequest(1, SmallGuest.LAYOUT.addressOf(3), 1));
+    awaitRefusals(ledger, 2);
+    destination.urgent.send(new PageRequest(2, SmallGuest.LAYOUT.addressOf(4), 1));
+    PageAnswer healthy = destination.urgent.take(PageAnswer.class);
+    assertThat(report(7)).failsWithin(Duration.ofSeconds(10));
+    ledger.free();
+    PageAnswer lost = destination.urgent.take(PageAnswer.class);
+
+    assertInstanceOf(PageAnswer.Data.class, healthy);
+    assertEquals(2, healthy.requestId());
+    assertInstanceOf(PageAnswer.Poisoned.class, lost);
+    assertEquals(1, lost.requestId());
+    assertEquals(SmallGuest.frames(3), ledger.onDisk().frames());
+    assertEquals(SourcePhase.SERVING, session.phase());
+  }
+
+  @Test
+  void aHandOverIsAcceptedOnlyWhenTheLedgerSaysWhatTheDestinationHeld() throws Exception {
+    FickleLedger ledger = startOnFickleDisk();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    report(7);
+    destination.control.takeMessage(ControlMessage.LatePoison.class);
+    ledger.fill();
+    destination.control.send(new ControlMessage.PoisonOutcome(NONE, SmallGuest.frames(7)));
+
+    destination.handOver(NONE);
+    awaitRefusals(ledger, 2);
+    SourcePhase meanwhile = session.phase();
+    ledger.free();
+    destination.confirm();
+
+    assertEquals(SourcePhase.SERVING, meanwhile);
+    assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
+    assertEquals(SmallGuest.frames(7), ledger.onDisk().heldFrames());
   }
 
   @Test
