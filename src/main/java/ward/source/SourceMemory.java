@@ -98,10 +98,10 @@ public final class SourceMemory implements AutoCloseable {
    *
    * @throws IOException if stat fails
    */
-  String fileIdentity() throws IOException {
+  public String place() throws IOException {
     Path open = Path.of("/proc/self/fd", Integer.toString(file.number()));
     Map<String, Object> stat = Files.readAttributes(open, "unix:dev,ino,size");
-    return "device %s, inode %s, %s bytes"
+    return "the file with device %s, inode %s, %s bytes"
         .formatted(stat.get("dev"), stat.get("ino"), stat.get("size"));
   }
 

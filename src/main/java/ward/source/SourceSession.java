@@ -5,6 +5,7 @@ import io.netty.channel.ChannelFuture;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,11 +20,13 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
 import ward.memory.MemoryIdentity;
 import ward.memory.PageSet;
 import ward.memory.Pages;
+import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
 import ward.poison.MigrationRecord;
@@ -61,8 +64,13 @@ public final class SourceSession implements AutoCloseable {
    */
   private static final Duration CONFIRM_WITHIN = Duration.ofSeconds(60);
 
-  /** What is migrated. All of it stays the caller's, and outlives the session. */
-  public record Subject(SourceMemory memory, DepartingGuest guest, LedgerJournal journal) {}
+  /**
+   * What is migrated. All of it stays the caller's, and outlives the session.
+   *
+   * @param place where the memory is, by what tells it from every other memory on this host
+   */
+  public record Subject(
+      GuestMemory memory, String place, DepartingGuest guest, LedgerJournal journal) {}
 
   private final SourceSettings settings;
   private final Subject subject;
@@ -91,6 +99,7 @@ public final class SourceSession implements AutoCloseable {
   private Channel control;
   private MemoryIdentity memory; // null until the guest stands still
   private ControlMessage.PoisonMapEnd mapEnd;
+  private List<Departure> path = List.of();
   private ControlMessage.HandOver pendingHandOver;
 
   /**
@@ -103,18 +112,22 @@ public final class SourceSession implements AutoCloseable {
     this.subject = subject;
     this.listener = listener;
     thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false); // what is due still runs
-    layout = subject.memory().memory().layout();
+    layout = subject.memory().layout();
     ServedPages served = new ServedPages(layout.pageCount());
     lost =
         new LostPages(
             layout, served, subject.journal(), settings, Clock.systemUTC(), thread, listener);
-    PageReader reader = new PageReader(kernel, subject.memory().memory());
+    PageReader reader = new PageReader(kernel, subject.memory());
     parts = new SourceParts(layout, served, reader, lost, listener);
     answerer = new PageAnswerer(parts, this::failed);
     cursor = new StreamCursor(layout, settings.streamPaused());
     samples = new MemorySamples(parts);
     book =
-        new MigrationBook(subject.journal().migrationFile(), subject.memory(), Clock.systemUTC());
+        new MigrationBook(
+            subject.journal().migrationFile(),
+            layout.guest(),
+            subject.place(),
+            Clock.systemUTC());
     requireLedgerInLayout();
     lost.startFromLedger();
   }
@@ -154,6 +167,7 @@ public final class SourceSession implements AutoCloseable {
     session = earlier.session();
     attempt = earlier.attempt();
     beganElsewhere = true;
+    path = pathToTheNext(earlier.time()); // the destination may not have heard it
     interrupted = SourcePhase.MAP_APPLIED;
     String peer = earlier.peer();
     enter(
@@ -520,7 +534,15 @@ public final class SourceSession implements AutoCloseable {
     }
     orSayWhyNot(() -> book.mapApplied(memory));
     enter(SourcePhase.MAP_APPLIED, applied.pages() + " poisoned pages in place");
-    send(new ControlMessage.GuestReleased());
+    path = pathToTheNext(book.time());
+    send(new ControlMessage.GuestReleased(path));
+  }
+
+  /** How the guest came here, and that it leaves now. */
+  private List<Departure> pathToTheNext(Instant leaves) {
+    List<Departure> hops = new ArrayList<>(subject.journal().departures());
+    hops.add(new Departure(settings.host(), leaves));
+    return hops.subList(Math.max(0, hops.size() - ControlMessage.HOPS_MAX), hops.size());
   }
 
   private void onGuestResumed() {
@@ -691,7 +713,7 @@ public final class SourceSession implements AutoCloseable {
         "the destination is back, by attempt " + attempt);
     send(new ControlMessage.RecoveryAccepted());
     if (!destination.isReleased()) {
-      send(new ControlMessage.GuestReleased());
+      send(new ControlMessage.GuestReleased(path));
     }
   }
 

@@ -322,7 +322,7 @@ class SourceSessionTest {
         new SourceSession(
             settings(),
             guest.kernel,
-            new SourceSession.Subject(guest.memory, departing, guest.journal),
+            new SourceSession.Subject(guest.memory.memory(), guest.memory.place(), departing, guest.journal),
             events);
     server =
         SourceServer.listen(
@@ -1033,8 +1033,7 @@ class SourceSessionTest {
         SourceSession.continued(
             settings(),
             guest.kernel,
-            new SourceSession.Subject(
-                guest.memory, DepartingGuest.asleep(new byte[0]), guest.journal),
+            new SourceSession.Subject(guest.memory.memory(), guest.memory.place(), DepartingGuest.asleep(new byte[0]), guest.journal),
             events,
             left);
     server =
@@ -1182,7 +1181,7 @@ class SourceSessionTest {
       IOException refusal = assertThrows(IOException.class, () -> goOnWith(other));
 
       assertThat(refusal)
-          .hasMessageContaining("this is not the memory file that was served to mars")
+          .hasMessageContaining("this is not the memory that was served to mars")
           .hasMessageContaining("inode %s", Files.getAttribute(guest.file, "unix:ino"))
           .hasMessageContaining("inode %s", Files.getAttribute(copy, "unix:ino"));
     }
@@ -1208,7 +1207,7 @@ class SourceSessionTest {
     SourceSession.continued(
         settings(),
         guest.kernel,
-        new SourceSession.Subject(other, DepartingGuest.asleep(new byte[0]), guest.journal),
+        new SourceSession.Subject(other.memory(), other.place(), DepartingGuest.asleep(new byte[0]), guest.journal),
         events,
         MigrationFile.peek(directory.resolve("ledger")).orElseThrow());
   }
