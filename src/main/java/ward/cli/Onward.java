@@ -32,8 +32,7 @@ record Onward(
     SourceSession.Subject subject =
         new SourceSession.Subject(guest.memory(), placeHere(), departing(arrived), journal);
     SourceRun.Parts parts =
-        new SourceRun.Parts(
-            settings, kernel, subject, Optional.of(guest), Optional.empty(), books);
+        new SourceRun.Parts(settings, kernel, subject, Optional.of(guest), Optional.empty(), books);
     try {
       return SourceRun.listen(parts, transport, address);
     } catch (TransportException e) {

@@ -321,6 +321,8 @@ final class SourceCommand implements Callable<Integer> {
       return finish(run.toTheEnd(), run.status());
     } catch (ward.wire.TransportException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
+    } catch (LedgerException e) {
+      throw new CommandFailure(Ledgers.exitCodeFor(e), e.getMessage());
     } catch (IOException e) {
       throw new CommandFailure(ExitCode.INPUT_REFUSED, e.getMessage());
     }

@@ -124,10 +124,7 @@ public final class SourceSession implements AutoCloseable {
     samples = new MemorySamples(parts);
     book =
         new MigrationBook(
-            subject.journal().migrationFile(),
-            layout.guest(),
-            subject.place(),
-            Clock.systemUTC());
+            subject.journal().migrationFile(), layout.guest(), subject.place(), Clock.systemUTC());
     requireLedgerInLayout();
     lost.startFromLedger();
   }

@@ -322,7 +322,8 @@ class SourceSessionTest {
         new SourceSession(
             settings(),
             guest.kernel,
-            new SourceSession.Subject(guest.memory.memory(), guest.memory.place(), departing, guest.journal),
+            new SourceSession.Subject(
+                guest.memory.memory(), guest.memory.place(), departing, guest.journal),
             events);
     server =
         SourceServer.listen(
@@ -1033,7 +1034,11 @@ class SourceSessionTest {
         SourceSession.continued(
             settings(),
             guest.kernel,
-            new SourceSession.Subject(guest.memory.memory(), guest.memory.place(), DepartingGuest.asleep(new byte[0]), guest.journal),
+            new SourceSession.Subject(
+                guest.memory.memory(),
+                guest.memory.place(),
+                DepartingGuest.asleep(new byte[0]),
+                guest.journal),
             events,
             left);
     server =
@@ -1207,7 +1212,8 @@ class SourceSessionTest {
     SourceSession.continued(
         settings(),
         guest.kernel,
-        new SourceSession.Subject(other.memory(), other.place(), DepartingGuest.asleep(new byte[0]), guest.journal),
+        new SourceSession.Subject(
+            other.memory(), other.place(), DepartingGuest.asleep(new byte[0]), guest.journal),
         events,
         MigrationFile.peek(directory.resolve("ledger")).orElseThrow());
   }
