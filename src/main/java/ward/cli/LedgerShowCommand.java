@@ -4,6 +4,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
@@ -17,6 +18,8 @@ import ward.poison.Departure;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerSnapshot;
+import ward.poison.MigrationFile;
+import ward.poison.MigrationRecord;
 import ward.poison.PoisonEntry;
 
 /** {@code ward ledger show}. */
@@ -44,6 +47,7 @@ final class LedgerShowCommand implements Callable<Integer> {
       long heldPages,
       String digest,
       List<ShownDeparture> path,
+      ShownMigration migration,
       List<ShownEntry> entries,
       List<String> warnings) {}
 
@@ -53,6 +57,16 @@ final class LedgerShowCommand implements Callable<Integer> {
    * @param left ISO 8601, UTC
    */
   record ShownDeparture(String host, String left) {}
+
+  /**
+   * The migration that is under way, or the one that took the guest away; null if the guest is
+   * here.
+   *
+   * @param role {@code SOURCE} or {@code DESTINATION}
+   * @param stage see {@link MigrationRecord.Stage}
+   * @param since ISO 8601, UTC
+   */
+  record ShownMigration(String role, String stage, String peer, String since, String session) {}
 
   /**
    * @param time ISO 8601, UTC
@@ -71,13 +85,15 @@ final class LedgerShowCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     LedgerSnapshot snapshot = read();
+    Optional<MigrationRecord> migration = readMigration();
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
-      out.println(Json.pretty(shown(snapshot)));
+      out.println(Json.pretty(shown(snapshot, migration)));
     } else {
       snapshot.warnings().forEach(spec.commandLine().getErr()::println);
       out.println(header(snapshot));
       snapshot.departures().forEach(hop -> out.println(line(hop)));
+      migration.ifPresent(record -> out.println(line(record)));
       table(snapshot).forEach(out::println);
     }
     return ExitCode.OK.code();
@@ -91,7 +107,15 @@ final class LedgerShowCommand implements Callable<Integer> {
     }
   }
 
-  private static Shown shown(LedgerSnapshot snapshot) {
+  private Optional<MigrationRecord> readMigration() {
+    try {
+      return MigrationFile.peek(directory);
+    } catch (LedgerException e) {
+      throw new CommandFailure(Ledgers.exitCodeFor(e), e.getMessage());
+    }
+  }
+
+  private static Shown shown(LedgerSnapshot snapshot, Optional<MigrationRecord> migration) {
     PageSet held = snapshot.ledger().heldFrames();
     return new Shown(
         snapshot.guest().orElse(null),
@@ -101,8 +125,18 @@ final class LedgerShowCommand implements Callable<Integer> {
         snapshot.departures().stream()
             .map(hop -> new ShownDeparture(hop.host(), hop.time().toString()))
             .toList(),
+        migration.map(LedgerShowCommand::shown).orElse(null),
         snapshot.ledger().entries().stream().map(entry -> shown(entry, held)).toList(),
         snapshot.warnings());
+  }
+
+  private static ShownMigration shown(MigrationRecord record) {
+    return new ShownMigration(
+        record.role().name(),
+        record.stage().name(),
+        record.peer(),
+        record.time().toString(),
+        record.session().toString());
   }
 
   private static ShownEntry shown(PoisonEntry entry, PageSet held) {
@@ -142,6 +176,16 @@ final class LedgerShowCommand implements Callable<Integer> {
 
   private static String line(Departure hop) {
     return "came from %s, left %s".formatted(LedgerText.printable(hop.host()), hop.time());
+  }
+
+  private static String line(MigrationRecord record) {
+    return "migration %s %s: %s since %s, session %s"
+        .formatted(
+            record.role() == MigrationRecord.Role.SOURCE ? "to" : "from",
+            LedgerText.printable(record.peer()),
+            LedgerText.words(record.stage()),
+            record.time(),
+            record.session());
   }
 
   private static List<String> table(LedgerSnapshot snapshot) {

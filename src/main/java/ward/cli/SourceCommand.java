@@ -40,6 +40,8 @@ import ward.wire.Transport;
     description = {
       "Serves a guest's memory, and what is lost of it, to one `ward destination`. Ends when the"
           + " destination has everything and has proved it.",
+      "Started again on the same memory and ledger after its process died, it goes on where that"
+          + " one was.",
       "The guest is one that is paused elsewhere; with --run it runs here until a destination"
           + " comes, and again if that one does not take it."
     })
@@ -230,7 +232,11 @@ final class SourceCommand implements Callable<Integer> {
 
   private static SourceSession.Subject subject(
       SourceMemory memory, DepartingGuest guest, LedgerJournal journal) {
-    return new SourceSession.Subject(memory, guest, journal);
+    try {
+      return new SourceSession.Subject(memory.memory(), memory.place(), guest, journal);
+    } catch (IOException e) {
+      throw new CommandFailure(ExitCode.HOST_REFUSED, "--memory: " + e.getMessage());
+    }
   }
 
   private Guest start(
@@ -321,6 +327,8 @@ final class SourceCommand implements Callable<Integer> {
       return finish(run.toTheEnd(), run.status());
     } catch (ward.wire.TransportException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
+    } catch (LedgerException e) {
+      throw new CommandFailure(Ledgers.exitCodeFor(e), e.getMessage());
     } catch (IOException e) {
       throw new CommandFailure(ExitCode.INPUT_REFUSED, e.getMessage());
     }

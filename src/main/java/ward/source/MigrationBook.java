@@ -2,6 +2,7 @@ package ward.source;
 
 import java.io.IOException;
 import java.time.Clock;
+import java.time.Instant;
 import java.util.Map;
 import java.util.Optional;
 import org.slf4j.Logger;
@@ -23,25 +24,30 @@ import ward.wire.ControlMessage.Hello;
 final class MigrationBook {
 
   private static final Logger log = LoggerFactory.getLogger(MigrationBook.class);
-  private static final String MEMORY_FILE = "memory";
+  private static final String PLACE = "place of the memory";
 
   private final MigrationFile file;
-  private final ServedMemory memory;
+  private final String guest;
+  private final String place;
   private final Clock clock;
   private MigrationRecord record; // null while nobody has come
 
-  MigrationBook(MigrationFile file, ServedMemory memory, Clock clock) {
+  /**
+   * @param place of the memory, as in {@link SourceSession.Subject}
+   */
+  MigrationBook(MigrationFile file, String guest, String place, Clock clock) {
     this.file = file;
-    this.memory = memory;
+    this.guest = guest;
+    this.place = place;
     this.clock = clock;
   }
 
   /** Somebody comes for the guest, which is still here. */
-  void offered(Hello peer, String address) throws IOException {
+  void offered(Hello peer, String address) throws LedgerException {
     write(
         new MigrationRecord(
                 MigrationRecord.Role.SOURCE,
-                memory.memory().layout().guest(),
+                guest,
                 peer.session(),
                 peer.attempt(),
                 Stage.OFFERED,
@@ -49,7 +55,7 @@ final class MigrationBook {
                 clock.instant(),
                 Optional.empty(),
                 Map.of())
-            .with(MEMORY_FILE, memory.identity()));
+            .with(PLACE, place));
   }
 
   /** The guest may run at the destination from now on, and never here. */
@@ -64,6 +70,11 @@ final class MigrationBook {
 
   boolean isHandedOver() {
     return record != null && record.stage() == Stage.HANDED_OVER;
+  }
+
+  /** Since when the guest is where the record says. */
+  Instant time() {
+    return record.time();
   }
 
   private void write(MigrationRecord next) throws LedgerException {
@@ -90,14 +101,14 @@ final class MigrationBook {
    * Goes on with what a dead process has written.
    *
    * @return what its memory was
-   * @throws IOException if the memory here is in another file, or nothing is known of it
+   * @throws IOException if the memory here is in another place, or nothing is known of it
    */
   MemoryIdentity goOn(MigrationRecord earlier) throws IOException {
-    String known = earlier.details().getOrDefault(MEMORY_FILE, "unknown");
-    if (!known.equals(memory.identity())) {
+    String known = earlier.details().getOrDefault(PLACE, "unknown");
+    if (!known.equals(place)) {
       throw new IOException(
-          "this is not the memory that was served to %s: that was %s, this is %s"
-              .formatted(earlier.peer(), known, memory.identity()));
+          "this is not the memory that was served to %s: it was %s, this is %s"
+              .formatted(earlier.peer(), known, place));
     }
     record = earlier;
     return earlier

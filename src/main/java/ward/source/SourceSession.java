@@ -5,6 +5,7 @@ import io.netty.channel.ChannelFuture;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,6 +20,7 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
 import ward.memory.MemoryIdentity;
@@ -63,8 +65,13 @@ public final class SourceSession implements AutoCloseable {
    */
   private static final Duration CONFIRM_WITHIN = Duration.ofSeconds(60);
 
-  /** What is migrated. All of it stays the caller's, and outlives the session. */
-  public record Subject(ServedMemory memory, DepartingGuest guest, LedgerJournal journal) {}
+  /**
+   * What is migrated. All of it stays the caller's, and outlives the session.
+   *
+   * @param place where the memory is, by what tells it from every other memory on this host
+   */
+  public record Subject(
+      GuestMemory memory, String place, DepartingGuest guest, LedgerJournal journal) {}
 
   private final SourceSettings settings;
   private final Subject subject;
@@ -107,7 +114,7 @@ public final class SourceSession implements AutoCloseable {
     this.subject = subject;
     this.listener = listener;
     thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false); // what is due still runs
-    layout = subject.memory().memory().layout();
+    layout = subject.memory().layout();
     ServedPages served = new ServedPages(layout.pageCount());
     writes =
         new LedgerQueue(
@@ -117,13 +124,14 @@ public final class SourceSession implements AutoCloseable {
     lost =
         new LostPages(
             layout, served, subject.journal(), settings, Clock.systemUTC(), writes, listener);
-    PageReader reader = new PageReader(kernel, subject.memory().memory());
+    PageReader reader = new PageReader(kernel, subject.memory());
     parts = new SourceParts(layout, served, reader, lost, listener);
     answerer = new PageAnswerer(parts);
     cursor = new StreamCursor(layout, settings.streamPaused());
     samples = new MemorySamples(parts);
     book =
-        new MigrationBook(subject.journal().migrationFile(), subject.memory(), Clock.systemUTC());
+        new MigrationBook(
+            subject.journal().migrationFile(), layout.guest(), subject.place(), Clock.systemUTC());
     requireLedgerInLayout();
     lost.startFromLedger();
   }
@@ -163,6 +171,7 @@ public final class SourceSession implements AutoCloseable {
     session = earlier.session();
     attempt = earlier.attempt();
     beganElsewhere = true;
+    path = pathToTheNext(earlier.time()); // the destination may not have heard it
     interrupted = SourcePhase.MAP_APPLIED;
     String peer = earlier.peer();
     enter(
@@ -529,14 +538,14 @@ public final class SourceSession implements AutoCloseable {
     }
     orSayWhyNot(() -> book.mapApplied(memory));
     enter(SourcePhase.MAP_APPLIED, applied.pages() + " poisoned pages in place");
-    path = pathToTheNext();
+    path = pathToTheNext(book.time());
     send(new ControlMessage.GuestReleased(path));
   }
 
   /** How the guest came here, and that it leaves now. */
-  private List<Departure> pathToTheNext() {
+  private List<Departure> pathToTheNext(Instant leaves) {
     List<Departure> hops = new ArrayList<>(subject.journal().departures());
-    hops.add(new Departure(settings.host(), Clock.systemUTC().instant()));
+    hops.add(new Departure(settings.host(), leaves));
     return hops.subList(Math.max(0, hops.size() - ControlMessage.HOPS_MAX), hops.size());
   }
 

@@ -10,10 +10,14 @@ import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import ward.memory.PageSet;
 import ward.poison.LedgerJournal;
+import ward.poison.MigrationRecord;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.poison.Severity;
@@ -40,6 +44,40 @@ class LedgerCommandTest {
                 + "{\"guestPhysicalAddress\":\"0x200000\",\"lengthBytes\":\"0x300000\","
                 + "\"fileOffset\":8192}]}")
         .toString();
+  }
+
+  @Test
+  void showTellsOfTheMigrationThatTookTheGuestAway() throws Exception {
+    try (LedgerJournal journal = LedgerJournal.open(ledger(), "web-7")) {
+      journal
+          .migrationFile()
+          .write(
+              new MigrationRecord(
+                  MigrationRecord.Role.SOURCE,
+                  "web-7",
+                  new UUID(0, 7),
+                  1,
+                  MigrationRecord.Stage.MAP_APPLIED,
+                  "host-b at 192.0.2.2:41000",
+                  Instant.parse("2026-01-31T12:00:00Z"),
+                  Optional.empty(),
+                  Map.of()));
+    }
+
+    assertThat(run("show").lines())
+        .contains(
+            "migration to host-b at 192.0.2.2:41000: map applied since 2026-01-31T12:00:00Z, session"
+                + " 00000000-0000-0000-0000-000000000007");
+    assertThat(
+            new ObjectMapper()
+                .readTree(run("show", "--json").out())
+                .at("/migration/stage")
+                .asText())
+        .isEqualTo("MAP_APPLIED");
+    Files.write(ledger().resolve("migration"), new byte[64]);
+    CommandRun damaged = run("show");
+    assertThat(damaged.exitCode()).isEqualTo(ExitCode.INPUT_REFUSED.code());
+    assertThat(damaged.err()).contains("migration is damaged");
   }
 
   @Test

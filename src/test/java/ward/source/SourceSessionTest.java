@@ -325,7 +325,8 @@ class SourceSessionTest {
         new SourceSession(
             settings(),
             guest.kernel,
-            new SourceSession.Subject(guest.memory, departing, guest.journal),
+            new SourceSession.Subject(
+                guest.memory.memory(), guest.memory.place(), departing, guest.journal),
             events);
     server =
         SourceServer.listen(
@@ -1096,7 +1097,10 @@ class SourceSessionTest {
             settings(),
             guest.kernel,
             new SourceSession.Subject(
-                guest.memory, DepartingGuest.asleep(new byte[0]), guest.journal),
+                guest.memory.memory(),
+                guest.memory.place(),
+                DepartingGuest.asleep(new byte[0]),
+                guest.journal),
             events,
             left);
     server =
@@ -1270,7 +1274,8 @@ class SourceSessionTest {
     SourceSession.continued(
         settings(),
         guest.kernel,
-        new SourceSession.Subject(other, DepartingGuest.asleep(new byte[0]), guest.journal),
+        new SourceSession.Subject(
+            other.memory(), other.place(), DepartingGuest.asleep(new byte[0]), guest.journal),
         events,
         MigrationFile.peek(directory.resolve("ledger")).orElseThrow());
   }
