@@ -213,7 +213,7 @@ final class DestinationCommand implements Callable<Integer> {
       GuestBooks books,
       GuestChoice choice,
       MarkerKind marker) {
-    DestinationMetrics metrics = new DestinationMetrics();
+    DestinationMetrics metrics = new DestinationMetrics(DestinationCommand::tellOfWaits);
     try (DestinationSession session =
         new DestinationSession(settings, parts, link, new DestinationEvents(metrics, log))) {
       DestinationRun run = new DestinationRun(session, books, metrics, choice, marker);
@@ -225,6 +225,13 @@ final class DestinationCommand implements Callable<Integer> {
     } catch (TransportException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
     }
+  }
+
+  private static void tellOfWaits(DestinationMetrics.WaitsOverBreak waits) {
+    log.info(
+        "over the break {} threads waited for pages, the longest {} ms",
+        waits.waiters(),
+        Math.round(waits.longestMillis()));
   }
 
   private DestinationSettings settings() {

@@ -24,6 +24,22 @@ final class DestinationEvents implements DestinationListener {
   }
 
   @Override
+  public void trouble(String text) {
+    metrics.trouble(text);
+    log.warn("{}", text);
+  }
+
+  @Override
+  public void waits(int thread, long page) {
+    metrics.waits(thread, page);
+  }
+
+  @Override
+  public void woken(long firstPage, long pageCount) {
+    metrics.woken(firstPage, pageCount);
+  }
+
+  @Override
   public void faultResolved(long nanos) {
     metrics.faultResolved(nanos);
   }
@@ -48,6 +64,9 @@ final class DestinationEvents implements DestinationListener {
 
   @Override
   public void sourceFailed(long guestPhysicalAddress, String reason) {
+    metrics.trouble(
+        "the source cannot read guest-physical address 0x%x: %s"
+            .formatted(guestPhysicalAddress, reason));
     log.warn(
         "the source cannot read guest-physical address 0x{}: {}; the guest waits for it",
         Long.toHexString(guestPhysicalAddress),

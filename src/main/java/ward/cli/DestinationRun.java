@@ -1,5 +1,8 @@
 package ward.cli;
 
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import org.slf4j.Logger;
@@ -125,8 +128,26 @@ final class DestinationRun implements ControlServer.Commands {
 
   @Override
   public CompletionStage<ControlMessage> execute(ControlMessage command) {
-    return command instanceof ControlMessage.StatusQuery
-        ? CompletableFuture.completedFuture(new ControlMessage.Status(Json.line(status())))
-        : ControlServer.unsupported("a destination", command);
+    if (command instanceof ControlMessage.StatusQuery) {
+      return CompletableFuture.completedFuture(new ControlMessage.Status(Json.line(status())));
+    }
+    if (command instanceof ControlMessage.Cancel cancel) {
+      return session.cancel(cancel.reason()).thenApply(ControlMessage.Done::new);
+    }
+    if (command instanceof ControlMessage.Recover recover) {
+      return recover(recover);
+    }
+    return ControlServer.unsupported("a destination", command);
+  }
+
+  private CompletionStage<ControlMessage> recover(ControlMessage.Recover command) {
+    if (command.port() == 0) {
+      return session.reconnect(Optional.empty()).thenApply(ControlMessage.Done::new);
+    }
+    InetSocketAddress address = new InetSocketAddress(command.host(), command.port());
+    return address.isUnresolved()
+        ? CompletableFuture.failedFuture(
+            new IOException("host name \"%s\" cannot be resolved".formatted(command.host())))
+        : session.reconnect(Optional.of(address)).thenApply(ControlMessage.Done::new);
   }
 }

@@ -19,7 +19,14 @@ final class SourceEvents implements SourceListener {
 
   @Override
   public void onPhase(SourcePhase previous, SourcePhase next, String reason) {
+    metrics.onPhase(previous, next, reason);
     log.info("{} -> {}: {}", previous, next, reason);
+  }
+
+  @Override
+  public void trouble(String text) {
+    metrics.trouble(text);
+    log.warn("{}", text);
   }
 
   @Override

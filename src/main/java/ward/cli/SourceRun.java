@@ -89,7 +89,13 @@ final class SourceRun implements AutoCloseable {
 
   SourceStatus status() {
     return SourceStatus.of(
-        session, server, metrics, whereTheGuestIs(), attempts, parts.books().injected());
+        session,
+        server,
+        metrics,
+        whereTheGuestIs(),
+        attempts,
+        parts.books().injected(),
+        parts.subject().journal().ledger());
   }
 
   private String whereTheGuestIs() {

@@ -11,8 +11,22 @@ public interface DestinationListener {
   /** The phase changed; the reason is for people. */
   default void onPhase(DestinationPhase previous, DestinationPhase next, String reason) {}
 
+  /** Something went wrong that the migration survives; the text is for people. */
+  default void trouble(String text) {}
+
   /** The guest touched pages that are missing: how many events were read at once. */
   default void faultsRead(int events) {}
+
+  /**
+   * A thread touched a page and waits for it. It may do so again for the same page.
+   *
+   * @param thread as gettid(2) names it
+   * @param page index
+   */
+  default void waits(int thread, long page) {}
+
+  /** Whoever waited for one of these pages was woken. */
+  default void woken(long firstPage, long pageCount) {}
 
   /**
    * A demand fault was answered.

@@ -2,10 +2,13 @@ package ward.destination;
 
 import io.netty.channel.Channel;
 import io.netty.channel.IoEventLoop;
+import io.netty.util.NetUtil;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -28,9 +31,11 @@ import ward.uffd.Userfaultfd;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
+import ward.wire.ControlMessage.Hello;
 import ward.wire.ControlMessage.Refusal;
 import ward.wire.Frame;
 import ward.wire.PageAnswer;
+import ward.wire.Peer;
 import ward.wire.PeerRefusedException;
 import ward.wire.ProtocolException;
 import ward.wire.StreamEnd;
@@ -56,7 +61,7 @@ public final class DestinationSession implements AutoCloseable {
   public record Parts(
       GuestFactory guests, LedgerOpener ledgers, Userfaultfd userfaultfd, MarkerScan scan) {}
 
-  private final DestinationSettings settings;
+  private volatile DestinationSettings settings; // the source may be elsewhere after a break
   private final Parts parts;
   private final DestinationListener listener;
   private final SourceLink link;
@@ -68,9 +73,12 @@ public final class DestinationSession implements AutoCloseable {
   private final RequestLine requests = new RequestLine();
   private final Backoff backoff = new Backoff(new SplittableRandom());
 
+  private final Cancellations cancels = new Cancellations();
+
   private volatile DestinationPhase phase = DestinationPhase.CONNECTING;
+  private volatile String sourceHost = "";
   private volatile Arrival arrival;
-  private Connections connections;
+  private volatile Connections connections; // set by the session's thread only
   private DestinationPhase interrupted; // what a break interrupted, and recovery goes back to
   private long brokenNanos;
   private boolean mapEnded;
@@ -112,6 +120,22 @@ public final class DestinationSession implements AutoCloseable {
 
   public DestinationPhase phase() {
     return phase;
+  }
+
+  /** The same over all connections of this migration. */
+  public UUID session() {
+    return session;
+  }
+
+  /** How often connections were begun, from 1; 0 before the start. */
+  public int attempt() {
+    Connections present = connections;
+    return present == null ? 0 : present.attempt();
+  }
+
+  /** Where the source is dialled, and what it called itself. */
+  public Peer peer() {
+    return new Peer(sourceHost, NetUtil.toSocketAddressString(settings.source()));
   }
 
   /** A snapshot of the numbers, for reports. */
@@ -185,6 +209,11 @@ public final class DestinationSession implements AutoCloseable {
     }
 
     @Override
+    public void met(Hello source) {
+      sourceHost = source.host();
+    }
+
+    @Override
     public void ready(Channel channel) {
       run(() -> onReady(of, kind, channel));
     }
@@ -228,7 +257,9 @@ public final class DestinationSession implements AutoCloseable {
 
   private void onControl(Channel channel) {
     connections.control(channel);
-    if (phase == DestinationPhase.RECOVERING) {
+    if (cancels.isWanted()) {
+      cancelNow();
+    } else if (phase == DestinationPhase.RECOVERING) {
       sendResolved();
     }
   }
@@ -374,6 +405,8 @@ public final class DestinationSession implements AutoCloseable {
       onRecovered();
     } else if (message instanceof ControlMessage.HandOverAccepted) {
       onAccepted();
+    } else if (message instanceof ControlMessage.CancelRequest request) {
+      onCancelRequest(request);
     } else if (message instanceof Refusal refusal) {
       onRefusal(refusal);
     } else if (message instanceof ControlMessage.Farewell farewell) {
@@ -592,7 +625,7 @@ public final class DestinationSession implements AutoCloseable {
   /** All connections go; the guest runs on as far as its pages reach. */
   private void recover(String text) {
     if (phase == DestinationPhase.RECOVERING) {
-      log.warn("the source cannot be reached: {}", text);
+      listener.trouble("the source cannot be reached: " + text);
     } else {
       interrupted = phase;
       brokenNanos = System.nanoTime();
@@ -601,7 +634,8 @@ public final class DestinationSession implements AutoCloseable {
       later(() -> giveUpIfLost(since), settings.sourceLoss().after().toMillis());
     }
     requests.close();
-    connections.end().thenRun(() -> run(this::dialAgain));
+    Connections ended = connections;
+    ended.end().thenRun(() -> run(() -> dialAgain(ended)));
   }
 
   /** Also a source that takes connections and says nothing is lost when its time is over. */
@@ -616,8 +650,8 @@ public final class DestinationSession implements AutoCloseable {
     return settings.sourceLoss().isReached(System.nanoTime() - brokenNanos, isSourceNeeded());
   }
 
-  private void dialAgain() {
-    if (phase != DestinationPhase.RECOVERING) {
+  private void dialAgain(Connections ended) {
+    if (phase != DestinationPhase.RECOVERING || connections != ended) {
       return;
     }
     if (isSourceLost()) {
@@ -629,7 +663,7 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   private void dialIfStillBroken(int attempt) {
-    if (phase == DestinationPhase.RECOVERING) {
+    if (phase == DestinationPhase.RECOVERING && connections.attempt() < attempt) {
       dial(attempt);
     }
   }
@@ -724,6 +758,125 @@ public final class DestinationSession implements AutoCloseable {
     outcome.complete(new DestinationOutcome(kind, text));
   }
 
+  // --- what an operator wants ----------------------------------------------------------------
+
+  /**
+   * Gives the migration up, unless the guest has run here. While the source is out of reach it is
+   * dialled until it has heard that the guest never will.
+   *
+   * @return what came of it; fails with an IOException that says where the guest is and what is
+   *     possible instead
+   */
+  public CompletionStage<String> cancel(String reason) {
+    return answering(answer -> takeCancel(reason, answer));
+  }
+
+  private void takeCancel(String reason, CompletableFuture<String> answer) throws IOException {
+    requireCancellable();
+    cancels.add(reason, answer);
+    if (phase == DestinationPhase.RECOVERING
+        && (connections.isOver() || connections.control() == null)) {
+      later(() -> cancels.stillUnheard(answer), Cancellations.PATIENCE_MILLIS);
+      dialNow();
+    } else {
+      cancelNow();
+    }
+  }
+
+  private void requireCancellable() throws IOException {
+    if (phase.isLast()) {
+      throw new IOException("this migration has ended already, in phase " + phase);
+    }
+    if (resumed) {
+      throw new IOException(
+          "the guest has run here, %d of its %d pages are at the source only: it cannot go back. Let the migration end, and move the guest back by another one"
+              .formatted(arrival.resolver().unresolved(), arrival.table().pageCount()));
+    }
+  }
+
+  private void cancelNow() {
+    fail(DestinationOutcome.Kind.ABORTED, cancels.text());
+  }
+
+  private void onCancelRequest(ControlMessage.CancelRequest request) {
+    try {
+      requireCancellable();
+    } catch (IOException refused) {
+      send(new ControlMessage.CancelRefused(refused.getMessage()));
+      return;
+    }
+    cancels.add(request.reason() + ", at the source", new CompletableFuture<>());
+    cancelNow();
+  }
+
+  /**
+   * Dials the source now instead of later, and gives up the connections that there are.
+   *
+   * @param address where it is from now on; empty for where it was
+   * @return what is being done; fails with an IOException in a phase that has nothing to recover
+   */
+  public CompletionStage<String> reconnect(Optional<InetSocketAddress> address) {
+    return answering(answer -> answer.complete(takeReconnect(address)));
+  }
+
+  private String takeReconnect(Optional<InetSocketAddress> address) throws IOException {
+    requireReconnectable();
+    address.ifPresent(elsewhere -> settings = settings.withSource(elsewhere));
+    if (phase == DestinationPhase.RUNNING) {
+      recover("an operator gives the connections up");
+    }
+    backoff.reset();
+    dialNow();
+    return "dialling %s, session %s, attempt %d"
+        .formatted(peer().address(), session, connections.attempt() + 1);
+  }
+
+  private void requireReconnectable() throws IOException {
+    if (phase != DestinationPhase.RECOVERING && phase != DestinationPhase.RUNNING) {
+      throw new IOException(
+          "nothing to recover in phase %s; it is possible in phases %s and %s"
+              .formatted(phase, DestinationPhase.RECOVERING, DestinationPhase.RUNNING));
+    }
+    if (phase == DestinationPhase.RUNNING && settings.sourceLoss().isReached(0, isSourceNeeded())) {
+      throw new IOException(
+          "with --source-loss-after 0 the first broken connection is the loss of the source, also if an operator breaks it");
+    }
+  }
+
+  private void dialNow() {
+    Connections old = connections;
+    old.end()
+        .thenRun(
+            () ->
+                run(
+                    () -> {
+                      if (connections == old) {
+                        dialIfStillBroken(old.attempt() + 1);
+                      }
+                    }));
+  }
+
+  private interface Command {
+    void run(CompletableFuture<String> answer) throws IOException;
+  }
+
+  private CompletionStage<String> answering(Command command) {
+    CompletableFuture<String> answer = new CompletableFuture<>();
+    try {
+      thread.execute(
+          () -> {
+            try {
+              command.run(answer);
+            } catch (IOException | RuntimeException e) {
+              answer.completeExceptionally(e);
+            }
+          });
+    } catch (RejectedExecutionException e) {
+      answer.completeExceptionally(new IOException("the destination has ended"));
+    }
+    return answer;
+  }
+
   // --- phases ------------------------------------------------------------------------------
 
   private interface Step {
@@ -783,6 +936,7 @@ public final class DestinationSession implements AutoCloseable {
         resumed && kind == DestinationOutcome.Kind.ABORTED
             ? DestinationOutcome.Kind.UNFINISHED
             : kind;
+    cancels.end(text + whereTheGuestIs(resumed));
     outcome.complete(new DestinationOutcome(last, text + whereTheGuestIs(resumed)));
   }
 

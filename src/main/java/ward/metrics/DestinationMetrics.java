@@ -2,6 +2,7 @@ package ward.metrics;
 
 import java.util.concurrent.atomic.LongAccumulator;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Consumer;
 import org.HdrHistogram.ConcurrentHistogram;
 import org.HdrHistogram.Histogram;
 import ward.destination.DestinationListener;
@@ -27,6 +28,8 @@ public final class DestinationMetrics implements DestinationListener {
   private final LongAccumulator longestBreakNanos = new LongAccumulator(Math::max, 0);
   private final LongAdder damagedAnswers = new LongAdder();
   private final LongAdder pagesAskedAgain = new LongAdder();
+  private final Waiters waiters;
+  private volatile Trouble lastTrouble; // null while all went well
   private volatile long streamStartNanos;
   private volatile long streamEndNanos;
 
@@ -40,15 +43,74 @@ public final class DestinationMetrics implements DestinationListener {
   /**
    * Times without the source, from the first broken connection until both sides agreed again.
    *
-   * @param count breaks that are over; the rest is milliseconds
+   * @param count breaks that are over
+   * @param totalMillis of all of them
+   * @param waiters threads that waited for a page over a break
+   * @param longestWaitMillis from the touch of a page to its coming, of those who waited over a
+   *     break
    */
-  public record Breaks(long count, double totalMillis, double longestMillis) {}
+  public record Breaks(
+      long count,
+      double totalMillis,
+      double longestMillis,
+      long waiters,
+      double longestWaitMillis) {}
+
+  /**
+   * How long threads waited for pages over one break, or over all.
+   *
+   * @param waiters threads whose wait began before the source was back, and ended after the break
+   *     had begun
+   */
+  public record WaitsOverBreak(long waiters, double longestMillis) {}
+
+  /**
+   * Threads that wait for a page.
+   *
+   * @param count vCPUs, and what touches memory for them
+   */
+  public record Waiting(int count, double longestMillis) {}
+
+  public DestinationMetrics() {
+    this(waits -> {});
+  }
+
+  /**
+   * @param waitedOverBreak hears of each break when the last of those who waited over it goes on;
+   *     on the fault path, so it must not block
+   */
+  public DestinationMetrics(Consumer<WaitsOverBreak> waitedOverBreak) {
+    this.waiters = new Waiters(System::nanoTime, waitedOverBreak);
+  }
 
   @Override
   public void onPhase(DestinationPhase previous, DestinationPhase next, String reason) {
     if (next == DestinationPhase.RUNNING && previous != DestinationPhase.RECOVERING) {
       streamStartNanos = System.nanoTime();
     }
+    switch (next) {
+      case RECOVERING -> {
+        waiters.broken();
+        trouble(reason);
+      }
+      case ABORTED, UNFINISHED -> trouble(reason);
+      default -> {}
+    }
+  }
+
+  @Override
+  public void trouble(String text) {
+    lastTrouble = Trouble.now(text);
+  }
+
+  @Override
+  public void waits(int thread, long page) {
+    waiters.waits(thread, page);
+  }
+
+  @Override
+  public void woken(long firstPage, long pageCount) {
+    waiters.woken(firstPage, pageCount);
   }
 
   @Override
@@ -92,6 +154,7 @@ public final class DestinationMetrics implements DestinationListener {
     breaks.increment();
     brokenNanos.add(nanos);
     longestBreakNanos.accumulate(nanos);
+    waiters.mended();
   }
 
   @Override
@@ -111,7 +174,24 @@ public final class DestinationMetrics implements DestinationListener {
 
   /** The breaks so far: while one lasts, whoever needs a missing page waits. */
   public Breaks breaks() {
-    return new Breaks(breaks.sum(), brokenNanos.sum() / 1e6, longestBreakNanos.get() / 1e6);
+    WaitsOverBreak waits = waiters.overBreaks();
+    return new Breaks(
+        breaks.sum(),
+        brokenNanos.sum() / 1e6,
+        longestBreakNanos.get() / 1e6,
+        waits.waiters(),
+        waits.longestMillis());
+  }
+
+  /** Threads that wait now. */
+  public Waiting waiting() {
+    Waiters.Now now = waiters.now();
+    return new Waiting(now.count(), now.longestMillis());
+  }
+
+  /** The last thing that went wrong; null while nothing has. */
+  public Trouble lastTrouble() {
+    return lastTrouble;
   }
 
   /** Pages that came in the background. */

@@ -4,6 +4,7 @@ import java.util.concurrent.atomic.LongAdder;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.source.SourceListener;
+import ward.source.SourcePhase;
 
 /** Numbers of an outgoing migration. */
 public final class SourceMetrics implements SourceListener {
@@ -14,6 +15,25 @@ public final class SourceMetrics implements SourceListener {
   private final LongAdder foundPages = new LongAdder();
   private final LongAdder reportedPages = new LongAdder();
   private final LongAdder unreadablePages = new LongAdder();
+  private final LongAdder breaks = new LongAdder();
+  private volatile Trouble lastTrouble; // null while all went well
+
+  @Override
+  public void onPhase(SourcePhase previous, SourcePhase next, String reason) {
+    switch (next) {
+      case AWAITING_RETURN -> {
+        breaks.increment();
+        trouble(reason);
+      }
+      case ABORTED, UNFINISHED -> trouble(reason);
+      default -> {}
+    }
+  }
+
+  @Override
+  public void trouble(String text) {
+    lastTrouble = Trouble.now(text);
+  }
 
   @Override
   public void answered(long pages) {
@@ -35,6 +55,17 @@ public final class SourceMetrics implements SourceListener {
   @Override
   public void unreadable(long guestPhysicalAddress, String reason) {
     unreadablePages.increment();
+    trouble("cannot read guest-physical address 0x%x: %s".formatted(guestPhysicalAddress, reason));
+  }
+
+  /** How often the connections broke after the destination may have run the guest. */
+  public long breaks() {
+    return breaks.sum();
+  }
+
+  /** The last thing that went wrong; null while nothing has. */
+  public Trouble lastTrouble() {
+    return lastTrouble;
   }
 
   /** Pages sent because the guest waits for them. */

@@ -8,6 +8,9 @@ public interface SourceListener {
   /** The phase changed; the reason is for people. */
   default void onPhase(SourcePhase previous, SourcePhase next, String reason) {}
 
+  /** Something went wrong that the migration survives; the text is for people. */
+  default void trouble(String text) {}
+
   /** A demand fault was answered. */
   default void answered(long pages) {}
 
