@@ -26,6 +26,9 @@ import picocli.CommandLine.Spec;
       SourceCommand.class,
       DestinationCommand.class,
       LedgerCommand.class,
+      StatusCommand.class,
+      CancelCommand.class,
+      RecoverCommand.class,
       ControlCommand.class,
       CheckCommand.class
     })

@@ -43,7 +43,7 @@ final class PhaseMeaning {
       case SERVING -> "the guest runs at the destination; missing pages come from here";
       case HANDING_OVER -> "the destination has everything, and is told that it may keep it";
       case AWAITING_RETURN ->
-          "the connections broke; the guest is at the destination or nowhere, which may come back";
+          "the connections broke; the guest is at the destination or nowhere, and the destination may come back";
       case HANDED_OVER -> "the guest is at the destination; nothing here is needed any more";
       case ABORTED -> "given up; the guest never ran at the destination and is whole here";
       case UNFINISHED ->
