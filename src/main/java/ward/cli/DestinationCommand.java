@@ -19,6 +19,7 @@ import ward.destination.SourceLoss;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.metrics.DestinationMetrics;
+import ward.metrics.MetricsEndpoint;
 import ward.uffd.MarkerKind;
 import ward.uffd.MarkerScan;
 import ward.uffd.PoisonMarker;
@@ -177,6 +178,8 @@ final class DestinationCommand implements Callable<Integer> {
 
   @Mixin HandshakeOption handshake;
 
+  @Mixin MetricsOption prometheus;
+
   @Option(names = "--json", description = "Print the result as a JSON object.")
   boolean json;
 
@@ -186,6 +189,7 @@ final class DestinationCommand implements Callable<Integer> {
   public Integer call() {
     // Before anything is made: it refuses what is no usage.
     DestinationSettings settings = settings();
+    prometheus.requireLoopback();
     Kernel kernel = NativeKernel.load();
     try (GuestLog reports = GuestLog.open(guestLog);
         GuestConsole console = GuestConsole.open(consoleOutput, consoleInput);
@@ -217,7 +221,10 @@ final class DestinationCommand implements Callable<Integer> {
     try (DestinationSession session =
         new DestinationSession(settings, parts, link, new DestinationEvents(metrics, log))) {
       DestinationRun run = new DestinationRun(session, books, metrics, choice, marker);
-      try (ControlServer commands = ControlServer.listen(transport, control, run)) {
+      try (ControlServer commands = ControlServer.listen(transport, control, run);
+          MetricsOption.AutoCloseableEndpoint endpoint =
+              prometheus.listen(
+                  () -> numbers(session, metrics, books, choice, marker).registry())) {
         DestinationRun.Ending ending = run.toTheEnd(keep);
         print(ending);
         return ending.exitCode().code();
@@ -225,6 +232,22 @@ final class DestinationCommand implements Callable<Integer> {
     } catch (TransportException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
     }
+  }
+
+  private static MetricsEndpoint.Destination numbers(
+      DestinationSession session,
+      DestinationMetrics metrics,
+      GuestBooks books,
+      GuestChoice choice,
+      MarkerKind marker) {
+    return new MetricsEndpoint.Destination(
+        Main.version(),
+        choice.name(),
+        MarkerCheck.optionOf(marker),
+        session::phase,
+        session::report,
+        metrics,
+        books.counts());
   }
 
   private static void tellOfWaits(DestinationMetrics.WaitsOverBreak waits) {

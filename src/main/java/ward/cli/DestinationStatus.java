@@ -16,6 +16,7 @@ import ward.wire.Peer;
  *
  * @param session a UUID, the same over all connections
  * @param attempt how often they were begun
+ * @param cancelling whether an operator's `ward cancel` waits until the source knows
  * @param lastError null while nothing went wrong
  * @param waiters threads that wait for a page now
  * @param vcpu what touches the memory: {@code kvm} or {@code thread}
@@ -37,6 +38,7 @@ record DestinationStatus(
     String session,
     int attempt,
     Peer peer,
+    boolean cancelling,
     Trouble lastError,
     DestinationReport pages,
     DestinationMetrics.Waiting waiters,
@@ -75,6 +77,7 @@ record DestinationStatus(
         session.session().toString(),
         session.attempt(),
         session.peer(),
+        session.isCancelling(),
         metrics.lastTrouble(),
         session.report(),
         metrics.waiting(),

@@ -5,10 +5,12 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Queue;
 import java.util.concurrent.atomic.LongAdder;
+import ward.metrics.MemoryErrorCounts;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
@@ -28,6 +30,7 @@ final class GuestBooks implements MemoryErrors {
   private final LongAdder injected = new LongAdder();
   private final LongAdder fresh = new LongAdder();
   private final LongAdder announced = new LongAdder();
+  private final MemoryErrorCounts counts = new MemoryErrorCounts();
   private final Queue<MemoryErrorEvent> events = new ArrayDeque<>();
   private volatile LedgerJournal journal;
 
@@ -77,7 +80,13 @@ final class GuestBooks implements MemoryErrors {
       case BROADCAST, DEVICE_COPY -> {} // no loss that a vCPU met, or that it hears of first
       default -> injected.increment();
     }
+    counts.add(event.error().severity(), event.error().input().name().toLowerCase(Locale.ROOT));
     remember(event);
+  }
+
+  /** Every error that the guest was told of, announcements and interrupts of other vCPUs too. */
+  MemoryErrorCounts counts() {
+    return counts;
   }
 
   private synchronized void remember(MemoryErrorEvent event) {

@@ -151,6 +151,8 @@ final class SourceCommand implements Callable<Integer> {
 
   @Mixin HandshakeOption handshake;
 
+  @Mixin MetricsOption prometheus;
+
   @Option(names = "--json", description = "Print the result as a JSON object.")
   boolean json;
 
@@ -162,6 +164,7 @@ final class SourceCommand implements Callable<Integer> {
     SourceSettings settings =
         new SourceSettings(
             HostName.orSystems(host), pauseStream, returnWithin(), handshake.limit());
+    prometheus.requireLoopback();
     Kernel kernel = NativeKernel.load();
     GuestLayout guest = LayoutFile.read(layout);
     byte[] states = readVcpuStates();
@@ -295,7 +298,9 @@ final class SourceCommand implements Callable<Integer> {
     SourceRun.Parts parts =
         new SourceRun.Parts(settings, kernel, subject, Optional.ofNullable(running), books);
     try (SourceRun run = SourceRun.listen(parts, transport, listen.resolve());
-        ControlServer commands = ControlServer.listen(transport, control, run.commands())) {
+        ControlServer commands = ControlServer.listen(transport, control, run.commands());
+        MetricsOption.AutoCloseableEndpoint endpoint =
+            prometheus.listen(() -> run.numbers().registry())) {
       log.info("listening on {} with {}", run.address(), subject.journal().ledger());
       Termination.onSignal(run::stop);
       return finish(run.toTheEnd(), run.status());

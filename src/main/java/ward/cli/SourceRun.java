@@ -9,6 +9,7 @@ import org.slf4j.LoggerFactory;
 import ward.guest.Guest;
 import ward.guest.GuestExit;
 import ward.kernel.Kernel;
+import ward.metrics.MetricsEndpoint;
 import ward.metrics.SourceMetrics;
 import ward.source.SourceOutcome;
 import ward.source.SourcePhase;
@@ -85,6 +86,17 @@ final class SourceRun implements AutoCloseable {
 
   ControlServer.Commands commands() {
     return new SourceControl(() -> session, this::status);
+  }
+
+  MetricsEndpoint.Source numbers() {
+    return new MetricsEndpoint.Source(
+        Main.version(),
+        () -> session.phase(),
+        () -> session.pageCount(),
+        () -> parts.subject().journal().ledger().pageCount(),
+        () -> attempts,
+        metrics,
+        parts.books().counts());
   }
 
   SourceStatus status() {

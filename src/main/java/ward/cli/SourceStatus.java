@@ -14,6 +14,7 @@ import ward.wire.Peer;
  * @param session a UUID that the destination has chosen; empty before one has come
  * @param attempt how often that one has made its connections
  * @param attempts destinations that have come, and failed to take the guest
+ * @param cancelling whether an operator's `ward cancel` waits for the destination's word
  * @param lastError null while nothing went wrong
  * @param pagesLost for the guest, by the ledger
  * @param pagesHeld lost here after they had been copied, by earlier migrations too
@@ -29,6 +30,7 @@ record SourceStatus(
     String session,
     int attempt,
     Peer peer,
+    boolean cancelling,
     Trouble lastError,
     long breaks,
     long pagesTotal,
@@ -64,6 +66,7 @@ record SourceStatus(
         session.session().map(UUID::toString).orElse(""),
         session.attempt(),
         session.peer(),
+        session.isCancelling(),
         metrics.lastTrouble(),
         metrics.breaks(),
         session.pageCount(),

@@ -71,7 +71,8 @@ final class StatusText {
   private void write() {
     String phase = status.path("phase").asText();
     line("role", role);
-    line("phase", "%s: %s".formatted(phase, PhaseMeaning.of(role, phase)));
+    String cancelling = status.path("cancelling").asBoolean() ? " (being cancelled)" : "";
+    line("phase", "%s%s: %s".formatted(phase, cancelling, PhaseMeaning.of(role, phase)));
     line("guest", isSource() ? guestAtSource() : guestAtDestination());
     line("peer", peer());
     if (isSource()) {

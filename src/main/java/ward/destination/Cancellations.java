@@ -8,7 +8,7 @@ import java.util.concurrent.CompletableFuture;
 /**
  * The wish of an operator that a guest which has not run here never will.
  *
- * <p>Confined to the session's thread.
+ * <p>Confined to the session's thread, except {@link #isWanted()}.
  */
 final class Cancellations {
 
@@ -16,16 +16,18 @@ final class Cancellations {
   static final long PATIENCE_MILLIS = 10_000;
 
   private final List<CompletableFuture<String>> asked = new ArrayList<>();
+  private volatile boolean wanted;
   private String text = "";
 
   /** Somebody wants it, and hears what came of it. */
   void add(String reason, CompletableFuture<String> answer) {
     asked.add(answer);
+    wanted = true;
     text = "cancelled by an operator: " + reason;
   }
 
   boolean isWanted() {
-    return !asked.isEmpty();
+    return wanted;
   }
 
   /** For the outcome. */

@@ -133,6 +133,11 @@ public final class DestinationSession implements AutoCloseable {
     return present == null ? 0 : present.attempt();
   }
 
+  /** Whether an operator wants the guest to stay at the source. */
+  public boolean isCancelling() {
+    return cancels.isWanted();
+  }
+
   /** Where the source is dialled, and what it called itself. */
   public Peer peer() {
     return new Peer(sourceHost, NetUtil.toSocketAddressString(settings.source()));

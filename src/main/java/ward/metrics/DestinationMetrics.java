@@ -28,6 +28,11 @@ public final class DestinationMetrics implements DestinationListener {
   private final LongAccumulator longestBreakNanos = new LongAccumulator(Math::max, 0);
   private final LongAdder damagedAnswers = new LongAdder();
   private final LongAdder pagesAskedAgain = new LongAdder();
+  private final Durations faultDurations =
+      new Durations(
+          0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30);
+  private final Durations breakDurations =
+      new Durations(0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800);
   private final Waiters waiters;
   private volatile Trouble lastTrouble; // null while all went well
   private volatile long streamStartNanos;
@@ -115,6 +120,7 @@ public final class DestinationMetrics implements DestinationListener {
 
   @Override
   public void faultResolved(long nanos) {
+    faultDurations.add(nanos);
     faultNanos.recordValue(Math.min(nanos, LONGEST_FAULT_NANOS));
   }
 
@@ -151,6 +157,7 @@ public final class DestinationMetrics implements DestinationListener {
 
   @Override
   public void recovered(long nanos) {
+    breakDurations.add(nanos);
     breaks.increment();
     brokenNanos.add(nanos);
     longestBreakNanos.accumulate(nanos);
@@ -160,6 +167,62 @@ public final class DestinationMetrics implements DestinationListener {
   @Override
   public void givenBack(long pages) {
     givenBackPages.add(pages);
+  }
+
+  /** What of it a Prometheus server may have. */
+  void register(Families to) {
+    to.histogram(
+        "ward_destination_fault_duration_seconds",
+        "Demand faults, from reading the event to the end of the ioctl that resolved it.",
+        faultDurations);
+    registerBreaks(to);
+    registerPages(to);
+  }
+
+  private void registerBreaks(Families to) {
+    to.counter(
+        "ward_destination_breaks_total", "Times without the source that are over.", breaks::sum);
+    to.histogram(
+        "ward_destination_break_duration_seconds",
+        "Times without the source, from the first broken connection until both sides agreed again.",
+        breakDurations);
+    to.gauge(
+        "ward_destination_break_wait_longest_seconds",
+        "The longest that a thread waited for a page over a break.",
+        () -> waiters.overBreaks().longestMillis() / 1e3);
+    to.gauge(
+        "ward_destination_waiters", "Threads that wait for a page now.", () -> waiting().count());
+    to.gauge(
+        "ward_destination_wait_longest_seconds",
+        "How long the thread has waited that waits longest now.",
+        () -> waiting().longestMillis() / 1e3);
+  }
+
+  private void registerPages(Families to) {
+    to.pageBytes(
+        "ward_destination_streamed_bytes_total",
+        "Guest memory placed before anybody asked, zeros included.",
+        streamedPages::sum);
+    to.counter(
+        "ward_destination_duplicate_pages_total",
+        "Pages that came twice; the second was dropped.",
+        duplicatePages::sum);
+    to.counter(
+        "ward_destination_damaged_answers_total",
+        "Answers whose checksum was wrong; nothing of them was placed.",
+        damagedAnswers::sum);
+    to.counter(
+        "ward_destination_pages_asked_again_total",
+        "Pages asked for again because they had come damaged.",
+        pagesAskedAgain::sum);
+    to.counter(
+        "ward_destination_late_poison_pages_total",
+        "Pages poisoned after the guest was resumed.",
+        latePoisonedPages::sum);
+    to.counter(
+        "ward_destination_held_pages_total",
+        "Pages that had been copied before the source lost them.",
+        heldPages::sum);
   }
 
   /** The demand faults so far. */

@@ -58,6 +58,39 @@ public final class SourceMetrics implements SourceListener {
     trouble("cannot read guest-physical address 0x%x: %s".formatted(guestPhysicalAddress, reason));
   }
 
+  /** What of it a Prometheus server may have. */
+  void register(Families to) {
+    to.counter(
+        "ward_source_breaks_total",
+        "Times that the connections broke after the destination may have run the guest.",
+        breaks::sum);
+    to.counters(
+        "ward_source_sent_pages_total",
+        "Pages sent, by why and what.",
+        callback -> {
+          callback.call(answeredPages.sum(), "demand");
+          callback.call(dataPages.sum(), "stream_data");
+          callback.call(zeroPages.sum(), "stream_zero");
+        },
+        "way");
+    to.pageBytes(
+        "ward_source_streamed_bytes_total",
+        "Guest memory sent in the background, zeros included.",
+        () -> dataPages.sum() + zeroPages.sum());
+    to.counters(
+        "ward_source_poison_learnt_pages_total",
+        "Pages that were lost while the source served.",
+        callback -> {
+          callback.call(foundPages.sum(), "unreadable");
+          callback.call(reportedPages.sum(), "reported");
+        },
+        "discovery");
+    to.counter(
+        "ward_source_unreadable_reads_total",
+        "Times that a page could not be read although it is not lost.",
+        unreadablePages::sum);
+  }
+
   /** How often the connections broke after the destination may have run the guest. */
   public long breaks() {
     return breaks.sum();

@@ -9,7 +9,7 @@ import java.util.concurrent.CompletableFuture;
  * The wish of an operator that the guest stays here, while only the destination can say whether it
  * may.
  *
- * <p>Confined to the session's thread.
+ * <p>Confined to the session's thread, except {@link #isOpen()}.
  */
 final class CancelRequests {
 
@@ -17,16 +17,18 @@ final class CancelRequests {
   static final long PATIENCE_SECONDS = 10;
 
   private final List<CompletableFuture<String>> asked = new ArrayList<>();
+  private volatile boolean wanted;
   private String reason = "";
 
   void add(String why, CompletableFuture<String> answer) {
     reason = why;
     asked.add(answer);
+    wanted = true;
   }
 
   /** Whether the destination is to be asked, or has been. */
   boolean isOpen() {
-    return !asked.isEmpty();
+    return wanted;
   }
 
   String reason() {
@@ -37,12 +39,14 @@ final class CancelRequests {
   void granted(String outcome) {
     asked.forEach(answer -> answer.complete(outcome));
     asked.clear();
+    wanted = false;
   }
 
   /** The guest has run at the destination, or nobody can say that it has not. */
   void refused(String why) {
     asked.forEach(answer -> answer.completeExceptionally(new IOException(why)));
     asked.clear();
+    wanted = false;
   }
 
   /** No word yet; the wish stands. */

@@ -153,6 +153,11 @@ public final class SourceSession implements AutoCloseable {
     return peer;
   }
 
+  /** Whether an operator wants the guest to stay here, and nothing has come of it yet. */
+  public boolean isCancelling() {
+    return cancels.isOpen();
+  }
+
   /** Pages that the guest has. */
   public long pageCount() {
     return layout.pageCount();
