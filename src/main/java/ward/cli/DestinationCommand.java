@@ -16,6 +16,8 @@ import ward.destination.DestinationSession;
 import ward.destination.DestinationSettings;
 import ward.destination.NettySourceLink;
 import ward.destination.SourceLoss;
+import ward.guest.Guest;
+import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.metrics.DestinationMetrics;
@@ -219,7 +221,9 @@ final class DestinationCommand implements Callable<Integer> {
       MarkerKind marker) {
     DestinationMetrics metrics = new DestinationMetrics(DestinationCommand::tellOfWaits);
     try (DestinationSession session =
-        new DestinationSession(settings, parts, link, new DestinationEvents(metrics, log))) {
+        new DestinationSession(
+            settings, parts, link, new DestinationEvents(metrics, books.lines(), log))) {
+      books.lines().locateBy(() -> memoryOf(session.guest()));
       DestinationRun run = new DestinationRun(session, books, metrics, choice, marker);
       try (ControlServer commands = ControlServer.listen(transport, control, run);
           MetricsOption.AutoCloseableEndpoint endpoint =
@@ -232,6 +236,10 @@ final class DestinationCommand implements Callable<Integer> {
     } catch (TransportException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
     }
+  }
+
+  private static GuestMemory memoryOf(Guest guest) {
+    return guest == null ? null : guest.memory();
   }
 
   private static MetricsEndpoint.Destination numbers(

@@ -1,19 +1,24 @@
 package ward.cli;
 
+import java.util.List;
 import org.slf4j.Logger;
 import ward.destination.DestinationListener;
 import ward.destination.DestinationPhase;
 import ward.memory.PageSet;
 import ward.metrics.DestinationMetrics;
+import ward.poison.Origin;
+import ward.poison.PoisonEntry;
 
 /** What an operator reads of an incoming migration; everything is counted too. */
 final class DestinationEvents implements DestinationListener {
 
   private final DestinationMetrics metrics;
+  private final PoisonLog lines;
   private final Logger log;
 
-  DestinationEvents(DestinationMetrics metrics, Logger log) {
+  DestinationEvents(DestinationMetrics metrics, PoisonLog lines, Logger log) {
     this.metrics = metrics;
+    this.lines = lines;
     this.log = log;
   }
 
@@ -89,6 +94,20 @@ final class DestinationEvents implements DestinationListener {
     if (!held.isEmpty()) {
       log.info(
           "{} pages were copied before the source lost them, and stay as they are", held.size());
+    }
+  }
+
+  @Override
+  public void lossesLearnt(List<PoisonEntry> poisoned, List<PoisonEntry> held) {
+    for (PoisonEntry entry : poisoned) {
+      if (entry.origin().discovery() == Origin.Discovery.SOURCE_LOST) {
+        lines.entry(PoisonLog.Event.SOURCE_LOST, entry, "policy", "in the ledger, marked");
+      } else {
+        lines.entry(PoisonLog.Event.LATE, entry, "source", "in the ledger, marked");
+      }
+    }
+    for (PoisonEntry entry : held) {
+      lines.entry(PoisonLog.Event.HELD, entry, "source", "copied before the loss, left as it is");
     }
   }
 

@@ -56,6 +56,7 @@ final class SourceRun implements AutoCloseable {
             .running()
             .map(guest -> guest.exited().toCompletableFuture())
             .orElseGet(CompletableFuture::new);
+    parts.books().lines().locateBy(() -> parts.subject().memory().memory());
     this.session = newSession();
   }
 
@@ -77,7 +78,10 @@ final class SourceRun implements AutoCloseable {
 
   private SourceSession newSession() throws IOException {
     return new SourceSession(
-        parts.settings(), parts.kernel(), parts.subject(), new SourceEvents(metrics, log));
+        parts.settings(),
+        parts.kernel(),
+        parts.subject(),
+        new SourceEvents(metrics, parts.books().lines(), log));
   }
 
   InetSocketAddress address() {

@@ -66,7 +66,8 @@ final class Arrival {
         new PageFaults(
             layout, table, resolver, givenBack, around.listener(), around.requests()::present);
     recorder =
-        new PoisonRecorder(layout, table, resolver, journal, around.disk(), around.onFailure());
+        new PoisonRecorder(
+            layout, table, resolver, journal, around.disk(), around.onFailure(), around.listener());
     audit = new Audit(memory, table, resolver, givenBack, scan);
     FaultLoop.Reactions reactions =
         new FaultLoop.Reactions(

@@ -1,6 +1,8 @@
 package ward.destination;
 
+import java.util.List;
 import ward.memory.PageSet;
+import ward.poison.PoisonEntry;
 
 /**
  * Hears what happens on the incoming side. Called from several threads, on the fault path too: it
@@ -63,6 +65,14 @@ public interface DestinationListener {
    * @param held guest frame numbers that had been copied before the loss, and stay as they are
    */
   default void latePoison(PageSet poisoned, PageSet held) {}
+
+  /**
+   * Losses were learnt after the poison map: from the source, or because it is lost itself.
+   *
+   * @param poisoned what is lost now and was not before, on disk and marked
+   * @param held pages that had been copied before the loss
+   */
+  default void lossesLearnt(List<PoisonEntry> poisoned, List<PoisonEntry> held) {}
 
   /**
    * The source was out of reach, and is there again.

@@ -50,6 +50,7 @@ public final class DestinationSession implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(DestinationSession.class);
   private static final int CLOSE_SECONDS = 30;
+  private static final long LAST_WORDS_MILLIS = 300;
 
   /** Opens this host's ledger of a guest, once the source has named the guest. */
   @FunctionalInterface
@@ -343,8 +344,28 @@ public final class DestinationSession implements AutoCloseable {
             return; // every page is here; a source that lets go closes these, in any order
           }
           String what = cause == null ? "the source closed it" : textOf(cause);
-          onBreak(kind, "%s connection: %s".formatted(kind, what), cause);
+          String text = "%s connection: %s".formatted(kind, what);
+          if (kind == ConnectionKind.CONTROL || resumed) {
+            onBreak(kind, text, cause);
+          } else {
+            breakUnlessExplained(of, kind, text, cause);
+          }
         });
+  }
+
+  /**
+   * A source that ends says so on another connection, which may arrive a little later. Once the
+   * guest runs here, time matters more to it than the text.
+   */
+  private void breakUnlessExplained(
+      Connections of, ConnectionKind kind, String text, Throwable cause) {
+    later(
+        () -> {
+          if (!of.isOver() && !phase.isLast()) {
+            onBreak(kind, text, cause);
+          }
+        },
+        LAST_WORDS_MILLIS);
   }
 
   private void onBreak(ConnectionKind kind, String text, Throwable cause) {
@@ -462,7 +483,7 @@ public final class DestinationSession implements AutoCloseable {
     mapEnded = true;
     arrival
         .recorder()
-        .accept(
+        .acceptMap(
             List.copyOf(map),
             (poisoned, held) -> {
               arrival.poisonedFrames().addAll(poisoned);

@@ -27,6 +27,7 @@ final class PoisonRecorder {
   private final LedgerJournal journal;
   private final Executor disk;
   private final Consumer<Throwable> onFailure;
+  private final DestinationListener listener;
 
   /**
    * @param disk one thread, which may wait for fsync
@@ -37,13 +38,15 @@ final class PoisonRecorder {
       PageResolver resolver,
       LedgerJournal journal,
       Executor disk,
-      Consumer<Throwable> onFailure) {
+      Consumer<Throwable> onFailure,
+      DestinationListener listener) {
     this.layout = layout;
     this.table = table;
     this.resolver = resolver;
     this.journal = journal;
     this.disk = disk;
     this.onFailure = onFailure;
+    this.listener = listener;
   }
 
   /**
@@ -53,13 +56,34 @@ final class PoisonRecorder {
    *     content, once both are true
    */
   void accept(List<PoisonEntry> entries, BiConsumer<PageSet, PageSet> outcome) {
+    record(
+        entries,
+        (claim, news) -> {
+          listener.lossesLearnt(news, heldAmong(entries, claim.heldFrames()));
+          outcome.accept(claim.poisonedFrames(), claim.heldFrames());
+        });
+  }
+
+  /** The same for the map that comes before the guest: nothing in it is news for people. */
+  void acceptMap(List<PoisonEntry> entries, BiConsumer<PageSet, PageSet> outcome) {
+    record(entries, (claim, news) -> outcome.accept(claim.poisonedFrames(), claim.heldFrames()));
+  }
+
+  private static List<PoisonEntry> heldAmong(List<PoisonEntry> entries, PageSet held) {
+    return entries.stream()
+        .flatMap(entry -> perPage(entry).stream())
+        .filter(page -> held.contains(page.guestPhysicalAddress() >>> Pages.SHIFT))
+        .toList();
+  }
+
+  private void record(List<PoisonEntry> entries, BiConsumer<Claim, List<PoisonEntry>> outcome) {
     Claim claim = claim(entries);
     disk.execute(
         () -> {
           try {
             journal.append(claim.entries());
             placeMarkers(claim.claimedPages());
-            outcome.accept(claim.poisonedFrames(), claim.heldFrames());
+            outcome.accept(claim, claim.entries());
           } catch (Exception e) {
             onFailure.accept(e);
           }

@@ -20,6 +20,9 @@ public interface SourceListener {
   /** Poison became known while the guest was being served. */
   default void poisonLearnt(PoisonEntry entry) {}
 
+  /** The destination had copied a page before it was lost here: it is intact there. */
+  default void held(PoisonEntry entry) {}
+
   /** A page cannot be read, and it is not poison. */
   default void unreadable(long guestPhysicalAddress, String reason) {}
 }

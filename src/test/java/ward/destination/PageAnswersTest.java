@@ -43,7 +43,8 @@ class PageAnswersTest {
             fixture.resolver,
             journal,
             Runnable::run,
-            fixture.failures::add);
+            fixture.failures::add,
+            fixture);
     answers =
         new PageAnswers(
             new PageAnswers.Parts(

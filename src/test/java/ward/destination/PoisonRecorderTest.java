@@ -44,7 +44,8 @@ class PoisonRecorderTest {
             fixture.resolver,
             journal,
             disk::add,
-            fixture.failures::add);
+            fixture.failures::add,
+            fixture);
   }
 
   @AfterEach
