@@ -38,6 +38,7 @@ abstract class OperatedMigration {
 
   final Deadline deadline = new Deadline(Duration.ofSeconds(150));
   private final List<AutoCloseable> open = new ArrayList<>();
+  WalkerGuest guest;
   Daemon source;
   Daemon destination;
 
@@ -57,7 +58,7 @@ abstract class OperatedMigration {
     return directory.resolve(name);
   }
 
-  void startSource(boolean running) throws IOException {
+  void startSource(boolean running, String... more) throws IOException {
     WalkerGuestBuilder builder = new WalkerGuestBuilder(MEMORY_BYTES, VCPUS, 7);
     if (running) {
       builder.walkingUntilMoved().reading(400); // a pass takes milliseconds
@@ -66,7 +67,7 @@ abstract class OperatedMigration {
     Path memory = Files.createTempFile(Path.of("/dev/shm"), "ward-operator-", "");
     kept(() -> Files.delete(memory));
     try (FileChannel file = FileChannel.open(memory, StandardOpenOption.WRITE)) {
-      WalkerGuest guest = builder.writeTo(file);
+      guest = builder.writeTo(file);
       LayoutFile.write(path("layout"), guest.layout());
       Files.write(path("vcpus"), guest.vcpuStates());
     }
@@ -77,6 +78,7 @@ abstract class OperatedMigration {
     command.addAll(List.of("--vcpu-state", path("vcpus").toString()));
     command.addAll(List.of("--ledger", path("ledger").toString()));
     command.addAll(List.of("--control", path("source.sock").toString()));
+    command.addAll(List.of(more));
     if (running) {
       command.addAll(List.of("--run", "--guest-log", path("walk").toString()));
     }
@@ -89,7 +91,7 @@ abstract class OperatedMigration {
   }
 
   void declareLoss() throws IOException {
-    WalkerGuest guest =
+    WalkerGuest shape =
         new WalkerGuestBuilder(MEMORY_BYTES, VCPUS, 7)
             .writeTo(
                 kept(
@@ -98,7 +100,7 @@ abstract class OperatedMigration {
                         StandardOpenOption.CREATE,
                         StandardOpenOption.READ,
                         StandardOpenOption.WRITE)));
-    LayoutFile.write(path("layout"), guest.layout());
+    LayoutFile.write(path("layout"), shape.layout());
     String ledger = path("ledger").toString();
     assertEquals(
         0,
@@ -123,21 +125,23 @@ abstract class OperatedMigration {
     return kept(new FaultyLink(listening()));
   }
 
+  /** So that the guest does not get all of its pages before the test has looked. */
+  FaultyLink slowLink() throws IOException {
+    FaultyLink link = link();
+    link.delay(Duration.ofMillis(50));
+    return link;
+  }
+
   void startDestination(InetSocketAddress at) throws IOException {
     startDestination(at, "destination");
   }
 
-  void startDestination(InetSocketAddress at, String name) throws IOException {
+  void startDestination(InetSocketAddress at, String name, String... more) throws IOException {
     List<String> command =
-        List.of(
-            "destination",
-            "--connect",
-            "127.0.0.1:" + at.getPort(),
-            "--ledger",
-            path(name + "-ledger").toString(),
-            "--control",
-            path(name + ".sock").toString(),
-            "--json");
+        new ArrayList<>(List.of("destination", "--connect", "127.0.0.1:" + at.getPort()));
+    command.addAll(List.of("--ledger", path(name + "-ledger").toString()));
+    command.addAll(List.of("--control", path(name + ".sock").toString(), "--json"));
+    command.addAll(List.of(more));
     destination = kept(Daemon.start(directory, name, List.of(), command));
   }
 

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -43,13 +42,6 @@ class OperatorScenario extends OperatedMigration {
     ControlClient.send(path("source.sock"), new ControlMessage.StreamControl(false));
     assertEquals(0, source.await(deadline), source::errors);
     assertEquals(0, destination.await(deadline), destination::errors);
-  }
-
-  /** So that the guest does not get all of its pages before the test has looked. */
-  private FaultyLink slowLink() throws IOException {
-    FaultyLink link = link();
-    link.delay(Duration.ofMillis(50));
-    return link;
   }
 
   @Test
