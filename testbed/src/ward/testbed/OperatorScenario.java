@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -25,6 +28,25 @@ class OperatorScenario extends OperatedMigration {
 
     assertEquals(ExitCode.UNFINISHED_BEFORE_RUN.code(), source.await(deadline), source::errors);
     assertThat(source.errors()).contains("too slow", "it is whole here");
+  }
+
+  @Test
+  void aControlSocketIsItsOwnersAloneAndOutlivesNoDaemonForTheNext() throws IOException {
+    startSource(false);
+    Path socket = path("source.sock");
+    assertEquals(
+        PosixFilePermissions.fromString("rw-------"), Files.getPosixFilePermissions(socket));
+    Daemon first = source;
+
+    Daemon second = kept(first.again(directory, "second"));
+
+    assertEquals(ExitCode.HOST_REFUSED.code(), second.await(deadline), second::errors);
+    assertThat(second.errors()).contains("another program listens there");
+    assertEquals("LISTENING", status("source").get("phase").asText());
+    first.kill();
+    assertTrue(Files.exists(socket), "nobody has removed it");
+    kept(first.again(directory, "third"));
+    awaitPhase("LISTENING", "source");
   }
 
   @Test

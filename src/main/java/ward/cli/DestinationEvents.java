@@ -81,6 +81,9 @@ final class DestinationEvents implements DestinationListener {
   @Override
   public void damaged(long guestPhysicalAddress, long pagesAskedAgain, String disagreement) {
     metrics.damaged(guestPhysicalAddress, pagesAskedAgain, disagreement);
+    metrics.trouble(
+        "what came for guest-physical address 0x%x is not what was sent: %s"
+            .formatted(guestPhysicalAddress, disagreement));
     log.warn(
         "what came for guest-physical address 0x{} is not what was sent: {}; {} pages are asked for again",
         Long.toHexString(guestPhysicalAddress),
