@@ -1,5 +1,6 @@
 package ward.cli;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -22,6 +23,7 @@ import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.metrics.DestinationMetrics;
 import ward.metrics.MetricsEndpoint;
+import ward.source.SourceSettings;
 import ward.uffd.MarkerKind;
 import ward.uffd.MarkerScan;
 import ward.uffd.PoisonMarker;
@@ -137,6 +139,14 @@ final class DestinationCommand implements Callable<Integer> {
   boolean keep;
 
   @Option(
+      names = "--offer",
+      paramLabel = "HOST:PORT",
+      description =
+          "When the guest is here, whole: offer it to the next destination, which connects to this"
+              + " address. It runs on until one has taken it.")
+  HostPort offer;
+
+  @Option(
       names = "--announce-poison",
       description =
           "Tell the guest of every lost page when it is resumed, so that its kernel takes them out of"
@@ -207,25 +217,29 @@ final class DestinationCommand implements Callable<Integer> {
       DestinationSession.Parts parts =
           new DestinationSession.Parts(
               choice.factory(), books::open, userfaultfd, new MarkerScan(kernel, lost));
-      return run(settings, parts, link, transport, books, choice, lost.kind());
+      Network network = new Network(transport, link, onward(kernel, transport));
+      return run(settings, parts, network, books, choice, lost.kind());
     }
   }
+
+  /** All that connects this daemon with others. */
+  private record Network(Transport transport, NettySourceLink link, Optional<Onward> onward) {}
 
   private int run(
       DestinationSettings settings,
       DestinationSession.Parts parts,
-      NettySourceLink link,
-      Transport transport,
+      Network network,
       GuestBooks books,
       GuestChoice choice,
       MarkerKind marker) {
     DestinationMetrics metrics = new DestinationMetrics(DestinationCommand::tellOfWaits);
     try (DestinationSession session =
         new DestinationSession(
-            settings, parts, link, new DestinationEvents(metrics, books.lines(), log))) {
+            settings, parts, network.link(), new DestinationEvents(metrics, books.lines(), log))) {
       books.lines().locateBy(() -> memoryOf(session.guest()));
-      DestinationRun run = new DestinationRun(session, books, metrics, choice, marker);
-      try (ControlServer commands = ControlServer.listen(transport, control, run);
+      DestinationRun run =
+          new DestinationRun(session, books, metrics, choice, marker, network.onward());
+      try (ControlServer commands = ControlServer.listen(network.transport(), control, run);
           MetricsOption.AutoCloseableEndpoint endpoint =
               prometheus.listen(
                   () -> numbers(session, metrics, books, choice, marker).registry())) {
@@ -235,6 +249,8 @@ final class DestinationCommand implements Callable<Integer> {
       }
     } catch (TransportException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
+    } catch (IOException e) {
+      throw new CommandFailure(ExitCode.INPUT_REFUSED, "--offer: " + e.getMessage());
     }
   }
 
@@ -263,6 +279,13 @@ final class DestinationCommand implements Callable<Integer> {
         "over the break {} threads waited for pages, the longest {} ms",
         waits.waiters(),
         Math.round(waits.longestMillis()));
+  }
+
+  private Optional<Onward> onward(Kernel kernel, Transport transport) {
+    SourceSettings settings =
+        new SourceSettings(HostName.orSystems(host), false, Optional.empty(), handshake.limit());
+    return Optional.ofNullable(offer)
+        .map(address -> new Onward(kernel, transport, address.resolve(), settings));
   }
 
   private DestinationSettings settings() {

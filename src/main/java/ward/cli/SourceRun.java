@@ -11,6 +11,7 @@ import ward.guest.GuestExit;
 import ward.kernel.Kernel;
 import ward.metrics.MetricsEndpoint;
 import ward.metrics.SourceMetrics;
+import ward.poison.MigrationRecord;
 import ward.source.SourceOutcome;
 import ward.source.SourcePhase;
 import ward.source.SourceServer;
@@ -30,12 +31,14 @@ final class SourceRun implements AutoCloseable {
 
   /**
    * @param running empty where the guest does not run here
+   * @param earlier what a process that died has left of a session that goes on here
    */
   record Parts(
       SourceSettings settings,
       Kernel kernel,
       SourceSession.Subject subject,
       Optional<Guest> running,
+      Optional<MigrationRecord> earlier,
       GuestBooks books) {}
 
   /** How it ended, and what the process answers. */
@@ -57,7 +60,12 @@ final class SourceRun implements AutoCloseable {
             .map(guest -> guest.exited().toCompletableFuture())
             .orElseGet(CompletableFuture::new);
     parts.books().lines().locateBy(() -> parts.subject().memory().memory());
-    this.session = newSession();
+    this.session = parts.earlier().isPresent() ? goOn(parts.earlier().get()) : newSession();
+  }
+
+  private SourceSession goOn(MigrationRecord earlier) throws IOException {
+    return SourceSession.continued(
+        parts.settings(), parts.kernel(), parts.subject(), events(), earlier);
   }
 
   /**
@@ -77,11 +85,11 @@ final class SourceRun implements AutoCloseable {
   }
 
   private SourceSession newSession() throws IOException {
-    return new SourceSession(
-        parts.settings(),
-        parts.kernel(),
-        parts.subject(),
-        new SourceEvents(metrics, parts.books().lines(), log));
+    return new SourceSession(parts.settings(), parts.kernel(), parts.subject(), events());
+  }
+
+  private SourceEvents events() {
+    return new SourceEvents(metrics, parts.books().lines(), log);
   }
 
   InetSocketAddress address() {

@@ -80,6 +80,10 @@ final class StatusText {
     } else {
       writeDestination();
     }
+    if (at("onward").isObject()) {
+      String onward = at("onward", "phase").asText();
+      line("onward", "%s: %s".formatted(onward, PhaseMeaning.of("source", onward)));
+    }
     line("last error", lastError());
   }
 

@@ -13,17 +13,23 @@ import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
+import ward.memory.MemoryIdentity;
 import ward.memory.PageSet;
+import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
+import ward.poison.MigrationFile;
+import ward.poison.MigrationRecord;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.uffd.MarkerScan;
@@ -80,11 +86,13 @@ public final class DestinationSession implements AutoCloseable {
   private volatile String sourceHost = "";
   private volatile Arrival arrival;
   private volatile Connections connections; // set by the session's thread only
+  private MemoryIdentity memory; // what the guest was offered as; null before
   private DestinationPhase interrupted; // what a break interrupted, and recovery goes back to
   private long brokenNanos;
   private boolean mapEnded;
   private boolean mapApplied;
   private boolean released;
+  private List<Departure> path = List.of(); // how the guest came here
   private boolean resumed;
   private long startNanos;
   private volatile long pauseNanos;
@@ -117,6 +125,34 @@ public final class DestinationSession implements AutoCloseable {
   public Guest guest() {
     Arrival current = arrival;
     return current == null ? null : current.guest();
+  }
+
+  /**
+   * Makes every page of a guest that is {@link DestinationPhase#COMPLETE} and paused readable or
+   * poisoned: what it gave back would otherwise make its reader wait, perhaps for itself. Returns
+   * when that is so; not for an event loop to call.
+   *
+   * @throws IOException if the kernel refuses, or the session has ended
+   */
+  public void fillGivenBack() throws IOException {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    run(
+        () -> {
+          try {
+            arrival.fillGivenBack();
+            done.complete(null);
+          } catch (IOException | RuntimeException e) {
+            done.completeExceptionally(e);
+          }
+        });
+    try {
+      done.get(CLOSE_SECONDS, TimeUnit.SECONDS);
+    } catch (ExecutionException | TimeoutException e) {
+      throw new IOException("what the guest gave back could not be filled: " + e.getMessage(), e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
   }
 
   public DestinationPhase phase() {
@@ -247,27 +283,18 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  private void onReady(Connections of, ConnectionKind kind, Channel channel) {
+  private void onReady(Connections of, ConnectionKind kind, Channel channel) throws IOException {
     if (phase.isLast() || of.isOver()) {
       channel.close();
       return;
     }
     switch (kind) {
-      case CONTROL -> onControl(channel);
+      case CONTROL -> connections.control(channel); // after a break, the source speaks first
       case URGENT -> onUrgent(channel);
       case STREAM -> of.addStream(channel);
       case LOCAL -> throw new IllegalStateException("a migration has no LOCAL connection");
     }
     resumeIfReady();
-  }
-
-  private void onControl(Channel channel) {
-    connections.control(channel);
-    if (cancels.isWanted()) {
-      cancelNow();
-    } else if (phase == DestinationPhase.RECOVERING) {
-      sendResolved();
-    }
   }
 
   private void onUrgent(Channel channel) {
@@ -291,7 +318,7 @@ public final class DestinationSession implements AutoCloseable {
             });
   }
 
-  private void resumeIfReady() {
+  private void resumeIfReady() throws IOException {
     if (released
         && !resumed
         && connections.urgent() != null
@@ -369,10 +396,10 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   private void onBreak(ConnectionKind kind, String text, Throwable cause) {
-    if (cause instanceof ProtocolException) {
-      fail(DestinationOutcome.Kind.PEER_REFUSED, text);
-    } else if (cause instanceof PeerRefusedException refused) {
+    if (cause instanceof PeerRefusedException refused) {
       onRefused(kind, text, refused.refusal().code());
+    } else if (cause instanceof ProtocolException && !isStrangerAnswering()) {
+      fail(DestinationOutcome.Kind.PEER_REFUSED, text);
     } else {
       recoverIfPossible(text);
     }
@@ -386,16 +413,22 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
+  /** Whether nobody has proven yet, since the break, that it serves the guest. */
+  private boolean isStrangerAnswering() {
+    return phase == DestinationPhase.RECOVERING && !connections.isProven();
+  }
+
   /**
    * A source that has not noticed the break, that has noticed it first, or that was started anew,
-   * may take us later.
+   * may take us later; and while nobody has proven to be the source, any refusal may be somebody
+   * else's.
    */
   private void onRefused(ConnectionKind kind, String text, Refusal.Code code) {
     boolean unknown = code == Refusal.Code.NO_SESSION;
     boolean recovering = phase == DestinationPhase.RECOVERING;
     if (recovering && kind == ConnectionKind.CONTROL && unknown && !isSourceNeeded()) {
       onSourceLost(text); // it has taken its guest back, or it has let go and ended
-    } else if (unknown || recovering && code == Refusal.Code.BUSY) {
+    } else if (unknown || isStrangerAnswering()) {
       recoverIfPossible(text);
     } else {
       fail(DestinationOutcome.Kind.PEER_REFUSED, text);
@@ -409,8 +442,46 @@ public final class DestinationSession implements AutoCloseable {
   // --- messages, on the session's thread -----------------------------------------------------
 
   private void onMessage(Connections of, ControlMessage message) throws IOException {
-    if (!of.isOver()) {
+    if (of.isOver()) {
+      return;
+    }
+    if (isStrangerAnswering()) {
+      onStranger(message);
+    } else {
       dispatch(message);
+    }
+  }
+
+  /**
+   * Whoever answers after a break may be another process than the one that made the offer. Nothing
+   * that it says counts before it has proven whose memory it serves, and what it says cannot end
+   * the migration: the right one may come yet.
+   */
+  private void onStranger(ControlMessage message) {
+    if (message instanceof ControlMessage.SourceIdentity identity) {
+      onIdentity(identity);
+    } else {
+      String text =
+          message instanceof Refusal refusal
+              ? "refused: " + refusal.reason()
+              : "%s before SourceIdentity".formatted(message.getClass().getSimpleName());
+      recover(text);
+    }
+  }
+
+  private void onIdentity(ControlMessage.SourceIdentity identity) {
+    Optional<String> contradiction = memory.contradiction(identity.memory());
+    if (contradiction.isPresent()) {
+      String text = "this source does not serve the guest that was offered: " + contradiction.get();
+      send(new Refusal(Refusal.Code.OTHER_GUEST, text));
+      recover(text);
+    } else {
+      connections.prove();
+      if (cancels.isWanted()) {
+        cancelNow(); // only the right source may take its guest back by this word
+      } else {
+        sendResolved();
+      }
     }
   }
 
@@ -421,8 +492,8 @@ public final class DestinationSession implements AutoCloseable {
       onMapPart(part);
     } else if (message instanceof ControlMessage.PoisonMapEnd end) {
       onMapEnd(end);
-    } else if (message instanceof ControlMessage.GuestReleased) {
-      onReleased();
+    } else if (message instanceof ControlMessage.GuestReleased word) {
+      onReleased(word);
     } else if (message instanceof ControlMessage.LatePoison late) {
       onLatePoison(late);
     } else if (message instanceof ControlMessage.PoisonMapCheck) {
@@ -455,6 +526,7 @@ public final class DestinationSession implements AutoCloseable {
       closeJournal(journal);
       throw e;
     }
+    memory = offer.memory();
     enter(DestinationPhase.RECEIVING_MAP, offer.layout().pageCount() + " pages announced");
   }
 
@@ -518,7 +590,7 @@ public final class DestinationSession implements AutoCloseable {
     connectForPages();
   }
 
-  private void onReleased() {
+  private void onReleased(ControlMessage.GuestReleased word) throws IOException {
     requireMessageIn(DestinationPhase.RECEIVING_MAP, "GuestReleased");
     if (!mapApplied || released) {
       throw new ProtocolException(
@@ -526,11 +598,13 @@ public final class DestinationSession implements AutoCloseable {
               .formatted(released ? "again" : "before the poison map was applied"));
     }
     released = true;
+    path = word.path();
     resumeIfReady();
   }
 
   /** The whole map is in place and acknowledged, and the source has let go of the vCPUs. */
-  private void resumeGuest() {
+  private void resumeGuest() throws IOException {
+    arrival.journal().appendDepartures(path);
     enter(DestinationPhase.RUNNING, "poison map applied: " + arrival.poisonedFrames().size());
     resumed = true;
     openLine();
@@ -780,8 +854,22 @@ public final class DestinationSession implements AutoCloseable {
 
   private void complete(DestinationOutcome.Kind kind, String text) {
     totalNanos = System.nanoTime() - startNanos;
+    forgetThatItLeft();
     enter(DestinationPhase.COMPLETE, text);
     outcome.complete(new DestinationOutcome(kind, text));
+  }
+
+  /** A guest that left this host earlier is back: the record that its copy here is stale, is. */
+  private void forgetThatItLeft() {
+    try {
+      MigrationFile file = arrival.journal().migrationFile();
+      if (file.read().filter(record -> record.role() == MigrationRecord.Role.SOURCE).isPresent()) {
+        file.remove();
+      }
+    } catch (LedgerException e) {
+      log.warn(
+          "`ward source` will refuse this ledger until it gets --new-session: {}", e.getMessage());
+    }
   }
 
   // --- what an operator wants ----------------------------------------------------------------
@@ -800,8 +888,7 @@ public final class DestinationSession implements AutoCloseable {
   private void takeCancel(String reason, CompletableFuture<String> answer) throws IOException {
     requireCancellable();
     cancels.add(reason, answer);
-    if (phase == DestinationPhase.RECOVERING
-        && (connections.isOver() || connections.control() == null)) {
+    if (phase == DestinationPhase.RECOVERING && (connections.isOver() || !connections.isProven())) {
       later(() -> cancels.stillUnheard(answer), Cancellations.PATIENCE_MILLIS);
       dialNow();
     } else {
