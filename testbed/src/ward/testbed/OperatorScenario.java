@@ -38,7 +38,16 @@ class OperatorScenario extends OperatedMigration {
         PosixFilePermissions.fromString("rw-------"), Files.getPosixFilePermissions(socket));
     Daemon first = source;
 
-    Daemon second = kept(first.again(directory, "second"));
+    List<String> sameSocket =
+        List.of(
+            "destination",
+            "--connect",
+            "127.0.0.1:" + listening().getPort(),
+            "--ledger",
+            path("second-ledger").toString(),
+            "--control",
+            socket.toString());
+    Daemon second = kept(Daemon.start(directory, "second", List.of(), sameSocket));
 
     assertEquals(ExitCode.HOST_REFUSED.code(), second.await(deadline), second::errors);
     assertThat(second.errors()).contains("another program listens there");
@@ -47,6 +56,8 @@ class OperatorScenario extends OperatedMigration {
     assertTrue(Files.exists(socket), "nobody has removed it");
     kept(first.again(directory, "third"));
     awaitPhase("LISTENING", "source");
+    assertEquals(
+        PosixFilePermissions.fromString("rw-------"), Files.getPosixFilePermissions(socket));
   }
 
   @Test
