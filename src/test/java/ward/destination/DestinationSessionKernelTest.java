@@ -816,6 +816,7 @@ class DestinationSessionKernelTest {
     startAgain(WAIT);
     running(5);
     int before = link.lastAttempt();
+    log.clear();
     InetSocketAddress elsewhere = new InetSocketAddress("localhost", 2);
 
     String answer =
@@ -826,6 +827,7 @@ class DestinationSessionKernelTest {
     assertThat(answer)
         .endsWith(":2, session %s, attempt %d".formatted(session.session(), before + 1));
     assertThat(link.lastAttempt()).isEqualTo(before + 1);
+    assertThat(log).filteredOn("connect CONTROL"::equals).hasSize(1);
     assertThat(session.peer().address()).endsWith(":2");
     assertThat(session.phase()).isEqualTo(DestinationPhase.RECOVERING);
   }
