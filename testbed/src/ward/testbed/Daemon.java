@@ -22,12 +22,14 @@ final class Daemon implements AutoCloseable {
   private static final int LAST_LINES = 20;
 
   private final String name;
+  private final List<String> arguments;
   private final Process process;
   private final Path output;
   private final Path errors;
 
-  private Daemon(String name, Process process, Path output, Path errors) {
+  private Daemon(String name, List<String> arguments, Process process, Path output, Path errors) {
     this.name = name;
+    this.arguments = arguments;
     this.process = process;
     this.output = output;
     this.errors = errors;
@@ -51,7 +53,7 @@ final class Daemon implements AutoCloseable {
             .redirectOutput(output.toFile())
             .redirectError(errors.toFile())
             .start();
-    return new Daemon(name, process, output, errors);
+    return new Daemon(name, arguments, process, output, errors);
   }
 
   /** The lab chooses a compiler and a collector that are quick where everything is emulated. */
@@ -59,6 +61,11 @@ final class Daemon implements AutoCloseable {
     return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
         .filter(option -> option.startsWith("-XX:"))
         .toList();
+  }
+
+  /** Starts the same once more, in this process's network. */
+  Daemon again(Path directory, String otherName) throws IOException {
+    return start(directory, otherName, List.of(), arguments);
   }
 
   long pid() {

@@ -33,7 +33,8 @@ public final class ControlClient {
   /**
    * Sends a command and waits for its answer, for at most 30 seconds.
    *
-   * @throws IOException if nobody listens, the daemon refuses, or no answer comes
+   * @throws IOException if nobody listens, the daemon refuses ({@link CommandRefusedException}), or
+   *     no answer comes
    */
   public static ControlMessage send(Path socket, ControlMessage command) throws IOException {
     try (Transport transport = Transport.open("ward-control", 1)) {
@@ -52,7 +53,7 @@ public final class ControlClient {
 
   private static ControlMessage refusedOr(ControlMessage answer) throws IOException {
     if (answer instanceof Refusal refusal) {
-      throw new IOException(refusal.reason());
+      throw new CommandRefusedException(refusal.reason());
     }
     return answer;
   }

@@ -1,6 +1,5 @@
 package ward.cli;
 
-import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -40,11 +39,7 @@ final class ControlCommand implements Runnable {
   }
 
   private ControlMessage send(ControlMessage command) {
-    try {
-      return ControlClient.send(socket, command);
-    } catch (IOException e) {
-      throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
-    }
+    return ControlSocket.send(socket, command);
   }
 
   private void print(String line) {

@@ -17,9 +17,12 @@ import ward.destination.DestinationSession;
 import ward.destination.DestinationSettings;
 import ward.destination.NettySourceLink;
 import ward.destination.SourceLoss;
+import ward.guest.Guest;
+import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.metrics.DestinationMetrics;
+import ward.metrics.MetricsEndpoint;
 import ward.source.SourceSettings;
 import ward.uffd.MarkerKind;
 import ward.uffd.MarkerScan;
@@ -189,6 +192,8 @@ final class DestinationCommand implements Callable<Integer> {
 
   @Mixin LedgerPatienceOption ledgerPatience;
 
+  @Mixin MetricsOption prometheus;
+
   @Option(names = "--json", description = "Print the result as a JSON object.")
   boolean json;
 
@@ -198,6 +203,7 @@ final class DestinationCommand implements Callable<Integer> {
   public Integer call() {
     // Before anything is made: it refuses what is no usage.
     DestinationSettings settings = settings();
+    prometheus.requireLoopback();
     Kernel kernel = NativeKernel.load();
     try (GuestLog reports = GuestLog.open(guestLog);
         GuestConsole console = GuestConsole.open(consoleOutput, consoleInput);
@@ -228,13 +234,17 @@ final class DestinationCommand implements Callable<Integer> {
       GuestBooks books,
       GuestChoice choice,
       MarkerKind marker) {
-    DestinationMetrics metrics = new DestinationMetrics();
+    DestinationMetrics metrics = new DestinationMetrics(DestinationCommand::tellOfWaits);
     try (DestinationSession session =
         new DestinationSession(
-            settings, parts, network.link(), new DestinationEvents(metrics, log))) {
+            settings, parts, network.link(), new DestinationEvents(metrics, books.lines(), log))) {
+      books.lines().locateBy(() -> memoryOf(session.guest()));
       DestinationRun run =
           new DestinationRun(session, books, metrics, choice, marker, network.onward());
-      try (ControlServer commands = ControlServer.listen(network.transport(), control, run)) {
+      try (ControlServer commands = ControlServer.listen(network.transport(), control, run);
+          MetricsOption.AutoCloseableEndpoint endpoint =
+              prometheus.listen(
+                  () -> numbers(session, metrics, books, choice, marker).registry())) {
         DestinationRun.Ending ending = run.toTheEnd(keep);
         print(ending);
         return ending.exitCode().code();
@@ -244,6 +254,33 @@ final class DestinationCommand implements Callable<Integer> {
     } catch (IOException e) {
       throw new CommandFailure(ExitCode.INPUT_REFUSED, "--offer: " + e.getMessage());
     }
+  }
+
+  private static GuestMemory memoryOf(Guest guest) {
+    return guest == null ? null : guest.memory();
+  }
+
+  private static MetricsEndpoint.Destination numbers(
+      DestinationSession session,
+      DestinationMetrics metrics,
+      GuestBooks books,
+      GuestChoice choice,
+      MarkerKind marker) {
+    return new MetricsEndpoint.Destination(
+        Main.version(),
+        choice.name(),
+        MarkerCheck.optionOf(marker),
+        session::phase,
+        session::report,
+        metrics,
+        books.counts());
+  }
+
+  private static void tellOfWaits(DestinationMetrics.WaitsOverBreak waits) {
+    log.info(
+        "over the break {} threads waited for pages, the longest {} ms",
+        waits.waiters(),
+        Math.round(waits.longestMillis()));
   }
 
   private Optional<Onward> onward(Kernel kernel, Transport transport) {

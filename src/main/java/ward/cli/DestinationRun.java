@@ -1,6 +1,7 @@
 package ward.cli;
 
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -166,8 +167,26 @@ final class DestinationRun implements ControlServer.Commands {
       return CompletableFuture.completedFuture(new ControlMessage.Status(Json.line(status())));
     }
     SourceRun next = departing;
-    return next == null
-        ? ControlServer.unsupported("a destination", command)
-        : next.commands().execute(command);
+    if (next != null) {
+      return next.commands().execute(command);
+    }
+    if (command instanceof ControlMessage.Cancel cancel) {
+      return session.cancel(cancel.reason()).thenApply(ControlMessage.Done::new);
+    }
+    if (command instanceof ControlMessage.Recover recover) {
+      return recover(recover);
+    }
+    return ControlServer.unsupported("a destination", command);
+  }
+
+  private CompletionStage<ControlMessage> recover(ControlMessage.Recover command) {
+    if (command.port() == 0) {
+      return session.reconnect(Optional.empty()).thenApply(ControlMessage.Done::new);
+    }
+    InetSocketAddress address = new InetSocketAddress(command.host(), command.port());
+    return address.isUnresolved()
+        ? CompletableFuture.failedFuture(
+            new IOException("host name \"%s\" cannot be resolved".formatted(command.host())))
+        : session.reconnect(Optional.of(address)).thenApply(ControlMessage.Done::new);
   }
 }

@@ -7,11 +7,18 @@ import ward.destination.DestinationSession;
 import ward.guest.Guest;
 import ward.guest.GuestMemory;
 import ward.metrics.DestinationMetrics;
+import ward.metrics.Trouble;
 import ward.uffd.MarkerKind;
+import ward.wire.Peer;
 
 /**
  * What {@code ward control status} says of a destination, and what it prints at the end.
  *
+ * @param session a UUID, the same over all connections
+ * @param attempt how often they were begun
+ * @param cancelling whether an operator's `ward cancel` waits until the source knows
+ * @param lastError null while nothing went wrong
+ * @param waiters threads that wait for a page now
  * @param vcpu what touches the memory: {@code kvm} or {@code thread}
  * @param marker how lost pages are marked: {@code uffd}, {@code hwpoison} or {@code sigbus}
  * @param damagedAnswers answers whose checksum was wrong; nothing of them was placed
@@ -30,7 +37,13 @@ record DestinationStatus(
     String vcpu,
     String marker,
     boolean guestEnded,
+    String session,
+    int attempt,
+    Peer peer,
+    boolean cancelling,
+    Trouble lastError,
     DestinationReport pages,
+    DestinationMetrics.Waiting waiters,
     DestinationMetrics.Faults faults,
     DestinationMetrics.Breaks breaks,
     double streamMebibytesPerSecond,
@@ -65,7 +78,13 @@ record DestinationStatus(
         choice.name(),
         MarkerCheck.optionOf(marker),
         guest != null && guest.exited().toCompletableFuture().isDone(),
+        session.session().toString(),
+        session.attempt(),
+        session.peer(),
+        session.isCancelling(),
+        metrics.lastTrouble(),
         session.report(),
+        metrics.waiting(),
         metrics.faults(),
         metrics.breaks(),
         metrics.streamMebibytesPerSecond(),

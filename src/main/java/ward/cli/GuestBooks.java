@@ -6,12 +6,15 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Queue;
 import java.util.concurrent.atomic.LongAdder;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import ward.metrics.MemoryErrorCounts;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
@@ -35,6 +38,8 @@ final class GuestBooks implements MemoryErrors {
   private final LongAdder injected = new LongAdder();
   private final LongAdder fresh = new LongAdder();
   private final LongAdder announced = new LongAdder();
+  private final PoisonLog lines = new PoisonLog();
+  private final MemoryErrorCounts counts = new MemoryErrorCounts();
   private final Queue<MemoryErrorEvent> events = new ArrayDeque<>();
   private volatile LedgerJournal journal;
   private boolean waitedFor = true;
@@ -85,7 +90,9 @@ final class GuestBooks implements MemoryErrors {
     OptionalLong address = error.guestPhysicalAddress();
     if (address.isPresent() && !isKnown(address.getAsLong())) {
       fresh.increment();
-      record(entry(address.getAsLong(), error));
+      PoisonEntry entry = entry(address.getAsLong(), error);
+      record(entry);
+      lines.error(PoisonLog.Event.CONSUMED, error, Optional.of(entry.origin()), "in the ledger");
     }
   }
 
@@ -152,7 +159,40 @@ final class GuestBooks implements MemoryErrors {
       case BROADCAST, DEVICE_COPY -> {} // no loss that a vCPU met, or that it hears of first
       default -> injected.increment();
     }
+    lines.error(
+        event.error().input() == MemoryError.Input.ANNOUNCEMENT
+            ? PoisonLog.Event.ANNOUNCED
+            : PoisonLog.Event.INJECTED,
+        event.error(),
+        originOf(event.error()),
+        event.injection().toString());
+    counts.add(event.error().severity(), event.error().input().name().toLowerCase(Locale.ROOT));
     remember(event);
+  }
+
+  @Override
+  public void givenUp(MemoryError error, String reason) {
+    lines.error(PoisonLog.Event.GIVEN_UP, error, originOf(error), reason);
+  }
+
+  private Optional<Origin> originOf(MemoryError error) {
+    LedgerJournal present = journal;
+    return present == null || error.guestPhysicalAddress().isEmpty()
+        ? Optional.empty()
+        : present
+            .ledger()
+            .entryAt(error.guestPhysicalAddress().getAsLong())
+            .map(PoisonEntry::origin);
+  }
+
+  /** Where each memory error gets its line. */
+  PoisonLog lines() {
+    return lines;
+  }
+
+  /** Every error that the guest was told of, announcements and interrupts of other vCPUs too. */
+  MemoryErrorCounts counts() {
+    return counts;
   }
 
   private synchronized void remember(MemoryErrorEvent event) {

@@ -26,6 +26,9 @@ import picocli.CommandLine.Spec;
       SourceCommand.class,
       DestinationCommand.class,
       LedgerCommand.class,
+      StatusCommand.class,
+      CancelCommand.class,
+      RecoverCommand.class,
       ControlCommand.class,
       CheckCommand.class
     })
@@ -44,7 +47,8 @@ public final class Main implements Runnable {
     Termination.exit(code);
   }
 
-  static CommandLine commandLine() {
+  /** Every command, ready to be executed; for tests too. */
+  public static CommandLine commandLine() {
     CommandLine command = new CommandLine(new Main());
     command.registerConverter(HostPort.class, HostPort::parse);
     command.registerConverter(GuestPhysicalAddress.class, GuestPhysicalAddress::parse);
@@ -85,12 +89,16 @@ public final class Main implements Runnable {
     return ExitCode.USAGE.code();
   }
 
+  static String version() {
+    String version = Main.class.getPackage().getImplementationVersion();
+    return version == null ? "(not from a jar)" : version;
+  }
+
   /** The version that the build wrote into the jar's manifest. */
   static final class Version implements IVersionProvider {
     @Override
     public String[] getVersion() {
-      String version = Main.class.getPackage().getImplementationVersion();
-      return new String[] {"ward " + (version == null ? "(not from a jar)" : version)};
+      return new String[] {"ward " + version()};
     }
   }
 }

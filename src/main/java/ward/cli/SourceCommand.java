@@ -165,6 +165,8 @@ final class SourceCommand implements Callable<Integer> {
 
   @Mixin LedgerPatienceOption ledgerPatience;
 
+  @Mixin MetricsOption prometheus;
+
   @Option(names = "--json", description = "Print the result as a JSON object.")
   boolean json;
 
@@ -180,6 +182,7 @@ final class SourceCommand implements Callable<Integer> {
             returnWithin(),
             handshake.limit(),
             ledgerPatience.limit());
+    prometheus.requireLoopback();
     Kernel kernel = NativeKernel.load();
     GuestLayout guest = LayoutFile.read(layout);
     byte[] states = readVcpuStates();
@@ -321,7 +324,9 @@ final class SourceCommand implements Callable<Integer> {
       Transport transport) {
     SourceRun.Parts parts = new SourceRun.Parts(settings, kernel, subject, running, earlier, books);
     try (SourceRun run = SourceRun.listen(parts, transport, listen.resolve());
-        ControlServer commands = ControlServer.listen(transport, control, run.commands())) {
+        ControlServer commands = ControlServer.listen(transport, control, run.commands());
+        MetricsOption.AutoCloseableEndpoint endpoint =
+            prometheus.listen(() -> run.numbers().registry())) {
       log.info("listening on {} with {}", run.address(), subject.journal().ledger());
       Termination.onSignal(run::stop);
       return finish(run.toTheEnd(), run.status());

@@ -1,5 +1,6 @@
 package ward.cli;
 
+import java.io.IOException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Supplier;
@@ -37,6 +38,17 @@ final class SourceControl implements ControlServer.Commands {
               result ->
                   new ControlMessage.ReportPoisonResult(
                       result.poisoned(), result.held(), result.alreadyKnown()));
+    }
+    if (command instanceof ControlMessage.Cancel cancel) {
+      return session
+          .get()
+          .cancel(cancel.reason(), cancel.guestNeverRan())
+          .thenApply(ControlMessage.Done::new);
+    }
+    if (command instanceof ControlMessage.Recover) {
+      return CompletableFuture.failedFuture(
+          new IOException(
+              "a source waits for its destination: `ward recover` is for the destination's --control socket"));
     }
     return ControlServer.unsupported("a source", command);
   }

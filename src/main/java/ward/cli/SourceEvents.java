@@ -2,6 +2,7 @@ package ward.cli;
 
 import org.slf4j.Logger;
 import ward.metrics.SourceMetrics;
+import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.source.SourceListener;
 import ward.source.SourcePhase;
@@ -10,16 +11,25 @@ import ward.source.SourcePhase;
 final class SourceEvents implements SourceListener {
 
   private final SourceMetrics metrics;
+  private final PoisonLog lines;
   private final Logger log;
 
-  SourceEvents(SourceMetrics metrics, Logger log) {
+  SourceEvents(SourceMetrics metrics, PoisonLog lines, Logger log) {
     this.metrics = metrics;
+    this.lines = lines;
     this.log = log;
   }
 
   @Override
   public void onPhase(SourcePhase previous, SourcePhase next, String reason) {
+    metrics.onPhase(previous, next, reason);
     log.info("{} -> {}: {}", previous, next, reason);
+  }
+
+  @Override
+  public void trouble(String text) {
+    metrics.trouble(text);
+    log.warn("{}", text);
   }
 
   @Override
@@ -35,11 +45,16 @@ final class SourceEvents implements SourceListener {
   @Override
   public void poisonLearnt(PoisonEntry entry) {
     metrics.poisonLearnt(entry);
-    log.warn(
-        "lost: guest-physical address 0x{}, {} bytes, {}",
-        Long.toHexString(entry.guestPhysicalAddress()),
-        1L << entry.pageShift(),
-        entry.origin().discovery());
+    if (entry.origin().discovery() == Origin.Discovery.UNREADABLE) {
+      lines.entry(PoisonLog.Event.FOUND, entry, "read", "in the ledger");
+    } else {
+      lines.entry(PoisonLog.Event.REPORTED, entry, "control", "in the ledger");
+    }
+  }
+
+  @Override
+  public void held(PoisonEntry entry) {
+    lines.entry(PoisonLog.Event.HELD, entry, "destination", "intact there");
   }
 
   @Override

@@ -9,6 +9,7 @@ import org.slf4j.LoggerFactory;
 import ward.guest.Guest;
 import ward.guest.GuestExit;
 import ward.kernel.Kernel;
+import ward.metrics.MetricsEndpoint;
 import ward.metrics.SourceMetrics;
 import ward.poison.MigrationRecord;
 import ward.source.SourceOutcome;
@@ -58,12 +59,13 @@ final class SourceRun implements AutoCloseable {
             .running()
             .map(guest -> guest.exited().toCompletableFuture())
             .orElseGet(CompletableFuture::new);
+    parts.books().lines().locateBy(() -> parts.subject().memory());
     this.session = parts.earlier().isPresent() ? goOn(parts.earlier().get()) : newSession();
   }
 
   private SourceSession goOn(MigrationRecord earlier) throws IOException {
     return SourceSession.continued(
-        parts.settings(), parts.kernel(), parts.subject(), new SourceEvents(metrics, log), earlier);
+        parts.settings(), parts.kernel(), parts.subject(), events(), earlier);
   }
 
   /**
@@ -83,8 +85,11 @@ final class SourceRun implements AutoCloseable {
   }
 
   private SourceSession newSession() throws IOException {
-    return new SourceSession(
-        parts.settings(), parts.kernel(), parts.subject(), new SourceEvents(metrics, log));
+    return new SourceSession(parts.settings(), parts.kernel(), parts.subject(), events());
+  }
+
+  private SourceEvents events() {
+    return new SourceEvents(metrics, parts.books().lines(), log);
   }
 
   InetSocketAddress address() {
@@ -95,9 +100,26 @@ final class SourceRun implements AutoCloseable {
     return new SourceControl(() -> session, this::status);
   }
 
+  MetricsEndpoint.Source numbers() {
+    return new MetricsEndpoint.Source(
+        Main.version(),
+        () -> session.phase(),
+        () -> session.pageCount(),
+        () -> parts.subject().journal().ledger().pageCount(),
+        () -> attempts,
+        metrics,
+        parts.books().counts());
+  }
+
   SourceStatus status() {
     return SourceStatus.of(
-        session, server, metrics, whereTheGuestIs(), attempts, parts.books().injected());
+        session,
+        server,
+        metrics,
+        whereTheGuestIs(),
+        attempts,
+        parts.books().injected(),
+        parts.subject().journal().ledger());
   }
 
   private String whereTheGuestIs() {

@@ -1,10 +1,24 @@
 package ward.cli;
 
+import java.util.UUID;
 import ward.metrics.SourceMetrics;
+import ward.metrics.Trouble;
+import ward.poison.PoisonLedger;
 import ward.source.SourceServer;
 import ward.source.SourceSession;
+import ward.wire.Peer;
 
-/** What {@code ward control status} says of a source. Counts are pages. */
+/**
+ * What {@code ward control status} says of a source. Counts are pages, except {@code breaks}.
+ *
+ * @param session a UUID that the destination has chosen; empty before one has come
+ * @param attempt how often that one has made its connections
+ * @param attempts destinations that have come, and failed to take the guest
+ * @param cancelling whether an operator's `ward cancel` waits for the destination's word
+ * @param lastError null while nothing went wrong
+ * @param pagesLost for the guest, by the ledger
+ * @param pagesHeld lost here after they had been copied, by earlier migrations too
+ */
 record SourceStatus(
     String role,
     String phase,
@@ -13,6 +27,15 @@ record SourceStatus(
     long machineChecksInjected,
     String listening,
     int port,
+    String session,
+    int attempt,
+    Peer peer,
+    boolean cancelling,
+    Trouble lastError,
+    long breaks,
+    long pagesTotal,
+    long pagesLost,
+    long pagesHeld,
     long answered,
     long streamedData,
     long streamedZero,
@@ -30,7 +53,8 @@ record SourceStatus(
       SourceMetrics metrics,
       String guest,
       int attempts,
-      long machineChecksInjected) {
+      long machineChecksInjected,
+      PoisonLedger ledger) {
     return new SourceStatus(
         "source",
         session.phase().name(),
@@ -39,6 +63,15 @@ record SourceStatus(
         machineChecksInjected,
         server.address().getHostString(),
         server.address().getPort(),
+        session.session().map(UUID::toString).orElse(""),
+        session.attempt(),
+        session.peer(),
+        session.isCancelling(),
+        metrics.lastTrouble(),
+        metrics.breaks(),
+        session.pageCount(),
+        ledger.pageCount(),
+        ledger.heldFrames().size(),
         metrics.answeredPages(),
         metrics.streamedDataPages(),
         metrics.streamedZeroPages(),

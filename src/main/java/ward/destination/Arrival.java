@@ -65,7 +65,8 @@ final class Arrival {
     faults =
         new PageFaults(
             layout, table, resolver, givenBack, around.listener(), around.requests()::present);
-    recorder = new PoisonRecorder(layout, table, resolver, journal, around.writes());
+    recorder =
+        new PoisonRecorder(layout, table, resolver, journal, around.writes(), around.listener());
     audit = new Audit(memory, table, resolver, givenBack, scan);
     FaultLoop.Reactions reactions =
         new FaultLoop.Reactions(

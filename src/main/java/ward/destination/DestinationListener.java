@@ -1,6 +1,8 @@
 package ward.destination;
 
+import java.util.List;
 import ward.memory.PageSet;
+import ward.poison.PoisonEntry;
 
 /**
  * Hears what happens on the incoming side. Called from several threads, on the fault path too: it
@@ -11,8 +13,22 @@ public interface DestinationListener {
   /** The phase changed; the reason is for people. */
   default void onPhase(DestinationPhase previous, DestinationPhase next, String reason) {}
 
+  /** Something went wrong that the migration survives; the text is for people. */
+  default void trouble(String text) {}
+
   /** The guest touched pages that are missing: how many events were read at once. */
   default void faultsRead(int events) {}
+
+  /**
+   * A thread touched a page and waits for it. It may do so again for the same page.
+   *
+   * @param thread as gettid(2) names it
+   * @param page index
+   */
+  default void waits(int thread, long page) {}
+
+  /** Whoever waited for one of these pages was woken. */
+  default void woken(long firstPage, long pageCount) {}
 
   /**
    * A demand fault was answered.
@@ -49,6 +65,14 @@ public interface DestinationListener {
    * @param held guest frame numbers that had been copied before the loss, and stay as they are
    */
   default void latePoison(PageSet poisoned, PageSet held) {}
+
+  /**
+   * Losses were learnt after the poison map: from the source, or because it is lost itself.
+   *
+   * @param poisoned what is lost now and was not before, on disk and marked
+   * @param held pages that had been copied before the loss
+   */
+  default void lossesLearnt(List<PoisonEntry> poisoned, List<PoisonEntry> held) {}
 
   /**
    * The source was out of reach, and is there again.

@@ -2,7 +2,9 @@ package ward.destination;
 
 import io.netty.channel.Channel;
 import io.netty.channel.IoEventLoop;
+import io.netty.util.NetUtil;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -37,9 +39,11 @@ import ward.uffd.Userfaultfd;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
+import ward.wire.ControlMessage.Hello;
 import ward.wire.ControlMessage.Refusal;
 import ward.wire.Frame;
 import ward.wire.PageAnswer;
+import ward.wire.Peer;
 import ward.wire.PeerRefusedException;
 import ward.wire.ProtocolException;
 import ward.wire.StreamEnd;
@@ -54,6 +58,7 @@ public final class DestinationSession implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(DestinationSession.class);
   private static final int CLOSE_SECONDS = 30;
+  private static final long LAST_WORDS_MILLIS = 300;
 
   /** Opens this host's ledger of a guest, once the source has named the guest. */
   @FunctionalInterface
@@ -65,7 +70,7 @@ public final class DestinationSession implements AutoCloseable {
   public record Parts(
       GuestFactory guests, LedgerOpener ledgers, Userfaultfd userfaultfd, MarkerScan scan) {}
 
-  private final DestinationSettings settings;
+  private volatile DestinationSettings settings; // the source may be elsewhere after a break
   private final Parts parts;
   private final DestinationListener listener;
   private final SourceLink link;
@@ -77,9 +82,12 @@ public final class DestinationSession implements AutoCloseable {
   private final RequestLine requests = new RequestLine();
   private final Backoff backoff = new Backoff(new SplittableRandom());
 
+  private final Cancellations cancels = new Cancellations();
+
   private volatile DestinationPhase phase = DestinationPhase.CONNECTING;
+  private volatile String sourceHost = "";
   private volatile Arrival arrival;
-  private Connections connections;
+  private volatile Connections connections; // set by the session's thread only
   private MemoryIdentity memory; // what the guest was offered as; null before
   private DestinationPhase interrupted; // what a break interrupted, and recovery goes back to
   private long brokenNanos;
@@ -153,6 +161,27 @@ public final class DestinationSession implements AutoCloseable {
     return phase;
   }
 
+  /** The same over all connections of this migration. */
+  public UUID session() {
+    return session;
+  }
+
+  /** How often connections were begun, from 1; 0 before the start. */
+  public int attempt() {
+    Connections present = connections;
+    return present == null ? 0 : present.attempt();
+  }
+
+  /** Whether an operator wants the guest to stay at the source. */
+  public boolean isCancelling() {
+    return cancels.isWanted();
+  }
+
+  /** Where the source is dialled, and what it called itself. */
+  public Peer peer() {
+    return new Peer(sourceHost, NetUtil.toSocketAddressString(settings.source()));
+  }
+
   /** A snapshot of the numbers, for reports. */
   public DestinationReport report() {
     Arrival current = arrival;
@@ -221,6 +250,11 @@ public final class DestinationSession implements AutoCloseable {
     LinkEvents(Connections of, ConnectionKind kind) {
       this.of = of;
       this.kind = kind;
+    }
+
+    @Override
+    public void met(Hello source) {
+      sourceHost = source.host();
     }
 
     @Override
@@ -339,8 +373,28 @@ public final class DestinationSession implements AutoCloseable {
             return; // every page is here; a source that lets go closes these, in any order
           }
           String what = cause == null ? "the source closed it" : textOf(cause);
-          onBreak(kind, "%s connection: %s".formatted(kind, what), cause);
+          String text = "%s connection: %s".formatted(kind, what);
+          if (kind == ConnectionKind.CONTROL || resumed) {
+            onBreak(kind, text, cause);
+          } else {
+            breakUnlessExplained(of, kind, text, cause);
+          }
         });
+  }
+
+  /**
+   * A source that ends says so on another connection, which may arrive a little later. Once the
+   * guest runs here, time matters more to it than the text.
+   */
+  private void breakUnlessExplained(
+      Connections of, ConnectionKind kind, String text, Throwable cause) {
+    later(
+        () -> {
+          if (!of.isOver() && !phase.isLast()) {
+            onBreak(kind, text, cause);
+          }
+        },
+        LAST_WORDS_MILLIS);
   }
 
   private void onBreak(ConnectionKind kind, String text, Throwable cause) {
@@ -425,7 +479,11 @@ public final class DestinationSession implements AutoCloseable {
       recover(text);
     } else {
       connections.prove();
-      sendResolved();
+      if (cancels.isWanted()) {
+        cancelNow(); // only the right source may take its guest back by this word
+      } else {
+        sendResolved();
+      }
     }
   }
 
@@ -446,6 +504,8 @@ public final class DestinationSession implements AutoCloseable {
       onRecovered();
     } else if (message instanceof ControlMessage.HandOverAccepted) {
       onAccepted();
+    } else if (message instanceof ControlMessage.CancelRequest request) {
+      onCancelRequest(request);
     } else if (message instanceof Refusal refusal) {
       onRefusal(refusal);
     } else if (message instanceof ControlMessage.Farewell farewell) {
@@ -507,7 +567,7 @@ public final class DestinationSession implements AutoCloseable {
     mapEnded = true;
     arrival
         .recorder()
-        .accept(
+        .acceptMap(
             List.copyOf(map),
             (poisoned, held) -> {
               arrival.poisonedFrames().addAll(poisoned);
@@ -677,7 +737,7 @@ public final class DestinationSession implements AutoCloseable {
   /** All connections go; the guest runs on as far as its pages reach. */
   private void recover(String text) {
     if (phase == DestinationPhase.RECOVERING) {
-      log.warn("the source cannot be reached: {}", text);
+      listener.trouble("the source cannot be reached: " + text);
     } else {
       interrupted = phase;
       brokenNanos = System.nanoTime();
@@ -686,7 +746,8 @@ public final class DestinationSession implements AutoCloseable {
       later(() -> giveUpIfLost(since), settings.sourceLoss().after().toMillis());
     }
     requests.close();
-    connections.end().thenRun(() -> run(this::dialAgain));
+    Connections ended = connections;
+    ended.end().thenRun(() -> run(() -> dialAgain(ended)));
   }
 
   /** Also a source that takes connections and says nothing is lost when its time is over. */
@@ -701,8 +762,8 @@ public final class DestinationSession implements AutoCloseable {
     return settings.sourceLoss().isReached(System.nanoTime() - brokenNanos, isSourceNeeded());
   }
 
-  private void dialAgain() {
-    if (phase != DestinationPhase.RECOVERING) {
+  private void dialAgain(Connections ended) {
+    if (phase != DestinationPhase.RECOVERING || connections != ended) {
       return;
     }
     if (isSourceLost()) {
@@ -714,7 +775,7 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   private void dialIfStillBroken(int attempt) {
-    if (phase == DestinationPhase.RECOVERING) {
+    if (phase == DestinationPhase.RECOVERING && connections.attempt() < attempt) {
       dial(attempt);
     }
   }
@@ -823,6 +884,124 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
+  // --- what an operator wants ----------------------------------------------------------------
+
+  /**
+   * Gives the migration up, unless the guest has run here. While the source is out of reach it is
+   * dialled until it has heard that the guest never will.
+   *
+   * @return what came of it; fails with an IOException that says where the guest is and what is
+   *     possible instead
+   */
+  public CompletionStage<String> cancel(String reason) {
+    return answering(answer -> takeCancel(reason, answer));
+  }
+
+  private void takeCancel(String reason, CompletableFuture<String> answer) throws IOException {
+    requireCancellable();
+    cancels.add(reason, answer);
+    if (phase == DestinationPhase.RECOVERING && (connections.isOver() || !connections.isProven())) {
+      later(() -> cancels.stillUnheard(answer), Cancellations.PATIENCE_MILLIS);
+      dialNow();
+    } else {
+      cancelNow();
+    }
+  }
+
+  private void requireCancellable() throws IOException {
+    if (phase.isLast()) {
+      throw new IOException("this migration has ended already, in phase " + phase);
+    }
+    if (resumed) {
+      throw new IOException(
+          "the guest has run here, %d of its %d pages are at the source only: it cannot go back. Let the migration end, and move the guest back by another one"
+              .formatted(arrival.resolver().unresolved(), arrival.table().pageCount()));
+    }
+  }
+
+  private void cancelNow() {
+    fail(DestinationOutcome.Kind.ABORTED, cancels.text());
+  }
+
+  private void onCancelRequest(ControlMessage.CancelRequest request) {
+    try {
+      requireCancellable();
+    } catch (IOException refused) {
+      send(new ControlMessage.CancelRefused(refused.getMessage()));
+      return;
+    }
+    cancels.add(request.reason() + ", at the source", new CompletableFuture<>());
+    cancelNow();
+  }
+
+  /**
+   * Dials the source now instead of later, and gives up the connections that there are.
+   *
+   * @param address where it is from now on; empty for where it was
+   * @return what is being done; fails with an IOException in a phase that has nothing to recover
+   */
+  public CompletionStage<String> reconnect(Optional<InetSocketAddress> address) {
+    return answering(answer -> answer.complete(takeReconnect(address)));
+  }
+
+  private String takeReconnect(Optional<InetSocketAddress> address) throws IOException {
+    requireReconnectable();
+    address.ifPresent(elsewhere -> settings = settings.withSource(elsewhere));
+    if (phase == DestinationPhase.RUNNING) {
+      recover("an operator gives the connections up");
+    }
+    backoff.reset();
+    dialNow();
+    return "dialling %s, session %s, attempt %d"
+        .formatted(peer().address(), session, connections.attempt() + 1);
+  }
+
+  private void requireReconnectable() throws IOException {
+    if (phase != DestinationPhase.RECOVERING && phase != DestinationPhase.RUNNING) {
+      throw new IOException(
+          "nothing to recover in phase %s; it is possible in phases %s and %s"
+              .formatted(phase, DestinationPhase.RECOVERING, DestinationPhase.RUNNING));
+    }
+    if (phase == DestinationPhase.RUNNING && settings.sourceLoss().isReached(0, isSourceNeeded())) {
+      throw new IOException(
+          "with --source-loss-after 0 the first broken connection is the loss of the source, also if an operator breaks it");
+    }
+  }
+
+  private void dialNow() {
+    Connections old = connections;
+    old.end()
+        .thenRun(
+            () ->
+                run(
+                    () -> {
+                      if (connections == old) {
+                        dialIfStillBroken(old.attempt() + 1);
+                      }
+                    }));
+  }
+
+  private interface Command {
+    void run(CompletableFuture<String> answer) throws IOException;
+  }
+
+  private CompletionStage<String> answering(Command command) {
+    CompletableFuture<String> answer = new CompletableFuture<>();
+    try {
+      thread.execute(
+          () -> {
+            try {
+              command.run(answer);
+            } catch (IOException | RuntimeException e) {
+              answer.completeExceptionally(e);
+            }
+          });
+    } catch (RejectedExecutionException e) {
+      answer.completeExceptionally(new IOException("the destination has ended"));
+    }
+    return answer;
+  }
+
   // --- phases ------------------------------------------------------------------------------
 
   private interface Step {
@@ -882,6 +1061,7 @@ public final class DestinationSession implements AutoCloseable {
         resumed && kind == DestinationOutcome.Kind.ABORTED
             ? DestinationOutcome.Kind.UNFINISHED
             : kind;
+    cancels.end(text + whereTheGuestIs(resumed));
     outcome.complete(new DestinationOutcome(last, text + whereTheGuestIs(resumed)));
   }
 

@@ -34,4 +34,10 @@ public record DestinationSettings(
           "%d streams; 1 to %d are allowed".formatted(streams, MAX_STREAMS));
     }
   }
+
+  /** The same, with the source elsewhere. */
+  DestinationSettings withSource(InetSocketAddress other) {
+    return new DestinationSettings(
+        other, streams, host, announceEvery, sourceLoss, handshakeLimit, ledgerPatience);
+  }
 }

@@ -125,7 +125,11 @@ final class FaultLoop implements EpollIoHandle {
     int count = 0;
     for (int i = 0; i < events; i++) {
       switch (batch.type(i)) {
-        case PAGEFAULT -> faults[count++] = pageAt(batch.address(i));
+        case PAGEFAULT -> {
+          long page = pageAt(batch.address(i));
+          faults[count++] = page;
+          listener.waits(batch.threadId(i), page);
+        }
         case REMOVE, UNMAP -> note(batch.address(i), batch.endAddress(i));
         default -> {} // neither fork nor mremap is asked for
       }

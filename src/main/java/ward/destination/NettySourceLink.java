@@ -126,7 +126,8 @@ public final class NettySourceLink implements SourceLink {
 
       @Override
       public void userEventTriggered(ChannelHandlerContext context, Object event) {
-        if (event instanceof HelloCompleted) {
+        if (event instanceof HelloCompleted completed) {
+          events.met(completed.peer());
           events.ready(context.channel());
         } else {
           context.fireUserEventTriggered(event);

@@ -116,8 +116,8 @@ final class PageResolver {
         count.accept(kept);
         counts.addGivenBack(claimed - kept);
         placed += claimed;
+        settled(page, claimed);
         page += claimed;
-        settled(claimed);
       }
     }
     return placed;
@@ -207,7 +207,7 @@ final class PageResolver {
     }
     markers(claimed);
     counts.addPoisoned(claimed.pageCount());
-    settled(claimed.pageCount());
+    settled(claimed.firstPage(), claimed.pageCount());
   }
 
   /**
@@ -217,6 +217,7 @@ final class PageResolver {
   void markAgain(long page) throws ResolveException {
     if (isMarked(page)) {
       markers(new PageRun(page, 1));
+      listener.woken(page, 1);
     }
   }
 
@@ -254,16 +255,19 @@ final class PageResolver {
     while (progress(page, 1, "UFFDIO_ZEROPAGE", zeroPages(page, 1)) == 0) {
       Thread.onSpinWait();
     }
+    listener.woken(page, 1);
   }
 
   /** Lets threads that wait for a page look again. */
   void wake(long page) {
     filler.wake(memory.hostAddressOf(page), Pages.SIZE_BYTES);
+    listener.woken(page, 1);
   }
 
   /** As {@link #wake(long)}; the run lies in one region. */
   private void wake(PageRun run) {
     filler.wake(memory.hostAddressOf(run.firstPage()), Pages.bytes(run.pageCount()));
+    listener.woken(run.firstPage(), run.pageCount());
   }
 
   /**
@@ -282,11 +286,17 @@ final class PageResolver {
     if (taken > 0) {
       wake(run);
       counts.addGivenBack(taken);
-      settled(taken);
+      countDown(taken);
     }
   }
 
-  private void settled(long pages) {
+  /** The ioctl of the last of them has woken whoever waited. */
+  private void settled(long firstPage, long pages) {
+    listener.woken(firstPage, pages);
+    countDown(pages);
+  }
+
+  private void countDown(long pages) {
     if (unresolved.addAndGet(-pages) == 0) {
       whenAllResolved.run();
     }

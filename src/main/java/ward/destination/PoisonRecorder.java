@@ -25,18 +25,21 @@ final class PoisonRecorder {
   private final PageResolver resolver;
   private final LedgerJournal journal;
   private final LedgerQueue writes;
+  private final DestinationListener listener;
 
   PoisonRecorder(
       GuestLayout layout,
       PageTable table,
       PageResolver resolver,
       LedgerJournal journal,
-      LedgerQueue writes) {
+      LedgerQueue writes,
+      DestinationListener listener) {
     this.layout = layout;
     this.table = table;
     this.resolver = resolver;
     this.journal = journal;
     this.writes = writes;
+    this.listener = listener;
   }
 
   /**
@@ -48,12 +51,33 @@ final class PoisonRecorder {
    *     content, once both are true
    */
   void accept(List<PoisonEntry> entries, BiConsumer<PageSet, PageSet> outcome) {
+    record(
+        entries,
+        (claim, news) -> {
+          listener.lossesLearnt(news, heldAmong(entries, claim.heldFrames()));
+          outcome.accept(claim.poisonedFrames(), claim.heldFrames());
+        });
+  }
+
+  /** The same for the map that comes before the guest: nothing in it is news for people. */
+  void acceptMap(List<PoisonEntry> entries, BiConsumer<PageSet, PageSet> outcome) {
+    record(entries, (claim, news) -> outcome.accept(claim.poisonedFrames(), claim.heldFrames()));
+  }
+
+  private static List<PoisonEntry> heldAmong(List<PoisonEntry> entries, PageSet held) {
+    return entries.stream()
+        .flatMap(entry -> perPage(entry).stream())
+        .filter(page -> held.contains(page.guestPhysicalAddress() >>> Pages.SHIFT))
+        .toList();
+  }
+
+  private void record(List<PoisonEntry> entries, BiConsumer<Claim, List<PoisonEntry>> outcome) {
     Claim claim = claim(entries);
     writes.add(
         () -> {
           journal.append(claim.entries());
           placeMarkers(claim.claimedPages());
-          outcome.accept(claim.poisonedFrames(), claim.heldFrames());
+          outcome.accept(claim, claim.entries());
         });
   }
 

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.util.UUID;
 import java.util.concurrent.CompletionStage;
 import ward.wire.ConnectionKind;
+import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
 
 /** How a destination reaches its source: the seam between the session and the network. */
@@ -12,6 +13,9 @@ public interface SourceLink extends AutoCloseable {
 
   /** What one connection reports, on its event loop. */
   interface Events {
+    /** The source has said who it is; {@link #ready} follows. */
+    default void met(Hello source) {}
+
     /** The Hello is done; frames follow. */
     void ready(Channel channel);
 

@@ -2,6 +2,7 @@ package ward.metrics;
 
 import java.util.concurrent.atomic.LongAccumulator;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Consumer;
 import org.HdrHistogram.ConcurrentHistogram;
 import org.HdrHistogram.Histogram;
 import ward.destination.DestinationListener;
@@ -27,6 +28,13 @@ public final class DestinationMetrics implements DestinationListener {
   private final LongAccumulator longestBreakNanos = new LongAccumulator(Math::max, 0);
   private final LongAdder damagedAnswers = new LongAdder();
   private final LongAdder pagesAskedAgain = new LongAdder();
+  private final Durations faultDurations =
+      new Durations(
+          0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30);
+  private final Durations breakDurations =
+      new Durations(0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800);
+  private final Waiters waiters;
+  private volatile Trouble lastTrouble; // null while all went well
   private volatile long streamStartNanos;
   private volatile long streamEndNanos;
 
@@ -40,19 +48,79 @@ public final class DestinationMetrics implements DestinationListener {
   /**
    * Times without the source, from the first broken connection until both sides agreed again.
    *
-   * @param count breaks that are over; the rest is milliseconds
+   * @param count breaks that are over
+   * @param totalMillis of all of them
+   * @param waiters threads that waited for a page over a break
+   * @param longestWaitMillis from the touch of a page to its coming, of those who waited over a
+   *     break
    */
-  public record Breaks(long count, double totalMillis, double longestMillis) {}
+  public record Breaks(
+      long count,
+      double totalMillis,
+      double longestMillis,
+      long waiters,
+      double longestWaitMillis) {}
+
+  /**
+   * How long threads waited for pages over one break, or over all.
+   *
+   * @param waiters threads whose wait began before the source was back, and ended after the break
+   *     had begun
+   */
+  public record WaitsOverBreak(long waiters, double longestMillis) {}
+
+  /**
+   * Threads that wait for a page.
+   *
+   * @param count vCPUs, and what touches memory for them
+   */
+  public record Waiting(int count, double longestMillis) {}
+
+  public DestinationMetrics() {
+    this(waits -> {});
+  }
+
+  /**
+   * @param waitedOverBreak hears of each break when the last of those who waited over it goes on;
+   *     on the fault path, so it must not block
+   */
+  public DestinationMetrics(Consumer<WaitsOverBreak> waitedOverBreak) {
+    this.waiters = new Waiters(System::nanoTime, waitedOverBreak);
+  }
 
   @Override
   public void onPhase(DestinationPhase previous, DestinationPhase next, String reason) {
     if (next == DestinationPhase.RUNNING && previous != DestinationPhase.RECOVERING) {
       streamStartNanos = System.nanoTime();
     }
+    switch (next) {
+      case RECOVERING -> {
+        waiters.broken();
+        trouble(reason);
+      }
+      case ABORTED, UNFINISHED -> trouble(reason);
+      default -> {}
+    }
+  }
+
+  @Override
+  public void trouble(String text) {
+    lastTrouble = Trouble.now(text);
+  }
+
+  @Override
+  public void waits(int thread, long page) {
+    waiters.waits(thread, page);
+  }
+
+  @Override
+  public void woken(long firstPage, long pageCount) {
+    waiters.woken(firstPage, pageCount);
   }
 
   @Override
   public void faultResolved(long nanos) {
+    faultDurations.add(nanos);
     faultNanos.recordValue(Math.min(nanos, LONGEST_FAULT_NANOS));
   }
 
@@ -89,14 +157,72 @@ public final class DestinationMetrics implements DestinationListener {
 
   @Override
   public void recovered(long nanos) {
+    breakDurations.add(nanos);
     breaks.increment();
     brokenNanos.add(nanos);
     longestBreakNanos.accumulate(nanos);
+    waiters.mended();
   }
 
   @Override
   public void givenBack(long pages) {
     givenBackPages.add(pages);
+  }
+
+  /** What of it a Prometheus server may have. */
+  void register(Families to) {
+    to.histogram(
+        "ward_destination_fault_duration_seconds",
+        "Demand faults, from reading the event to the end of the ioctl that resolved it.",
+        faultDurations);
+    registerBreaks(to);
+    registerPages(to);
+  }
+
+  private void registerBreaks(Families to) {
+    to.counter(
+        "ward_destination_breaks_total", "Times without the source that are over.", breaks::sum);
+    to.histogram(
+        "ward_destination_break_duration_seconds",
+        "Times without the source, from the first broken connection until both sides agreed again.",
+        breakDurations);
+    to.gauge(
+        "ward_destination_break_wait_longest_seconds",
+        "The longest that a thread waited for a page over a break.",
+        () -> waiters.overBreaks().longestMillis() / 1e3);
+    to.gauge(
+        "ward_destination_waiters", "Threads that wait for a page now.", () -> waiting().count());
+    to.gauge(
+        "ward_destination_wait_longest_seconds",
+        "How long the thread has waited that waits longest now.",
+        () -> waiting().longestMillis() / 1e3);
+  }
+
+  private void registerPages(Families to) {
+    to.pageBytes(
+        "ward_destination_streamed_bytes_total",
+        "Guest memory placed before anybody asked, zeros included.",
+        streamedPages::sum);
+    to.counter(
+        "ward_destination_duplicate_pages_total",
+        "Pages that came twice; the second was dropped.",
+        duplicatePages::sum);
+    to.counter(
+        "ward_destination_damaged_answers_total",
+        "Answers whose checksum was wrong; nothing of them was placed.",
+        damagedAnswers::sum);
+    to.counter(
+        "ward_destination_pages_asked_again_total",
+        "Pages asked for again because they had come damaged.",
+        pagesAskedAgain::sum);
+    to.counter(
+        "ward_destination_late_poison_pages_total",
+        "Pages poisoned after the guest was resumed.",
+        latePoisonedPages::sum);
+    to.counter(
+        "ward_destination_held_pages_total",
+        "Pages that had been copied before the source lost them.",
+        heldPages::sum);
   }
 
   /** The demand faults so far. */
@@ -111,7 +237,24 @@ public final class DestinationMetrics implements DestinationListener {
 
   /** The breaks so far: while one lasts, whoever needs a missing page waits. */
   public Breaks breaks() {
-    return new Breaks(breaks.sum(), brokenNanos.sum() / 1e6, longestBreakNanos.get() / 1e6);
+    WaitsOverBreak waits = waiters.overBreaks();
+    return new Breaks(
+        breaks.sum(),
+        brokenNanos.sum() / 1e6,
+        longestBreakNanos.get() / 1e6,
+        waits.waiters(),
+        waits.longestMillis());
+  }
+
+  /** Threads that wait now. */
+  public Waiting waiting() {
+    Waiters.Now now = waiters.now();
+    return new Waiting(now.count(), now.longestMillis());
+  }
+
+  /** The last thing that went wrong; null while nothing has. */
+  public Trouble lastTrouble() {
+    return lastTrouble;
   }
 
   /** Pages that came in the background. */

@@ -4,6 +4,7 @@ import java.util.concurrent.atomic.LongAdder;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.source.SourceListener;
+import ward.source.SourcePhase;
 
 /** Numbers of an outgoing migration. */
 public final class SourceMetrics implements SourceListener {
@@ -14,6 +15,25 @@ public final class SourceMetrics implements SourceListener {
   private final LongAdder foundPages = new LongAdder();
   private final LongAdder reportedPages = new LongAdder();
   private final LongAdder unreadablePages = new LongAdder();
+  private final LongAdder breaks = new LongAdder();
+  private volatile Trouble lastTrouble; // null while all went well
+
+  @Override
+  public void onPhase(SourcePhase previous, SourcePhase next, String reason) {
+    switch (next) {
+      case AWAITING_RETURN -> {
+        breaks.increment();
+        trouble(reason);
+      }
+      case ABORTED, UNFINISHED -> trouble(reason);
+      default -> {}
+    }
+  }
+
+  @Override
+  public void trouble(String text) {
+    lastTrouble = Trouble.now(text);
+  }
 
   @Override
   public void answered(long pages) {
@@ -35,6 +55,50 @@ public final class SourceMetrics implements SourceListener {
   @Override
   public void unreadable(long guestPhysicalAddress, String reason) {
     unreadablePages.increment();
+    trouble("cannot read guest-physical address 0x%x: %s".formatted(guestPhysicalAddress, reason));
+  }
+
+  /** What of it a Prometheus server may have. */
+  void register(Families to) {
+    to.counter(
+        "ward_source_breaks_total",
+        "Times that the connections broke after the destination may have run the guest.",
+        breaks::sum);
+    to.counters(
+        "ward_source_sent_pages_total",
+        "Pages sent, by why and what.",
+        callback -> {
+          callback.call(answeredPages.sum(), "demand");
+          callback.call(dataPages.sum(), "stream_data");
+          callback.call(zeroPages.sum(), "stream_zero");
+        },
+        "way");
+    to.pageBytes(
+        "ward_source_streamed_bytes_total",
+        "Guest memory sent in the background, zeros included.",
+        () -> dataPages.sum() + zeroPages.sum());
+    to.counters(
+        "ward_source_poison_learnt_pages_total",
+        "Pages that were lost while the source served.",
+        callback -> {
+          callback.call(foundPages.sum(), "unreadable");
+          callback.call(reportedPages.sum(), "reported");
+        },
+        "discovery");
+    to.counter(
+        "ward_source_unreadable_reads_total",
+        "Times that a page could not be read although it is not lost.",
+        unreadablePages::sum);
+  }
+
+  /** How often the connections broke after the destination may have run the guest. */
+  public long breaks() {
+    return breaks.sum();
+  }
+
+  /** The last thing that went wrong; null while nothing has. */
+  public Trouble lastTrouble() {
+    return lastTrouble;
   }
 
   /** Pages sent because the guest waits for them. */

@@ -3,6 +3,7 @@ package ward.poison;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.SortedSet;
 import java.util.TreeSet;
@@ -133,6 +134,18 @@ public final class PoisonLedger {
         .filter(entry -> entry.covers(guestPhysicalAddress))
         .mapToInt(PoisonEntry::pageShift)
         .max();
+  }
+
+  /** The last entry that covers this byte, held or not; empty if there is none. */
+  public synchronized Optional<PoisonEntry> entryAt(long guestPhysicalAddress) {
+    PoisonEntry last = null;
+    for (PoisonEntry entry : entries) {
+      if (entry.guestPhysicalAddress() > guestPhysicalAddress) {
+        break;
+      }
+      last = entry.covers(guestPhysicalAddress) ? entry : last;
+    }
+    return Optional.ofNullable(last);
   }
 
   /** The frames that are lost for the guest; a copy. */

@@ -132,6 +132,7 @@ final class LostPages {
     heldFrames.forEach(
         frame -> {
           if (unconfirmed.contains(frame)) {
+            entriesAt(pageOf(frame)).forEach(listener::held);
             held.add(frame);
           }
         });

@@ -8,6 +8,9 @@ public interface SourceListener {
   /** The phase changed; the reason is for people. */
   default void onPhase(SourcePhase previous, SourcePhase next, String reason) {}
 
+  /** Something went wrong that the migration survives; the text is for people. */
+  default void trouble(String text) {}
+
   /** A demand fault was answered. */
   default void answered(long pages) {}
 
@@ -16,6 +19,9 @@ public interface SourceListener {
 
   /** Poison became known while the guest was being served. */
   default void poisonLearnt(PoisonEntry entry) {}
+
+  /** The destination had copied a page before it was lost here: it is intact there. */
+  default void held(PoisonEntry entry) {}
 
   /** A page cannot be read, and it is not poison. */
   default void unreadable(long guestPhysicalAddress, String reason) {}

@@ -18,7 +18,7 @@ import java.util.Set;
  *
  * <p>A process that goes on with a session of one that died begins in AWAITING_RETURN, after
  * LISTENING. AWAITING_RETURN ends in ABORTED only by the word of a destination that never ran the
- * guest.
+ * guest, or by the word of an operator that it has not and will not.
  */
 public enum SourcePhase {
   /** Nobody has come. The guest is here, running or paused. */

@@ -2,7 +2,9 @@ package ward.source;
 
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
+import io.netty.util.NetUtil;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -39,6 +41,7 @@ import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.ControlMessage.Refusal;
 import ward.wire.PageRequest;
+import ward.wire.Peer;
 import ward.wire.ProtocolException;
 import ward.wire.Role;
 
@@ -88,11 +91,13 @@ public final class SourceSession implements AutoCloseable {
   private final List<Channel> urgent = new ArrayList<>();
   private final Map<Channel, BackgroundStream> streams = new LinkedHashMap<>();
   private final AwaitedReports awaited = new AwaitedReports();
+  private final CancelRequests cancels = new CancelRequests();
   private final MemorySamples samples;
   private final MigrationBook book;
 
   private volatile SourcePhase phase = SourcePhase.LISTENING;
   private volatile UUID session;
+  private volatile Peer peer = Peer.NOBODY;
   private volatile int attempt;
   private boolean beganElsewhere; // in a process that died
   private SourcePhase interrupted; // what a break interrupted
@@ -201,6 +206,31 @@ public final class SourceSession implements AutoCloseable {
 
   public SourcePhase phase() {
     return phase;
+  }
+
+  /** The destination's, once one has come. */
+  public Optional<UUID> session() {
+    return Optional.ofNullable(session);
+  }
+
+  /** How often the destination has made its connections, from 1; 0 before one has come. */
+  public int attempt() {
+    return attempt;
+  }
+
+  /** The destination that came last. */
+  public Peer peer() {
+    return peer;
+  }
+
+  /** Whether an operator wants the guest to stay here, and nothing has come of it yet. */
+  public boolean isCancelling() {
+    return cancels.isOpen();
+  }
+
+  /** Pages that the guest has. */
+  public long pageCount() {
+    return layout.pageCount();
   }
 
   /** Completes with the end of the migration. */
@@ -323,7 +353,7 @@ public final class SourceSession implements AutoCloseable {
     }
     attempt = hello.attempt();
     session = hello.session();
-    control = channel;
+    meet(hello, channel);
     enter(
         SourcePhase.SENDING_MAP, "destination " + hello.host() + " at " + channel.remoteAddress());
     orSayWhyNot(
@@ -346,6 +376,15 @@ public final class SourceSession implements AutoCloseable {
               Refusal.Code.HOST, "the source cannot give the guest away: " + e.getMessage()));
       throw e;
     }
+  }
+
+  private void meet(Hello hello, Channel channel) {
+    control = channel;
+    String address =
+        channel.remoteAddress() instanceof InetSocketAddress from
+            ? NetUtil.toSocketAddressString(from)
+            : "";
+    peer = new Peer(hello.host(), address);
   }
 
   /**
@@ -504,6 +543,8 @@ public final class SourceSession implements AutoCloseable {
       requireReturned("RecoveryPart").add(part);
     } else if (message instanceof ControlMessage.RecoveryEnd end) {
       onRecoveryEnd(end);
+    } else if (message instanceof ControlMessage.CancelRefused refused) {
+      cancels.refused("the destination refused: " + refused.reason());
     } else if (message instanceof Refusal refusal) {
       fail(SourceOutcome.Kind.PEER_REFUSED, "the destination refused: " + refusal.reason());
     } else if (message instanceof ControlMessage.Farewell farewell) {
@@ -673,7 +714,7 @@ public final class SourceSession implements AutoCloseable {
     }
     endConnections();
     attempt = hello.attempt();
-    control = channel;
+    meet(hello, channel);
     returned = new ReturnedDestination(parts, cursor);
     send(new ControlMessage.SourceIdentity(samples.again(memory)));
   }
@@ -727,6 +768,9 @@ public final class SourceSession implements AutoCloseable {
         destination.isResumed() ? SourcePhase.SERVING : SourcePhase.MAP_APPLIED,
         "the destination is back, by attempt " + attempt);
     send(new ControlMessage.RecoveryAccepted());
+    if (cancels.isOpen()) {
+      askToCancel(); // before it may run the guest, if it may not yet
+    }
     if (!destination.isReleased()) {
       send(new ControlMessage.GuestReleased(path));
     }
@@ -819,6 +863,71 @@ public final class SourceSession implements AutoCloseable {
     }
   }
 
+  /**
+   * Gives the migration up, if the guest has not run at the destination: it is as it was.
+   *
+   * @param guestNeverRan the operator's word for a destination that cannot be asked any more
+   * @return what came of it; fails with an IOException that says where the guest is and what is
+   *     possible instead
+   */
+  public CompletionStage<String> cancel(String reason, boolean guestNeverRan) {
+    CompletableFuture<String> answer = new CompletableFuture<>();
+    try {
+      thread.execute(() -> takeCancel(reason, guestNeverRan, answer));
+    } catch (RejectedExecutionException e) {
+      answer.completeExceptionally(new IOException("the source has ended"));
+    }
+    return answer;
+  }
+
+  private void takeCancel(String reason, boolean guestNeverRan, CompletableFuture<String> answer) {
+    cancels.add(reason, answer);
+    boolean away = phase == SourcePhase.AWAITING_RETURN;
+    switch (away ? interrupted : phase) {
+      case LISTENING, SENDING_MAP -> cancelHere();
+      case MAP_APPLIED -> {
+        if (away && guestNeverRan) {
+          takeBack();
+        } else {
+          askToCancel();
+          later(
+              () -> cancels.unanswered(answer),
+              Duration.ofSeconds(CancelRequests.PATIENCE_SECONDS));
+        }
+      }
+      default -> cancels.refused(whyNoCancel());
+    }
+  }
+
+  private String cancelText() {
+    return "cancelled by an operator: " + cancels.reason();
+  }
+
+  private void cancelHere() {
+    send(new ControlMessage.Farewell(cancelText(), false));
+    fail(SourceOutcome.Kind.ABORTED, cancelText());
+  }
+
+  private void takeBack() {
+    end(
+        SourcePhase.ABORTED,
+        SourceOutcome.Kind.ABORTED,
+        cancelText() + ", by whose word the destination has not run the guest, and will not",
+        wholeHere());
+  }
+
+  /** Only the destination knows whether it has run the guest; without one, it is asked later. */
+  private void askToCancel() {
+    send(new ControlMessage.CancelRequest(cancels.reason()));
+  }
+
+  private String whyNoCancel() {
+    return phase.isLast()
+        ? "this migration has ended already, in phase " + phase
+        : "the guest has run at the destination, %s: it cannot be taken back. Let the migration end, and move the guest back by another one; SIGTERM would end this daemon, and with it what has not arrived there"
+            .formatted(peer.host());
+  }
+
   /** An origin for a loss that is reported now. */
   public Origin reportedNow(String host) {
     return new Origin(host, Clock.systemUTC().instant(), Origin.Discovery.REPORTED);
@@ -887,6 +996,11 @@ public final class SourceSession implements AutoCloseable {
       book.forget();
       subject.guest().stay();
     }
+    if (last == SourcePhase.ABORTED) {
+      cancels.granted(text + "; " + where);
+    } else {
+      cancels.refused(text + "; " + where);
+    }
     awaited.failAll(new IOException("the migration ended first: " + text));
     closeConnections();
     outcome.complete(new SourceOutcome(kind, text + "; " + where));
@@ -916,5 +1030,8 @@ public final class SourceSession implements AutoCloseable {
     SourcePhase previous = phase;
     phase = next;
     listener.onPhase(previous, next, reason);
+    if (next == SourcePhase.SERVING && cancels.isOpen()) {
+      cancels.refused(whyNoCancel());
+    }
   }
 }

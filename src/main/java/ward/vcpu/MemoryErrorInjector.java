@@ -8,8 +8,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentLinkedDeque;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 import ward.guest.GuestMemory;
 import ward.kernel.KernelCallException;
 import ward.poison.Severity;
@@ -23,8 +21,6 @@ import ward.poison.Severity;
  * <p>Used by the vCPU's thread only, but for {@link #await}.
  */
 final class MemoryErrorInjector {
-
-  private static final Logger LOG = LoggerFactory.getLogger(MemoryErrorInjector.class);
 
   private final Processor processor;
   private final GuestMemory memory;
@@ -62,10 +58,14 @@ final class MemoryErrorInjector {
       dropWarningsOf(error);
       inject(error);
     }
-    return obstacle.map(
-        reason ->
-            "vCPU %d consumed poison at %s while %s"
-                .formatted(error.vcpu(), error.place(), reason));
+    return obstacle.map(reason -> givenUp(error, reason));
+  }
+
+  private String givenUp(MemoryError error, String obstacle) {
+    String reason =
+        "vCPU %d consumed poison at %s while %s".formatted(error.vcpu(), error.place(), obstacle);
+    errors.givenUp(error, reason);
+    return reason;
   }
 
   /** Of the loss that it meets now the guest need not be warned any more. */
@@ -140,7 +140,6 @@ final class MemoryErrorInjector {
     MemoryErrorEvent event =
         new MemoryErrorEvent(
             Instant.now(), error, hostAddress(error.guestPhysicalAddress()), injection);
-    LOG.info("{}", event);
     errors.injected(event);
     if (error.input() != MemoryError.Input.BROADCAST && processor.interruptsAll()) {
       interruptOthers.run();

@@ -32,6 +32,13 @@ public interface MemoryErrors {
    */
   void consumed(MemoryError error) throws IOException;
 
+  /**
+   * The guest cannot be told and cannot go on: it is stopped.
+   *
+   * @param reason for people
+   */
+  default void givenUp(MemoryError error, String reason) {}
+
   /** The guest's vCPU has been told; it takes it as soon as it runs. */
   void injected(MemoryErrorEvent event);
 }

@@ -304,6 +304,30 @@ public sealed interface ControlMessage {
   }
 
   /**
+   * Source to destination, once it may not run the guest by itself any more: an operator wants the
+   * guest to stay at the source. The answer is a {@link Farewell} of a guest that never ran, or
+   * {@link CancelRefused}.
+   *
+   * @param reason for people; cut to 1024 bytes of UTF-8
+   */
+  record CancelRequest(String reason) implements ControlMessage {
+    public CancelRequest {
+      reason = Reason.shortened(reason);
+    }
+  }
+
+  /**
+   * Destination to source: the guest has run there, so the migration goes on.
+   *
+   * @param reason for people; cut to 1024 bytes of UTF-8
+   */
+  record CancelRefused(String reason) implements ControlMessage {
+    public CancelRefused {
+      reason = Reason.shortened(reason);
+    }
+  }
+
+  /**
    * Command to source: the host has lost these.
    *
    * @param entries at most 4096
@@ -337,8 +361,57 @@ public sealed interface ControlMessage {
    */
   record Status(String json) implements ControlMessage {}
 
-  /** Daemon to command: it is done. */
-  record Done() implements ControlMessage {}
+  /**
+   * Daemon to command: it is done.
+   *
+   * @param text for people, perhaps empty; cut to 1024 bytes of UTF-8
+   */
+  record Done(String text) implements ControlMessage {
+    public Done {
+      text = Reason.shortened(text);
+    }
+
+    public Done() {
+      this("");
+    }
+  }
+
+  /**
+   * Command to daemon: give the migration up, if the guest has not run at the destination.
+   *
+   * @param reason for people; cut to 1024 bytes of UTF-8
+   * @param guestNeverRan to a source that waits for a destination: the operator's word that the
+   *     guest has not run there, and will not
+   */
+  record Cancel(String reason, boolean guestNeverRan) implements ControlMessage {
+    public Cancel {
+      reason = Reason.shortened(reason);
+    }
+  }
+
+  /**
+   * Command to destination: dial the source now.
+   *
+   * @param host a name or an address, at most 255 characters; empty for where it was reached before
+   * @param port 1 to 65535; 0 for where it was reached before
+   */
+  record Recover(String host, int port) implements ControlMessage {
+
+    private static final int HOST_CHARACTERS_MAX = 255;
+    private static final int PORT_MAX = 65_535;
+
+    public Recover {
+      if (host.length() > HOST_CHARACTERS_MAX) {
+        throw new IllegalArgumentException(
+            "host of %d characters; at most %d".formatted(host.length(), HOST_CHARACTERS_MAX));
+      }
+      if (port < 0 || port > PORT_MAX || host.isEmpty() != (port == 0)) {
+        throw new IllegalArgumentException(
+            "host \"%s\" with port %s; a host needs a port of 1 to %d, no host has port 0"
+                .formatted(host, Integer.toUnsignedString(port), PORT_MAX));
+      }
+    }
+  }
 
   /**
    * A message that a newer minor version has added. {@link FrameDecoder} skips it: sessions never

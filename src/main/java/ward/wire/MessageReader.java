@@ -91,7 +91,14 @@ final class MessageReader {
       case STREAM_CONTROL -> new ControlMessage.StreamControl(from.getStreamControl().getPaused());
       case STATUS_QUERY -> new ControlMessage.StatusQuery();
       case STATUS -> new ControlMessage.Status(from.getStatus().getJson());
-      case DONE -> new ControlMessage.Done();
+      case DONE -> new ControlMessage.Done(from.getDone().getText());
+      case CANCEL ->
+          new ControlMessage.Cancel(
+              from.getCancel().getReason(), from.getCancel().getGuestNeverRan());
+      case RECOVER ->
+          new ControlMessage.Recover(from.getRecover().getHost(), from.getRecover().getPort());
+      case CANCEL_REQUEST -> new ControlMessage.CancelRequest(from.getCancelRequest().getReason());
+      case CANCEL_REFUSED -> new ControlMessage.CancelRefused(from.getCancelRefused().getReason());
       case MESSAGE_NOT_SET -> unknown(from);
     };
   }

@@ -60,7 +60,19 @@ final class MessageWriter {
         (to, m) -> to.getStreamControlBuilder().setPaused(m.paused()));
     on(ControlMessage.StatusQuery.class, (to, m) -> to.getStatusQueryBuilder());
     on(ControlMessage.Status.class, (to, m) -> to.getStatusBuilder().setJson(m.json()));
-    on(ControlMessage.Done.class, (to, m) -> to.getDoneBuilder());
+    on(ControlMessage.Done.class, (to, m) -> to.getDoneBuilder().setText(m.text()));
+    on(
+        ControlMessage.Cancel.class,
+        (to, m) -> to.getCancelBuilder().setReason(m.reason()).setGuestNeverRan(m.guestNeverRan()));
+    on(
+        ControlMessage.Recover.class,
+        (to, m) -> to.getRecoverBuilder().setHost(m.host()).setPort(m.port()));
+    on(
+        ControlMessage.CancelRequest.class,
+        (to, m) -> to.getCancelRequestBuilder().setReason(m.reason()));
+    on(
+        ControlMessage.CancelRefused.class,
+        (to, m) -> to.getCancelRefusedBuilder().setReason(m.reason()));
     on(ControlMessage.UnknownMessage.class, MessageWriter::refuse);
   }
 

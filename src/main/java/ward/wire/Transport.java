@@ -7,6 +7,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -20,6 +21,7 @@ import io.netty.channel.epoll.EpollServerDomainSocketChannel;
 import io.netty.channel.epoll.EpollServerSocketChannel;
 import io.netty.channel.epoll.EpollSocketChannel;
 import io.netty.channel.unix.DomainSocketAddress;
+import io.netty.channel.unix.UnixChannel;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -28,10 +30,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The event loops, and the connections they serve: TCP between hosts, UNIX sockets on one.
@@ -73,6 +79,11 @@ public final class Transport implements AutoCloseable {
    */
   private static final WriteBufferWaterMark WATER_MARK =
       new WriteBufferWaterMark(256 << 10, 1 << 20);
+
+  private static final Logger log = LoggerFactory.getLogger(Transport.class);
+
+  private static final Set<PosixFilePermission> OWNERS_ONLY =
+      PosixFilePermissions.fromString("rw-------");
 
   private final EventLoopGroup eventLoops;
 
@@ -130,8 +141,8 @@ public final class Transport implements AutoCloseable {
   }
 
   /**
-   * Accepts connections on a UNIX socket, for the socket file's owner only. The file goes when the
-   * channel closes; one that a dead program left is replaced.
+   * Accepts connections on a UNIX socket, for the socket file's owner only, from the file's first
+   * moment on. The file goes when the channel closes; one that a dead program left is replaced.
    *
    * @param path at most 107 bytes
    * @throws TransportException if the path is too long, in use by a live program, or not a socket
@@ -142,6 +153,7 @@ public final class Transport implements AutoCloseable {
     DomainSocketAddress address = new DomainSocketAddress(path.toFile());
     ChannelFuture bound =
         server(EpollServerDomainSocketChannel.class, initializer)
+            .handler(new OwnersOnly())
             .bind(address)
             .awaitUninterruptibly();
     if (!bound.isSuccess()) {
@@ -315,9 +327,26 @@ public final class Transport implements AutoCloseable {
     }
   }
 
+  /**
+   * Restricts a socket before it has a file: the kernel takes the file's mode from the socket's own
+   * ({@code unix_bind_bsd} in net/unix/af_unix.c), so nobody else can ever connect. Where that is
+   * not possible the file is restricted when it is there.
+   */
+  private static final class OwnersOnly extends ChannelInitializer<UnixChannel> {
+    @Override
+    protected void initChannel(UnixChannel channel) {
+      try {
+        Path socket = Path.of("/proc/self/fd", Integer.toString(channel.fd().intValue()));
+        Files.setPosixFilePermissions(socket, OWNERS_ONLY);
+      } catch (IOException e) {
+        log.debug("the control socket is restricted after its making: {}", e.getMessage());
+      }
+    }
+  }
+
   private static void restrict(Path path, Channel listening) throws TransportException {
     try {
-      Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-------"));
+      Files.setPosixFilePermissions(path, OWNERS_ONLY);
     } catch (IOException e) {
       listening.close().awaitUninterruptibly();
       throw new TransportException(

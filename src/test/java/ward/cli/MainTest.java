@@ -24,7 +24,18 @@ class MainTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "source", "destination", "ledger", "control", "check"})
+  @ValueSource(
+      strings = {
+        "",
+        "source",
+        "destination",
+        "ledger",
+        "control",
+        "check",
+        "status",
+        "cancel",
+        "recover"
+      })
   void everyCommandHasHelpWithItsExitCodes(String command) {
     List<String> words = command.isEmpty() ? List.of("--help") : List.of(command, "--help");
 
@@ -40,7 +51,17 @@ class MainTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"source", "destination", "ledger", "control", "check"})
+  @ValueSource(
+      strings = {
+        "source",
+        "destination",
+        "ledger",
+        "control",
+        "check",
+        "status",
+        "cancel",
+        "recover"
+      })
   void anUnknownOptionIsOneLineAndCode2(String command) {
     int code = run(command, "--no-such-option");
 

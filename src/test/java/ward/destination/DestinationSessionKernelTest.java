@@ -1,6 +1,7 @@
 package ward.destination;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static ward.destination.TouchedMemory.awaitThat;
 
 import io.netty.channel.ChannelHandlerContext;
@@ -19,6 +20,7 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import jnr.constants.platform.Errno;
@@ -821,6 +823,101 @@ class DestinationSessionKernelTest {
     assertThat(awaitOutcome().kind()).isEqualTo(DestinationOutcome.Kind.COMPLETE);
     assertThat(second).isEqualTo(first);
     link.awaitSent(ControlMessage.HandOverConfirmed.class);
+  }
+
+  private static String refusalOf(CompletionStage<String> answer) {
+    ExecutionException refused =
+        assertThrows(
+            ExecutionException.class, () -> answer.toCompletableFuture().get(20, TimeUnit.SECONDS));
+    return refused.getCause().getMessage();
+  }
+
+  @Test
+  void aSourceThatAsksBeforeTheGuestHasRunHearsThatItNeverWill() throws Exception {
+    offer();
+    sendMap(5);
+    release();
+
+    link.say(new ControlMessage.CancelRequest("too slow"));
+
+    assertThat(link.awaitSent(ControlMessage.Farewell.class).guestNeverRan()).isTrue();
+    assertThat(awaitOutcome().kind()).isEqualTo(Kind.ABORTED);
+    assertThat(awaitOutcome().text()).contains("too slow").contains("still at the source");
+    assertThat(log).doesNotContain("resume");
+  }
+
+  @Test
+  void aSourceThatAsksTooLateHearsWhyAndTheGuestRunsOn() throws Exception {
+    running(5);
+
+    link.say(new ControlMessage.CancelRequest("too slow"));
+
+    assertThat(link.awaitSent(ControlMessage.CancelRefused.class).reason())
+        .isEqualTo(refusalOf(session.cancel("too slow")))
+        .contains("15 of its 16 pages are at the source only");
+    assertThat(session.phase()).isEqualTo(DestinationPhase.RUNNING);
+  }
+
+  @Test
+  void aCancelledGuestDoesNotRunThoughTheSourceCannotHearOfItYet() throws Exception {
+    startAgain(WAIT);
+    offer();
+    sendMap(5);
+    release();
+    link.loseWhenConnected(ConnectionKind.CONTROL, new IOException("the cable was cut"));
+    awaitPhase(DestinationPhase.RECOVERING);
+    int before = link.lastAttempt();
+
+    CompletionStage<String> cancel = session.cancel("too slow");
+    awaitThat(() -> link.lastAttempt() > before, "another attempt");
+    assertThat(session.isCancelling()).isTrue();
+    link.ready(ConnectionKind.CONTROL);
+    assertThat(log).doesNotContain("sent Farewell"); // a stranger might be the one who answers
+    link.say(new ControlMessage.SourceIdentity(MEMORY));
+
+    assertThat(cancel.toCompletableFuture().get(20, TimeUnit.SECONDS))
+        .contains("cancelled by an operator: too slow");
+    assertThat(link.awaitSent(ControlMessage.Farewell.class).guestNeverRan()).isTrue();
+    assertThat(log).doesNotContain("resume", "sent RecoveryEnd");
+  }
+
+  @Test
+  void anOperatorsNewAddressIsDialledAtOnceAndByOneAttempt() throws Exception {
+    startAgain(WAIT);
+    running(5);
+    int before = link.lastAttempt();
+    log.clear();
+    InetSocketAddress elsewhere = new InetSocketAddress("localhost", 2);
+
+    String answer =
+        session.reconnect(Optional.of(elsewhere)).toCompletableFuture().get(20, TimeUnit.SECONDS);
+    awaitThat(() -> link.lastAttempt() > before, "another attempt");
+    Thread.sleep(300); // longer than the back-off that would have been waited for
+
+    assertThat(answer)
+        .endsWith(":2, session %s, attempt %d".formatted(session.session(), before + 1));
+    assertThat(link.lastAttempt()).isEqualTo(before + 1);
+    assertThat(log).filteredOn("connect CONTROL"::equals).hasSize(1);
+    assertThat(session.peer().address()).endsWith(":2");
+    assertThat(session.phase()).isEqualTo(DestinationPhase.RECOVERING);
+  }
+
+  @Test
+  void aPhaseThatHasNothingToRecoverIsNamed() throws Exception {
+    offer();
+    awaitPhase(DestinationPhase.RECEIVING_MAP);
+
+    assertThat(refusalOf(session.reconnect(Optional.empty())))
+        .isEqualTo(
+            "nothing to recover in phase RECEIVING_MAP; it is possible in phases RECOVERING and RUNNING");
+  }
+
+  @Test
+  void whereTheFirstBreakIsTheLossOfTheSourceNoneIsMadeOnPurpose() throws Exception {
+    running(5);
+
+    assertThat(refusalOf(session.reconnect(Optional.empty()))).contains("--source-loss-after 0");
+    assertThat(session.phase()).isEqualTo(DestinationPhase.RUNNING);
   }
 
   @Test

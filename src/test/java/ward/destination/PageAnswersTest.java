@@ -45,7 +45,8 @@ class PageAnswersTest {
             fixture.resolver,
             journal,
             new LedgerQueue(
-                (task, millis) -> task.run(), () -> Duration.ZERO, fixture.failures::add));
+                (task, millis) -> task.run(), () -> Duration.ZERO, fixture.failures::add),
+            fixture);
     answers =
         new PageAnswers(
             new PageAnswers.Parts(

@@ -48,7 +48,8 @@ class PoisonRecorderTest {
             fixture.resolver,
             journal,
             new LedgerQueue(
-                (task, millis) -> disk.add(task), () -> patience, fixture.failures::add));
+                (task, millis) -> disk.add(task), () -> patience, fixture.failures::add),
+            fixture);
   }
 
   @AfterEach
@@ -183,7 +184,8 @@ class PoisonRecorderTest {
             fixture.resolver,
             ledger.journal(),
             new LedgerQueue(
-                (task, millis) -> disk.add(task), () -> patience, fixture.failures::add));
+                (task, millis) -> disk.add(task), () -> patience, fixture.failures::add),
+            fixture);
     patience = Duration.ofMinutes(1);
     ledger.fill();
     careful.accept(List.of(Fixture.lost(3)), (poisoned, held) -> outcomes.add(poisoned));

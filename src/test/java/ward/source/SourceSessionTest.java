@@ -920,6 +920,96 @@ class SourceSessionTest {
     assertThat(running.events).containsExactly("leave in SENDING_MAP", "stay in ABORTED");
   }
 
+  private CompletableFuture<String> cancel(boolean guestNeverRan) {
+    return session.cancel("too slow", guestNeverRan).toCompletableFuture();
+  }
+
+  private static String refusalOf(CompletableFuture<String> cancel) {
+    ExecutionException refused =
+        assertThrows(ExecutionException.class, () -> cancel.get(10, TimeUnit.SECONDS));
+    return refused.getCause().getMessage();
+  }
+
+  @Test
+  void theWishToCancelIsTheDestinationsToGrantOnceTheGuestIsReleased() throws Exception {
+    RunningGuest running = new RunningGuest();
+    start(running);
+    Destination destination = new Destination().takeMap().applyMap();
+
+    CompletableFuture<String> cancel = cancel(true); // the destination is there: it is asked
+    String reason = destination.control.takeMessage(ControlMessage.CancelRequest.class).reason();
+    assertTrue(session.isCancelling());
+    assertFalse(cancel.isDone());
+    destination.control.send(new ControlMessage.Farewell("as you wish", true));
+
+    assertThat(cancel.get(10, TimeUnit.SECONDS)).contains("as you wish", "it is whole here");
+    assertEquals("too slow", reason);
+    assertThat(running.events).containsExactly("leave in SENDING_MAP", "stay in ABORTED");
+  }
+
+  @Test
+  void aDestinationThatHasRunTheGuestRefusesAndTheMigrationGoesOn() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap();
+    CompletableFuture<String> cancel = cancel(false);
+    destination.control.takeMessage(ControlMessage.CancelRequest.class);
+
+    destination.control.send(new ControlMessage.CancelRefused("it has run"));
+
+    assertThat(refusalOf(cancel)).isEqualTo("the destination refused: it has run");
+    destination.resume();
+    assertFalse(session.isCancelling());
+    assertThat(refusalOf(cancel(false))).contains("has run at the destination, mars");
+  }
+
+  @Test
+  void aDestinationThatIsBackIsAskedBeforeItIsToldThatItMayRunTheGuest() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap();
+    destination.control.hangUp();
+    awaitPhase(SourcePhase.AWAITING_RETURN);
+    CompletableFuture<String> cancel = cancel(false);
+    while (!session.isCancelling()) {
+      Thread.sleep(1);
+    }
+
+    destination.dialAgain();
+    destination.say(NONE, NONE, false, false);
+    destination.agree(NONE);
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    destination.control.takeMessage(ControlMessage.CancelRequest.class);
+    destination.control.takeMessage(ControlMessage.GuestReleased.class);
+    destination.control.send(new ControlMessage.Farewell("as you wish", true));
+
+    assertThat(cancel.get(10, TimeUnit.SECONDS)).contains("it is whole here");
+  }
+
+  @Test
+  void aDestinationThatIsBackWithARunningGuestRefusesByThat() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap();
+    destination.control.hangUp();
+    awaitPhase(SourcePhase.AWAITING_RETURN);
+    CompletableFuture<String> cancel = cancel(false);
+
+    destination.dialAgain();
+    destination.say(NONE, NONE, true, true);
+    destination.agree(NONE);
+
+    assertThat(refusalOf(cancel)).contains("has run at the destination");
+  }
+
+  @Test
+  void theOperatorsWordThatTheGuestNeverRanCountsNothingOnceItHas() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    destination.control.hangUp();
+    awaitPhase(SourcePhase.AWAITING_RETURN);
+
+    assertThat(refusalOf(cancel(true))).contains("cannot be taken back");
+    assertEquals(SourcePhase.AWAITING_RETURN, session.phase());
+  }
+
   @Test
   void aDestinationThatDoesNotComeBackInTimeLeavesTheMigrationUnfinished() throws Exception {
     returnWithin = Optional.of(Duration.ofMillis(20));

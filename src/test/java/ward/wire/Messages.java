@@ -109,6 +109,10 @@ final class Messages {
         new ControlMessage.StreamControl(true),
         new ControlMessage.StatusQuery(),
         new ControlMessage.Status("{\"phase\":\"STREAMING\"}"),
-        new ControlMessage.Done());
+        new ControlMessage.Done("it is done"),
+        new ControlMessage.Cancel("too slow", true),
+        new ControlMessage.Recover("mars.example", 4444),
+        new ControlMessage.CancelRequest("too slow"),
+        new ControlMessage.CancelRefused("the guest runs here"));
   }
 }

@@ -13,15 +13,20 @@ import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelInitializer;
+import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -225,6 +230,35 @@ class TransportTest {
     assertEquals(PosixFilePermissions.fromString("rw-------"), Files.getPosixFilePermissions(path));
     listening.close().sync();
     awaitAbsent(path);
+  }
+
+  /** A watcher that sees the file in between would sooner or later see another mode. */
+  @Test
+  void aUnixSocketIsNeverAnybodyElsesNotEvenForAMoment() throws Exception {
+    Path path = directory.resolve("watched.sock");
+    Set<Set<PosixFilePermission>> seen = ConcurrentHashMap.newKeySet();
+    AtomicBoolean over = new AtomicBoolean();
+    Thread watcher = new Thread(() -> watch(path, seen, over), "watcher");
+    watcher.start();
+
+    for (int i = 0; i < 200; i++) {
+      transport.listen(path, accepting(new Inbox())).close().sync();
+      awaitAbsent(path);
+    }
+    over.set(true);
+    watcher.join();
+
+    assertThat(seen).containsExactly(PosixFilePermissions.fromString("rw-------"));
+  }
+
+  private static void watch(Path path, Set<Set<PosixFilePermission>> seen, AtomicBoolean over) {
+    while (!over.get()) {
+      try {
+        seen.add(Files.getPosixFilePermissions(path));
+      } catch (IOException absent) {
+        Thread.onSpinWait();
+      }
+    }
   }
 
   private static void awaitAbsent(Path path) throws InterruptedException {
