@@ -59,7 +59,8 @@ final class LedgerShowCommand implements Callable<Integer> {
   record ShownDeparture(String host, String left) {}
 
   /**
-   * The migration that is under way, or the one that took the guest away; null if the guest is here.
+   * The migration that is under way, or the one that took the guest away; null if the guest is
+   * here.
    *
    * @param role {@code SOURCE} or {@code DESTINATION}
    * @param stage see {@link MigrationRecord.Stage}

@@ -68,7 +68,11 @@ class LedgerCommandTest {
         .contains(
             "migration to host-b at 192.0.2.2:41000: map applied since 2026-01-31T12:00:00Z, session"
                 + " 00000000-0000-0000-0000-000000000007");
-    assertThat(new ObjectMapper().readTree(run("show", "--json").out()).at("/migration/stage").asText())
+    assertThat(
+            new ObjectMapper()
+                .readTree(run("show", "--json").out())
+                .at("/migration/stage")
+                .asText())
         .isEqualTo("MAP_APPLIED");
     Files.write(ledger().resolve("migration"), new byte[64]);
     CommandRun damaged = run("show");
