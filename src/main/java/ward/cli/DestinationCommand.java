@@ -187,6 +187,8 @@ final class DestinationCommand implements Callable<Integer> {
 
   @Mixin HandshakeOption handshake;
 
+  @Mixin LedgerPatienceOption ledgerPatience;
+
   @Option(names = "--json", description = "Print the result as a JSON object.")
   boolean json;
 
@@ -203,7 +205,7 @@ final class DestinationCommand implements Callable<Integer> {
         Userfaultfd userfaultfd = openUserfaultfd(kernel, lost);
         Transport transport = Transports.open("ward-destination");
         NettySourceLink link = new NettySourceLink(transport)) {
-      GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host));
+      GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host), ledgerPatience.limit());
       GuestChoice choice =
           GuestChoice.of(vcpu, kernel, books, reports, console.console(), threads, seed);
       log.info("{}", choice.description());
@@ -246,7 +248,12 @@ final class DestinationCommand implements Callable<Integer> {
 
   private Optional<Onward> onward(Kernel kernel, Transport transport) {
     SourceSettings settings =
-        new SourceSettings(HostName.orSystems(host), false, Optional.empty(), handshake.limit());
+        new SourceSettings(
+            HostName.orSystems(host),
+            false,
+            Optional.empty(),
+            handshake.limit(),
+            ledgerPatience.limit());
     return Optional.ofNullable(offer)
         .map(address -> new Onward(kernel, transport, address.resolve(), settings));
   }
@@ -259,7 +266,8 @@ final class DestinationCommand implements Callable<Integer> {
           HostName.orSystems(host),
           announceEvery(),
           sourceLoss(),
-          handshake.limit());
+          handshake.limit(),
+          ledgerPatience.limit());
     } catch (IllegalArgumentException e) {
       throw new CommandFailure(ExitCode.USAGE, "--streams: " + e.getMessage());
     }

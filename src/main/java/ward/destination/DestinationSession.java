@@ -3,6 +3,7 @@ package ward.destination;
 import io.netty.channel.Channel;
 import io.netty.channel.IoEventLoop;
 import java.io.IOException;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -26,6 +27,7 @@ import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
+import ward.poison.LedgerQueue;
 import ward.poison.MigrationFile;
 import ward.poison.MigrationRecord;
 import ward.poison.Origin;
@@ -475,13 +477,23 @@ public final class DestinationSession implements AutoCloseable {
     Guest guest = parts.guests().create(offer.layout(), offer.vcpuStates());
     Arrival.Surroundings around =
         new Arrival.Surroundings(
-            thread, requests, () -> run(this::handOver), this::failed, listener);
+            writes(), requests, () -> run(this::handOver), this::failed, listener);
     try {
       return new Arrival(guest, journal, parts.userfaultfd(), parts.scan(), around);
     } catch (IOException | RuntimeException e) {
       guest.close();
       throw e;
     }
+  }
+
+  private LedgerQueue writes() {
+    return new LedgerQueue(
+        (task, millis) -> later(task::run, millis), this::ledgerPatience, this::failed);
+  }
+
+  /** Before the source is told that its map is in place, the guest is better off there. */
+  private Duration ledgerPatience() {
+    return mapApplied ? settings.ledgerPatience() : Duration.ZERO;
   }
 
   private void onMapPart(ControlMessage.PoisonMapPart part) {
@@ -717,18 +729,18 @@ public final class DestinationSession implements AutoCloseable {
             resolved.presentPages(), poisoned.size(), released, resumed));
   }
 
-  /**
-   * The losses that came before it are on the session's thread already, and are dealt with first.
-   */
+  /** The losses that came before it are dealt with first, however long the disk takes. */
   private void onMapCheck() {
     requireMessageIn(DestinationPhase.RECOVERING, "PoisonMapCheck");
-    run(
-        () -> {
-          PageSet poisoned = arrival.poisonedFrames();
-          send(
-              new ControlMessage.PoisonMapApplied(
-                  poisoned.size(), LedgerDigest.ofFrames(poisoned)));
-        });
+    Connections of = connections;
+    arrival.recorder().afterwards(() -> answerMapCheck(of));
+  }
+
+  private void answerMapCheck(Connections of) {
+    if (!of.isOver()) {
+      PageSet poisoned = arrival.poisonedFrames();
+      send(new ControlMessage.PoisonMapApplied(poisoned.size(), LedgerDigest.ofFrames(poisoned)));
+    }
   }
 
   private void onRecovered() {

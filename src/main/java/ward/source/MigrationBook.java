@@ -68,6 +68,10 @@ final class MigrationBook {
     return record.time();
   }
 
+  boolean isHandedOver() {
+    return record != null && record.stage() == Stage.HANDED_OVER;
+  }
+
   private void write(MigrationRecord next) throws LedgerException {
     file.write(next);
     record = next;
