@@ -238,9 +238,7 @@ class ReplacedSourceScenario {
       right = command;
       String errors = refused(with("--memory", otherMemory()), ExitCode.INPUT_REFUSED);
 
-      assertThat(errors)
-          .contains("this is not the memory that was served to ")
-          .contains("this is the file with device ");
+      assertThat(errors).contains("this is not the memory that was served to ").contains("inode");
     }
 
     void refusesToRunTheGuest(List<String> command) throws IOException {
@@ -263,7 +261,7 @@ class ReplacedSourceScenario {
         MemoryIdentity identity = real.memory().orElseThrow();
         journal
             .migrationFile()
-            .write(real.with(sampled(identity, memory)).with("place of the memory", stat(memory)));
+            .write(real.with(sampled(identity, memory)).with("memory", stat(memory)));
       }
 
       List<String> impostor = with("--memory", memory);
@@ -310,7 +308,7 @@ class ReplacedSourceScenario {
 
     private static String stat(Path file) throws IOException {
       Map<String, Object> stat = Files.readAttributes(file, "unix:dev,ino,size");
-      return "the file with device %s, inode %s, %s bytes"
+      return "device %s, inode %s, %s bytes"
           .formatted(stat.get("dev"), stat.get("ino"), stat.get("size"));
     }
 

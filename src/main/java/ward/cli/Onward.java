@@ -8,6 +8,7 @@ import ward.guest.Guest;
 import ward.kernel.Kernel;
 import ward.poison.LedgerJournal;
 import ward.source.DepartingGuest;
+import ward.source.ServedMemory;
 import ward.source.SourceSession;
 import ward.source.SourceSettings;
 import ward.wire.Transport;
@@ -30,7 +31,8 @@ record Onward(
       throws IOException {
     Guest guest = arrived.guest();
     SourceSession.Subject subject =
-        new SourceSession.Subject(guest.memory(), placeHere(), departing(arrived), journal);
+        new SourceSession.Subject(
+            ServedMemory.ofThisProcess(guest.memory()), departing(arrived), journal);
     SourceRun.Parts parts =
         new SourceRun.Parts(settings, kernel, subject, Optional.of(guest), Optional.empty(), books);
     try {
@@ -38,11 +40,6 @@ record Onward(
     } catch (TransportException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, "--offer: " + e.getMessage());
     }
-  }
-
-  /** It ends with this process, so that no other can go on. */
-  private static String placeHere() {
-    return "the memory of process %d, which ended with it".formatted(ProcessHandle.current().pid());
   }
 
   private static DepartingGuest departing(DestinationSession arrived) {

@@ -235,11 +235,7 @@ final class SourceCommand implements Callable<Integer> {
 
   private static SourceSession.Subject subject(
       SourceMemory memory, DepartingGuest guest, LedgerJournal journal) {
-    try {
-      return new SourceSession.Subject(memory.memory(), memory.place(), guest, journal);
-    } catch (IOException e) {
-      throw new CommandFailure(ExitCode.HOST_REFUSED, "--memory: " + e.getMessage());
-    }
+    return new SourceSession.Subject(memory, guest, journal);
   }
 
   private Guest start(

@@ -59,7 +59,7 @@ final class SourceRun implements AutoCloseable {
             .running()
             .map(guest -> guest.exited().toCompletableFuture())
             .orElseGet(CompletableFuture::new);
-    parts.books().lines().locateBy(() -> parts.subject().memory());
+    parts.books().lines().locateBy(() -> parts.subject().memory().memory());
     this.session = parts.earlier().isPresent() ? goOn(parts.earlier().get()) : newSession();
   }
 

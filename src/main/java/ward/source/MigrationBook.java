@@ -24,30 +24,25 @@ import ward.wire.ControlMessage.Hello;
 final class MigrationBook {
 
   private static final Logger log = LoggerFactory.getLogger(MigrationBook.class);
-  private static final String PLACE = "place of the memory";
+  private static final String MEMORY_FILE = "memory";
 
   private final MigrationFile file;
-  private final String guest;
-  private final String place;
+  private final ServedMemory memory;
   private final Clock clock;
   private MigrationRecord record; // null while nobody has come
 
-  /**
-   * @param place of the memory, as in {@link SourceSession.Subject}
-   */
-  MigrationBook(MigrationFile file, String guest, String place, Clock clock) {
+  MigrationBook(MigrationFile file, ServedMemory memory, Clock clock) {
     this.file = file;
-    this.guest = guest;
-    this.place = place;
+    this.memory = memory;
     this.clock = clock;
   }
 
   /** Somebody comes for the guest, which is still here. */
-  void offered(Hello peer, String address) throws LedgerException {
+  void offered(Hello peer, String address) throws IOException {
     write(
         new MigrationRecord(
                 MigrationRecord.Role.SOURCE,
-                guest,
+                memory.memory().layout().guest(),
                 peer.session(),
                 peer.attempt(),
                 Stage.OFFERED,
@@ -55,7 +50,7 @@ final class MigrationBook {
                 clock.instant(),
                 Optional.empty(),
                 Map.of())
-            .with(PLACE, place));
+            .with(MEMORY_FILE, memory.identity()));
   }
 
   /** The guest may run at the destination from now on, and never here. */
@@ -68,13 +63,13 @@ final class MigrationBook {
     write(record.at(Stage.HANDED_OVER, clock.instant()));
   }
 
-  boolean isHandedOver() {
-    return record != null && record.stage() == Stage.HANDED_OVER;
-  }
-
   /** Since when the guest is where the record says. */
   Instant time() {
     return record.time();
+  }
+
+  boolean isHandedOver() {
+    return record != null && record.stage() == Stage.HANDED_OVER;
   }
 
   private void write(MigrationRecord next) throws LedgerException {
@@ -101,14 +96,14 @@ final class MigrationBook {
    * Goes on with what a dead process has written.
    *
    * @return what its memory was
-   * @throws IOException if the memory here is in another place, or nothing is known of it
+   * @throws IOException if the memory here is in another file, or nothing is known of it
    */
   MemoryIdentity goOn(MigrationRecord earlier) throws IOException {
-    String known = earlier.details().getOrDefault(PLACE, "unknown");
-    if (!known.equals(place)) {
+    String known = earlier.details().getOrDefault(MEMORY_FILE, "unknown");
+    if (!known.equals(memory.identity())) {
       throw new IOException(
-          "this is not the memory that was served to %s: it was %s, this is %s"
-              .formatted(earlier.peer(), known, place));
+          "this is not the memory that was served to %s: that was %s, this is %s"
+              .formatted(earlier.peer(), known, memory.identity()));
     }
     record = earlier;
     return earlier

@@ -13,7 +13,7 @@ import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 
 /** A guest's memory file, mapped region by region. */
-public final class SourceMemory implements AutoCloseable {
+public final class SourceMemory implements ServedMemory, AutoCloseable {
 
   /** What a mapping is for. */
   public enum Access {
@@ -92,16 +92,12 @@ public final class SourceMemory implements AutoCloseable {
     }
   }
 
-  /**
-   * What tells this file from every other on this host, as long as it exists: stat(2)'s device,
-   * inode and length.
-   *
-   * @throws IOException if stat fails
-   */
-  public String place() throws IOException {
+  /** The file's device, inode and length by stat(2): another file has others while this exists. */
+  @Override
+  public String identity() throws IOException {
     Path open = Path.of("/proc/self/fd", Integer.toString(file.number()));
     Map<String, Object> stat = Files.readAttributes(open, "unix:dev,ino,size");
-    return "the file with device %s, inode %s, %s bytes"
+    return "device %s, inode %s, %s bytes"
         .formatted(stat.get("dev"), stat.get("ino"), stat.get("size"));
   }
 

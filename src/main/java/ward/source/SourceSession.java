@@ -22,7 +22,6 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
 import ward.memory.MemoryIdentity;
@@ -68,13 +67,8 @@ public final class SourceSession implements AutoCloseable {
    */
   private static final Duration CONFIRM_WITHIN = Duration.ofSeconds(60);
 
-  /**
-   * What is migrated. All of it stays the caller's, and outlives the session.
-   *
-   * @param place where the memory is, by what tells it from every other memory on this host
-   */
-  public record Subject(
-      GuestMemory memory, String place, DepartingGuest guest, LedgerJournal journal) {}
+  /** What is migrated. All of it stays the caller's, and outlives the session. */
+  public record Subject(ServedMemory memory, DepartingGuest guest, LedgerJournal journal) {}
 
   private final SourceSettings settings;
   private final Subject subject;
@@ -119,7 +113,7 @@ public final class SourceSession implements AutoCloseable {
     this.subject = subject;
     this.listener = listener;
     thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false); // what is due still runs
-    layout = subject.memory().layout();
+    layout = subject.memory().memory().layout();
     ServedPages served = new ServedPages(layout.pageCount());
     writes =
         new LedgerQueue(
@@ -129,14 +123,13 @@ public final class SourceSession implements AutoCloseable {
     lost =
         new LostPages(
             layout, served, subject.journal(), settings, Clock.systemUTC(), writes, listener);
-    PageReader reader = new PageReader(kernel, subject.memory());
+    PageReader reader = new PageReader(kernel, subject.memory().memory());
     parts = new SourceParts(layout, served, reader, lost, listener);
     answerer = new PageAnswerer(parts);
     cursor = new StreamCursor(layout, settings.streamPaused());
     samples = new MemorySamples(parts);
     book =
-        new MigrationBook(
-            subject.journal().migrationFile(), layout.guest(), subject.place(), Clock.systemUTC());
+        new MigrationBook(subject.journal().migrationFile(), subject.memory(), Clock.systemUTC());
     requireLedgerInLayout();
     lost.startFromLedger();
   }

@@ -45,6 +45,7 @@ import ward.memory.PageRun;
 import ward.memory.PageSample;
 import ward.memory.PageSet;
 import ward.memory.Pages;
+import ward.poison.Departure;
 import ward.poison.FickleLedger;
 import ward.poison.LedgerDigest;
 import ward.poison.MigrationFile;
@@ -325,8 +326,7 @@ class SourceSessionTest {
         new SourceSession(
             settings(),
             guest.kernel,
-            new SourceSession.Subject(
-                guest.memory.memory(), guest.memory.place(), departing, guest.journal),
+            new SourceSession.Subject(guest.memory, departing, guest.journal),
             events);
     server =
         SourceServer.listen(
@@ -1187,15 +1187,32 @@ class SourceSessionTest {
             settings(),
             guest.kernel,
             new SourceSession.Subject(
-                guest.memory.memory(),
-                guest.memory.place(),
-                DepartingGuest.asleep(new byte[0]),
-                guest.journal),
+                guest.memory, DepartingGuest.asleep(new byte[0]), guest.journal),
             events,
             left);
     server =
         SourceServer.listen(
             transport, new InetSocketAddress("127.0.0.1", 0), settings(), () -> session);
+  }
+
+  @Test
+  void theWayThatTheGuestCameIsSaidByTheNextProcessAsTheDeadOneSaidIt() throws Exception {
+    guest.journal.appendDepartures(List.of(new Departure("mercury", Instant.EPOCH)));
+    startPatiently();
+    Destination destination = new Destination().takeMap();
+    destination.control.send(
+        new ControlMessage.PoisonMapApplied(destination.end.pages(), destination.end.digest()));
+    List<Departure> first =
+        destination.control.takeMessage(ControlMessage.GuestReleased.class).path();
+    die();
+
+    startAgain();
+    destination.dialAgain().say(NONE, NONE, false, false);
+    destination.agree(NONE);
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+
+    assertThat(first).extracting(Departure::host).containsExactly("mercury", "venus");
+    assertEquals(first, destination.control.takeMessage(ControlMessage.GuestReleased.class).path());
   }
 
   /** A destination whose guest runs, and whose source has died. */
@@ -1364,8 +1381,7 @@ class SourceSessionTest {
     SourceSession.continued(
         settings(),
         guest.kernel,
-        new SourceSession.Subject(
-            other.memory(), other.place(), DepartingGuest.asleep(new byte[0]), guest.journal),
+        new SourceSession.Subject(other, DepartingGuest.asleep(new byte[0]), guest.journal),
         events,
         MigrationFile.peek(directory.resolve("ledger")).orElseThrow());
   }
