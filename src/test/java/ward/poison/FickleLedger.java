@@ -15,11 +15,18 @@ public final class FickleLedger {
    * @param guest whose it is
    */
   public FickleLedger(String guest) throws IOException {
+    this(guest, Path.of("/var/lib/ward"));
+  }
+
+  /**
+   * @param directory where everything but the ledger itself is kept, on a disk that never fills up
+   */
+  public FickleLedger(String guest, Path directory) throws IOException {
     disk.write(0, JournalFormat.header());
     disk.write(
         JournalFormat.HEADER_BYTES,
         JournalFormat.encode(JournalFormat.VERSION, 0, List.of(new JournalRecord.Guest(guest))));
-    journal = LedgerJournal.over(disk, () -> {}, Path.of("/var/lib/ward/journal"));
+    journal = LedgerJournal.over(disk, () -> {}, directory.resolve("journal"));
   }
 
   public LedgerJournal journal() {
