@@ -16,6 +16,7 @@ import picocli.CommandLine.Spec;
 import ward.destination.DestinationSession;
 import ward.destination.DestinationSettings;
 import ward.destination.NettySourceLink;
+import ward.destination.OnRemove;
 import ward.destination.SourceLoss;
 import ward.guest.Guest;
 import ward.guest.GuestMemory;
@@ -183,6 +184,16 @@ final class DestinationCommand implements Callable<Integer> {
   long sourceLossSeconds;
 
   @Option(
+      names = "--on-remove",
+      paramLabel = "keep|unpoison",
+      defaultValue = "keep",
+      description =
+          "What becomes of a lost page that the guest gives back, by a balloon for instance: keep (it"
+              + " stays lost), or unpoison: it is fresh memory, its next touch reads zeros, and the"
+              + " ledger says so (default: ${DEFAULT-VALUE}).")
+  OnRemove onRemove;
+
+  @Option(
       names = "--host",
       paramLabel = "NAME",
       description = "This host's name in the ledger (default: what the system says).")
@@ -304,7 +315,8 @@ final class DestinationCommand implements Callable<Integer> {
           announceEvery(),
           sourceLoss(),
           handshake.limit(),
-          ledgerPatience.limit());
+          ledgerPatience.limit(),
+          onRemove);
     } catch (IllegalArgumentException e) {
       throw new CommandFailure(ExitCode.USAGE, "--streams: " + e.getMessage());
     }

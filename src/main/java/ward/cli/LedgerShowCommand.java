@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -45,6 +46,7 @@ final class LedgerShowCommand implements Callable<Integer> {
       String guest,
       long pages,
       long heldPages,
+      long givenUpPages,
       String digest,
       List<ShownDeparture> path,
       ShownMigration migration,
@@ -71,6 +73,7 @@ final class LedgerShowCommand implements Callable<Integer> {
   /**
    * @param time ISO 8601, UTC
    * @param heldPages of the entry's pages: lost here, but intact for the guest
+   * @param givenUpPages of the entry's pages: given back by the guest, which has fresh memory there
    */
   record ShownEntry(
       String guestPhysicalAddress,
@@ -80,7 +83,8 @@ final class LedgerShowCommand implements Callable<Integer> {
       String host,
       String time,
       String discovery,
-      long heldPages) {}
+      long heldPages,
+      long givenUpPages) {}
 
   @Override
   public Integer call() {
@@ -117,16 +121,18 @@ final class LedgerShowCommand implements Callable<Integer> {
 
   private static Shown shown(LedgerSnapshot snapshot, Optional<MigrationRecord> migration) {
     PageSet held = snapshot.ledger().heldFrames();
+    PageSet givenUp = snapshot.ledger().givenUpFrames();
     return new Shown(
         snapshot.guest().orElse(null),
         snapshot.ledger().pageCount(),
         held.size(),
+        givenUp.size(),
         snapshot.ledger().digest().toString(),
         snapshot.departures().stream()
             .map(hop -> new ShownDeparture(hop.host(), hop.time().toString()))
             .toList(),
         migration.map(LedgerShowCommand::shown).orElse(null),
-        snapshot.ledger().entries().stream().map(entry -> shown(entry, held)).toList(),
+        snapshot.ledger().entries().stream().map(entry -> shown(entry, held, givenUp)).toList(),
         snapshot.warnings());
   }
 
@@ -139,7 +145,7 @@ final class LedgerShowCommand implements Callable<Integer> {
         record.session().toString());
   }
 
-  private static ShownEntry shown(PoisonEntry entry, PageSet held) {
+  private static ShownEntry shown(PoisonEntry entry, PageSet held, PageSet givenUp) {
     return new ShownEntry(
         "0x" + Long.toHexString(entry.guestPhysicalAddress()),
         entry.pageShift(),
@@ -148,13 +154,14 @@ final class LedgerShowCommand implements Callable<Integer> {
         entry.origin().host(),
         entry.origin().time().toString(),
         entry.origin().discovery().name(),
-        heldPages(entry, held));
+        pagesAmong(entry, held),
+        pagesAmong(entry, givenUp));
   }
 
-  private static long heldPages(PoisonEntry entry, PageSet held) {
+  private static long pagesAmong(PoisonEntry entry, PageSet some) {
     PageSet frames = new PageSet();
     frames.add(new PageRun(entry.guestPhysicalAddress() >>> Pages.SHIFT, pagesOf(entry)));
-    frames.retainAll(held);
+    frames.retainAll(some);
     return frames.size();
   }
 
@@ -163,7 +170,7 @@ final class LedgerShowCommand implements Callable<Integer> {
   }
 
   private static String header(LedgerSnapshot snapshot) {
-    return "%s: %d pages lost, %d held, digest %s"
+    return "%s: %d pages lost, %d held%s, digest %s"
         .formatted(
             snapshot
                 .guest()
@@ -171,7 +178,13 @@ final class LedgerShowCommand implements Callable<Integer> {
                 .orElse("no guest yet"),
             snapshot.ledger().pageCount(),
             snapshot.ledger().heldFrames().size(),
+            givenUp(snapshot.ledger().givenUpFrames().size()),
             snapshot.ledger().digest());
+  }
+
+  /** Rare, so it is said only where it is so. */
+  private static String givenUp(long pages) {
+    return pages == 0 ? "" : ", %d given up".formatted(pages);
   }
 
   private static String line(Departure hop) {
@@ -190,15 +203,16 @@ final class LedgerShowCommand implements Callable<Integer> {
 
   private static List<String> table(LedgerSnapshot snapshot) {
     PageSet held = snapshot.ledger().heldFrames();
+    PageSet givenUp = snapshot.ledger().givenUpFrames();
     List<List<String>> rows = new ArrayList<>();
-    snapshot.ledger().entries().forEach(entry -> rows.add(row(entry, held)));
+    snapshot.ledger().entries().forEach(entry -> rows.add(row(entry, held, givenUp)));
     if (!rows.isEmpty()) {
       rows.add(0, List.of("GPA", "SIZE", "SEVERITY", "HOST", "TIME", "FOUND", "HELD"));
     }
     return aligned(rows);
   }
 
-  private static List<String> row(PoisonEntry entry, PageSet held) {
+  private static List<String> row(PoisonEntry entry, PageSet held, PageSet givenUp) {
     return List.of(
         "0x" + Long.toHexString(entry.guestPhysicalAddress()),
         LedgerText.size(entry.pageShift()),
@@ -206,14 +220,24 @@ final class LedgerShowCommand implements Callable<Integer> {
         LedgerText.printable(entry.origin().host()),
         entry.origin().time().toString(),
         LedgerText.words(entry.origin().discovery()),
-        heldMark(heldPages(entry, held), pagesOf(entry)));
+        mark(entry, held, givenUp));
   }
 
-  private static String heldMark(long held, long pages) {
-    if (held == 0) {
-      return "-";
+  private static String mark(PoisonEntry entry, PageSet held, PageSet givenUp) {
+    String marks =
+        Stream.of(
+                mark("held", "", pagesAmong(entry, held), pagesOf(entry)),
+                mark("given up", " given up", pagesAmong(entry, givenUp), pagesOf(entry)))
+            .filter(mark -> !mark.isEmpty())
+            .collect(Collectors.joining(", "));
+    return marks.isEmpty() ? "-" : marks;
+  }
+
+  private static String mark(String whole, String part, long some, long pages) {
+    if (some == 0) {
+      return "";
     }
-    return held == pages ? "held" : held + " of " + pages;
+    return some == pages ? whole : "%d of %d%s".formatted(some, pages, part);
   }
 
   private static List<String> aligned(List<List<String>> rows) {

@@ -2,12 +2,17 @@ package ward.destination;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import ward.guest.Guest;
 import ward.guest.GuestMemory;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.PageSet;
+import ward.memory.Pages;
+import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerQueue;
 import ward.poison.PoisonEntry;
@@ -19,6 +24,8 @@ import ward.wire.ProtocolException;
 /** Everything that belongs to one guest on its way in, from the moment its shape is known. */
 final class Arrival {
 
+  private static final long END_SECONDS = 30;
+
   private final Guest guest;
   private final LedgerJournal journal;
   private final PageTable table;
@@ -27,6 +34,8 @@ final class Arrival {
   private final FaultLoop faultLoop;
   private final PoisonRecorder recorder;
   private final Audit audit;
+  private final GivenUp givenUp;
+  private final ExecutorService balloon = newBalloonThread();
   private final PageSet poisonedFrames = new PageSet();
   private final Runnable flushRequests;
   private final Userfaultfd userfaultfd;
@@ -35,6 +44,7 @@ final class Arrival {
   /** Where an arrival turns with what it cannot settle itself. */
   record Surroundings(
       LedgerQueue writes,
+      OnRemove onRemove,
       RequestLine requests,
       Runnable whenAllResolved,
       Consumer<Throwable> onFailure,
@@ -58,16 +68,26 @@ final class Arrival {
     GuestMemory memory = guest.memory();
     GuestLayout layout = memory.layout();
     GivenBack givenBack = new GivenBack();
+    givenUp = new GivenUp(around.onRemove(), layout, ledger(), balloon);
     table = new PageTable(layout.pageCount());
     resolver =
         new PageResolver(
             memory, table, userfaultfd, givenBack, around.listener(), around.whenAllResolved());
     faults =
         new PageFaults(
-            layout, table, resolver, givenBack, around.listener(), around.requests()::present);
+            layout,
+            table,
+            resolver,
+            givenBack,
+            givenUp,
+            around.listener(),
+            around.requests()::present);
+    if (givenUp.isAllowed()) {
+      resolver.spareGivenBack();
+    }
     recorder =
         new PoisonRecorder(layout, table, resolver, journal, around.writes(), around.listener());
-    audit = new Audit(memory, table, resolver, givenBack, scan);
+    audit = new Audit(memory, table, resolver, givenBack, givenUp, scan);
     FaultLoop.Reactions reactions =
         new FaultLoop.Reactions(
             page -> faults.onFault(page, around.onFailure()),
@@ -81,6 +101,30 @@ final class Arrival {
     resolver.onPendingEvents(faultLoop::drain);
     this.userfaultfd = userfaultfd;
     register();
+  }
+
+  /** Apart from the session's, which may wait for faults in an audit. */
+  private static ExecutorService newBalloonThread() {
+    return Executors.newSingleThreadExecutor(
+        task -> {
+          Thread thread = new Thread(task, "ward-given-up");
+          thread.setDaemon(true);
+          return thread;
+        });
+  }
+
+  private GivenUp.Ledger ledger() {
+    return new GivenUp.Ledger() {
+      @Override
+      public boolean isLost(long guestPhysicalAddress) {
+        return journal.ledger().contains(guestPhysicalAddress);
+      }
+
+      @Override
+      public void giveUp(PageSet frames) throws LedgerException {
+        journal.appendGivenUp(frames);
+      }
+    };
   }
 
   private void register() throws IOException {
@@ -99,6 +143,12 @@ final class Arrival {
 
   /** Stops the guest for good and unmaps its memory. */
   void end() {
+    balloon.shutdown();
+    try {
+      balloon.awaitTermination(END_SECONDS, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
     guest.close();
   }
 
@@ -152,7 +202,25 @@ final class Arrival {
     return audit;
   }
 
-  /** Guest frame numbers that this migration poisoned. Confined to the session's thread. */
+  GivenUp givenUp() {
+    return givenUp;
+  }
+
+  /**
+   * Guest frame numbers of pages that the source lost and that the guest has given up here.
+   *
+   * @param pages page indexes, given up
+   */
+  PageSet givenUpFrames(PageSet pages) {
+    PageSet frames = givenUp.framesOf(pages);
+    frames.retainAll(poisonedFrames);
+    return frames;
+  }
+
+  /**
+   * Guest frame numbers that this migration poisoned, also those that were given up since. Confined
+   * to the session's thread.
+   */
   PageSet poisonedFrames() {
     return poisonedFrames;
   }
@@ -162,6 +230,21 @@ final class Arrival {
    */
   void requireInLayout(List<PoisonEntry> entries) {
     PageAnswers.requireInLayout(layout(), entries);
+  }
+
+  /**
+   * @param frames guest frame numbers
+   * @throws ProtocolException if one is not RAM
+   */
+  void requireInLayout(PageSet frames) {
+    frames.forEachRun(
+        run -> {
+          if (layout().runAt(run.firstPage() << Pages.SHIFT, run.pageCount()).isEmpty()) {
+            throw new ProtocolException(
+                "%d pages from guest frame %d were given up, which are outside the guest's memory"
+                    .formatted(run.pageCount(), run.firstPage()));
+          }
+        });
   }
 
   /** What page answers act on. */

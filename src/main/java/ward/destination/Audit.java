@@ -18,8 +18,11 @@ final class Audit {
   private static final int REPORTED_MISMATCHES = 5;
 
   /**
-   * The kernel drops the pages of MADV_DONTNEED only after its event was read, so a marker that is
-   * put back in between goes with them. The next round puts it back for good.
+   * The kernel drops the pages of MADV_DONTNEED only after its event was read ({@code
+   * userfaultfd_remove} in mm/madvise.c waits for the reader, then lets go of the lock), so a
+   * marker that is put back in between goes with them. The next round puts it back for good. One
+   * that goes after the audit is put back when its page is touched: as long as the guest lives
+   * somebody reads its faults, also while the source is out of reach.
    */
   private static final int ROUNDS_MAX = 3;
 
@@ -27,6 +30,7 @@ final class Audit {
   private final PageTable table;
   private final PageResolver resolver;
   private final GivenBack givenBack;
+  private final GivenUp givenUp;
   private final MarkerScan scan;
 
   Audit(
@@ -34,26 +38,35 @@ final class Audit {
       PageTable table,
       PageResolver resolver,
       GivenBack givenBack,
+      GivenUp givenUp,
       MarkerScan scan) {
     this.memory = memory;
     this.table = table;
     this.resolver = resolver;
     this.givenBack = givenBack;
+    this.givenUp = givenUp;
     this.scan = scan;
   }
 
   /**
-   * @param markers pages that really raise SIGBUS
+   * @param markers pages that really raise SIGBUS because the source lost them
    * @param mismatches the first few pages where belief and reality differ, each a line for people
    * @param mismatchCount all of them
+   * @param unsettled lost pages that the guest is giving back just now: whoever touches one waits
+   *     until it has its marker again, or is given up, but neither is so yet
+   * @param givenUp page indexes that the guest had given up; they have no marker
    */
-  record Finding(long markers, List<String> mismatches, long mismatchCount) {
+  record Finding(
+      long markers, List<String> mismatches, long mismatchCount, long unsettled, PageSet givenUp) {
     boolean agrees() {
-      return mismatchCount == 0;
+      return mismatchCount == 0 && unsettled == 0;
     }
   }
 
-  /** Places again the markers that left with pages the guest gave back, then compares. */
+  /**
+   * Places again the markers that left with pages the guest gave back, or gives those pages up,
+   * then compares. On a thread that may wait for the disk.
+   */
   Finding run() throws IOException {
     Finding finding = compare();
     for (int round = 1; round < ROUNDS_MAX && !finding.agrees(); round++) {
@@ -67,9 +80,9 @@ final class Audit {
    * touch would have found it.
    */
   void fillEmptyPages() throws IOException {
-    restoreMarkers();
-    PageSet empty = new PageSet();
-    visitAll((page, real) -> addIfEmpty(empty, page, real));
+    settle(emptyPages());
+    PageSet empty = emptyPages();
+    empty.removeAll(lostAmong(empty)); // just now: the next touch finds its marker
     List<Long> pages = new ArrayList<>();
     empty.forEach(pages::add);
     for (long page : pages) {
@@ -77,17 +90,27 @@ final class Audit {
     }
   }
 
-  private static void addIfEmpty(PageSet empty, long page, MarkerScan.Real real) {
-    if (real == MarkerScan.Real.EMPTY) {
-      empty.add(page);
-    }
+  private PageSet emptyPages() throws IOException {
+    PageSet empty = new PageSet();
+    visitAll(
+        (page, real) -> {
+          if (real == MarkerScan.Real.EMPTY) {
+            empty.add(page);
+          }
+        });
+    return empty;
   }
 
   private Finding compare() throws IOException {
-    restoreMarkers();
-    Tally tally = new Tally();
+    if (!givenBack.copy().isEmpty()) {
+      settle(emptyPages());
+    }
+    PageSet before = givenUp.copy();
+    Tally tally = new Tally(before);
     visitAll(tally);
-    return new Finding(tally.markers, tally.lines, tally.mismatches);
+    long changed = before.equals(givenUp.copy()) ? 0 : 1;
+    return new Finding(
+        tally.markers, tally.lines, tally.mismatches, tally.unsettled + changed, before);
   }
 
   private void visitAll(MarkerScan.Visitor visitor) throws IOException {
@@ -101,44 +124,77 @@ final class Audit {
     }
   }
 
-  private void restoreMarkers() throws ResolveException {
-    PageSet lost = givenBack.copy();
+  /** Lost pages that were given back have their markers again, or are given up. */
+  private void settle(PageSet empty) throws ResolveException {
+    PageSet given = givenBack.copy();
+    given.retainAll(empty);
+    PageSet lost = lostAmong(given);
+    if (lost.isEmpty() || givenUp.isAllowed() && givenUp.record(lost)) {
+      return;
+    }
     List<PageRun> runs = new ArrayList<>();
-    PageSet poisoned = new PageSet();
-    lost.forEach(
-        page -> {
-          if (table.get(page) == PageTable.State.POISONED) {
-            poisoned.add(page);
-          }
-        });
-    poisoned.forEachRun(runs::add);
+    lost.forEachRun(runs::add);
     for (PageRun run : runs) {
       resolver.markers(run);
     }
   }
 
+  private PageSet lostAmong(PageSet pages) {
+    PageSet lost = new PageSet();
+    pages.forEach(
+        page -> {
+          if (isLost(page)) {
+            lost.add(page);
+          }
+        });
+    return lost;
+  }
+
+  /** By the source, or by this host since the page came. */
+  private boolean isLost(long page) {
+    return switch (table.get(page)) {
+      case POISONED -> !givenUp.contains(page);
+      case PRESENT -> givenUp.isLost(page);
+      case MISSING, REQUESTED -> false;
+    };
+  }
+
   private final class Tally implements MarkerScan.Visitor {
+    private final PageSet freed;
     private long markers;
     private long mismatches;
+    private long unsettled;
     private final List<String> lines = new ArrayList<>();
+
+    /**
+     * @param freed lost pages that the guest has given up
+     */
+    Tally(PageSet freed) {
+      this.freed = freed;
+    }
 
     @Override
     public void visit(long page, MarkerScan.Real real) {
-      if (real == MarkerScan.Real.POISONED) {
-        markers++;
-      }
       PageTable.State state = table.get(page);
-      if (!agree(page, state, real)) {
+      boolean lost = state == PageTable.State.POISONED && !freed.contains(page);
+      if (lost && real == MarkerScan.Real.POISONED) {
+        markers++;
+      } else if (real == MarkerScan.Real.EMPTY && givenBack.contains(page) && isLost(page)) {
+        unsettled++;
+      } else if (!agree(page, state, real)) {
         mismatches++;
         describe(page, state, real);
       }
     }
 
+    /** A page that was given up may still have its marker: the kernel takes it away in a moment. */
     private boolean agree(long page, PageTable.State state, MarkerScan.Real real) {
+      boolean fresh = state == PageTable.State.POISONED && freed.contains(page);
+      boolean present = state == PageTable.State.PRESENT || fresh;
       return switch (real) {
-        case POISONED -> state == PageTable.State.POISONED;
-        case MAPPED -> state == PageTable.State.PRESENT;
-        case EMPTY -> state == PageTable.State.PRESENT && givenBack.contains(page);
+        case POISONED -> fresh || present && givenUp.isLost(page);
+        case MAPPED -> present;
+        case EMPTY -> present && givenBack.contains(page);
       };
     }
 

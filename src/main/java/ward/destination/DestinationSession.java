@@ -59,6 +59,7 @@ public final class DestinationSession implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(DestinationSession.class);
   private static final int CLOSE_SECONDS = 30;
   private static final long LAST_WORDS_MILLIS = 300;
+  private static final long SETTLE_MILLIS = 20;
 
   /** Opens this host's ledger of a guest, once the source has named the guest. */
   @FunctionalInterface
@@ -492,6 +493,8 @@ public final class DestinationSession implements AutoCloseable {
       onOffer(offer);
     } else if (message instanceof ControlMessage.PoisonMapPart part) {
       onMapPart(part);
+    } else if (message instanceof ControlMessage.PoisonGivenUp before) {
+      onGivenUpBefore(before);
     } else if (message instanceof ControlMessage.PoisonMapEnd end) {
       onMapEnd(end);
     } else if (message instanceof ControlMessage.GuestReleased word) {
@@ -537,7 +540,12 @@ public final class DestinationSession implements AutoCloseable {
     Guest guest = parts.guests().create(offer.layout(), offer.vcpuStates());
     Arrival.Surroundings around =
         new Arrival.Surroundings(
-            writes(), requests, () -> run(this::handOver), this::failed, listener);
+            writes(),
+            settings.onRemove(),
+            requests,
+            () -> run(this::handOver),
+            this::failed,
+            listener);
     try {
       return new Arrival(guest, journal, parts.userfaultfd(), parts.scan(), around);
     } catch (IOException | RuntimeException e) {
@@ -560,6 +568,13 @@ public final class DestinationSession implements AutoCloseable {
     requireMapOpen("PoisonMapPart");
     arrival.requireInLayout(part.entries());
     map.addAll(part.entries());
+  }
+
+  /** What a host before this one knew as lost, perhaps this one itself when the guest was here. */
+  private void onGivenUpBefore(ControlMessage.PoisonGivenUp before) {
+    requireMapOpen("PoisonGivenUp");
+    arrival.requireInLayout(before.frames());
+    arrival.recorder().afterwards(() -> arrival.journal().appendGivenUp(before.frames()));
   }
 
   private void onMapEnd(ControlMessage.PoisonMapEnd end) {
@@ -677,24 +692,47 @@ public final class DestinationSession implements AutoCloseable {
       return;
     }
     finding = arrival.audit().run();
-    PageCounts counts = arrival.resolver().counts();
-    if (!finding.agrees()) {
+    if (finding.mismatchCount() > 0) {
       fail(
           DestinationOutcome.Kind.VERIFICATION_FAILED,
           "%d pages are not as the page table says, among them %s"
               .formatted(finding.mismatchCount(), finding.mismatches()));
       return;
     }
-    LedgerDigest digest = LedgerDigest.ofFrames(arrival.poisonedFrames());
+    if (!finding.agrees()) {
+      later(this::handOver, SETTLE_MILLIS); // the guest is giving lost pages back just now
+      return;
+    }
+    handOver(arrival.givenUpFrames(finding.givenUp()));
+  }
+
+  /**
+   * @param givenUp frames that the source lost; they have content now
+   */
+  private void handOver(PageSet givenUp) {
+    PageCounts counts = arrival.resolver().counts();
+    LedgerDigest digest = LedgerDigest.ofFrames(tellGivenUp(givenUp));
     handedOver = digest.toString();
     enter(DestinationPhase.HANDING_OVER, "no page is missing");
     send(
         new ControlMessage.HandOver(
-            counts.data() + counts.givenBack(),
+            counts.data() + counts.givenBack() + givenUp.size(),
             counts.zero(),
-            counts.poisoned(),
+            counts.poisoned() - givenUp.size(),
             finding.markers(),
             digest));
+  }
+
+  /** Tells the source what the guest has given up; answers what is lost without that. */
+  private PageSet tellGivenUp(PageSet givenUp) {
+    ControlMessage.PoisonGivenUp.inParts(givenUp).forEach(this::send);
+    PageSet lost = arrival.poisonedFrames().copy();
+    lost.removeAll(givenUp);
+    return lost;
+  }
+
+  private PageSet tellGivenUpSoFar() {
+    return tellGivenUp(arrival.givenUpFrames(arrival.givenUp().copy()));
   }
 
   private void onAccepted() {
@@ -782,7 +820,7 @@ public final class DestinationSession implements AutoCloseable {
 
   /** Every event loop has let go of the connections before, so this is all that came by them. */
   private void sendResolved() {
-    PageSet poisoned = arrival.poisonedFrames();
+    PageSet poisoned = tellGivenUpSoFar();
     ResolvedPages resolved = ResolvedPages.of(arrival.layout(), arrival.table(), poisoned);
     resolved.parts().forEach(this::send);
     send(
@@ -799,7 +837,7 @@ public final class DestinationSession implements AutoCloseable {
 
   private void answerMapCheck(Connections of) {
     if (!of.isOver()) {
-      PageSet poisoned = arrival.poisonedFrames();
+      PageSet poisoned = tellGivenUpSoFar();
       send(new ControlMessage.PoisonMapApplied(poisoned.size(), LedgerDigest.ofFrames(poisoned)));
     }
   }

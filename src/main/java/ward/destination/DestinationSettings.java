@@ -16,6 +16,7 @@ import java.util.Optional;
  * @param handshakeLimit how long the source may take for its Hello, on each connection
  * @param ledgerPatience how long an entry is tried to be written for when the ledger's disk is full
  *     or fails and the guest may run here; before, the first failure is the end
+ * @param onRemove what becomes of lost pages that the guest gives back
  */
 public record DestinationSettings(
     InetSocketAddress source,
@@ -24,7 +25,8 @@ public record DestinationSettings(
     Optional<Duration> announceEvery,
     SourceLoss sourceLoss,
     Duration handshakeLimit,
-    Duration ledgerPatience) {
+    Duration ledgerPatience,
+    OnRemove onRemove) {
 
   public static final int MAX_STREAMS = 16;
 
@@ -38,6 +40,6 @@ public record DestinationSettings(
   /** The same, with the source elsewhere. */
   DestinationSettings withSource(InetSocketAddress other) {
     return new DestinationSettings(
-        other, streams, host, announceEvery, sourceLoss, handshakeLimit, ledgerPatience);
+        other, streams, host, announceEvery, sourceLoss, handshakeLimit, ledgerPatience, onRemove);
   }
 }

@@ -43,6 +43,7 @@ final class PageFaults {
   private final PageTable table;
   private final PageResolver resolver;
   private final GivenBack givenBack;
+  private final GivenUp givenUp;
   private final DestinationListener listener;
   private final Supplier<RequestLine.Line> line;
   private final AtomicLong lastId = new AtomicLong();
@@ -56,12 +57,14 @@ final class PageFaults {
       PageTable table,
       PageResolver resolver,
       GivenBack givenBack,
+      GivenUp givenUp,
       DestinationListener listener,
       Supplier<RequestLine.Line> line) {
     this.layout = layout;
     this.table = table;
     this.resolver = resolver;
     this.givenBack = givenBack;
+    this.givenUp = givenUp;
     this.listener = listener;
     this.line = line;
   }
@@ -72,8 +75,8 @@ final class PageFaults {
       switch (table.get(page)) {
         case MISSING -> requestOnce(page, onFailure);
         case REQUESTED -> {} // its answer is on the way
-        case PRESENT -> afterPresent(page);
-        case POISONED -> afterPoisoned(page);
+        case PRESENT -> afterPresent(page, onFailure);
+        case POISONED -> afterPoisoned(page, onFailure);
       }
     } catch (ResolveException e) {
       onFailure.accept(e);
@@ -89,20 +92,52 @@ final class PageFaults {
   }
 
   /** Either a second event for a page that has come since, or the guest gave the page back. */
-  private void afterPresent(long page) throws ResolveException {
-    if (givenBack.contains(page)) {
-      resolver.freshZero(page);
-    } else {
+  private void afterPresent(long page, Consumer<Throwable> onFailure) throws ResolveException {
+    if (!givenBack.contains(page)) {
       resolver.wake(page);
+    } else if (givenUp.isLost(page)) { // by this host, after its content had come
+      afterGivenBack(page, () -> resolver.markers(new PageRun(page, 1)), onFailure);
+    } else {
+      resolver.freshZero(page);
     }
   }
 
-  /** The marker is gone only if the guest gave the page back: poison outlives that. */
-  private void afterPoisoned(long page) throws ResolveException {
-    if (givenBack.contains(page)) {
-      resolver.markAgain(page);
-    } else {
+  /** The marker is gone only if the guest gave the page back. */
+  private void afterPoisoned(long page, Consumer<Throwable> onFailure) throws ResolveException {
+    if (givenUp.contains(page)) {
+      resolver.freshZero(page);
+    } else if (!givenBack.contains(page)) {
       resolver.wakeIfMarked(page);
+    } else if (resolver.isMarked(page)) {
+      afterGivenBack(page, () -> resolver.markAgain(page), onFailure);
+    } // else its entry is on the way to the disk, and what comes then wakes whoever waits
+  }
+
+  private interface Marking {
+    void place() throws ResolveException;
+  }
+
+  /**
+   * Poison outlives being given back, unless the operator wants otherwise and the ledger says so.
+   */
+  private void afterGivenBack(long page, Marking marking, Consumer<Throwable> onFailure)
+      throws ResolveException {
+    if (givenUp.isAllowed()) {
+      givenUp.request(page, written -> decided(page, written, marking, onFailure));
+    } else {
+      marking.place();
+    }
+  }
+
+  private void decided(long page, boolean written, Marking marking, Consumer<Throwable> onFailure) {
+    try {
+      if (written) {
+        resolver.freshZero(page);
+      } else {
+        marking.place();
+      }
+    } catch (ResolveException e) {
+      onFailure.accept(e);
     }
   }
 

@@ -39,6 +39,7 @@ final class PageResolver {
   /** Poisoned pages whose entry is on disk: no marker goes anywhere else. */
   private final PageSet marked = new PageSet();
 
+  private boolean sparesGivenBack;
   private Runnable pendingEvents = () -> LockSupport.parkNanos(EVENT_PAUSE_NANOS);
 
   /**
@@ -67,6 +68,11 @@ final class PageResolver {
    */
   void onPendingEvents(Runnable readEvents) {
     this.pendingEvents = readEvents;
+  }
+
+  /** From now on no marker is placed for the first time on a page that was given back before. */
+  void spareGivenBack() {
+    sparesGivenBack = true;
   }
 
   PageCounts counts() {
@@ -205,7 +211,11 @@ final class PageResolver {
     synchronized (marked) {
       marked.add(claimed);
     }
-    markers(claimed);
+    if (sparesGivenBack) {
+      markersWhereKept(claimed);
+    } else {
+      markers(claimed);
+    }
     counts.addPoisoned(claimed.pageCount());
     settled(claimed.firstPage(), claimed.pageCount());
   }
@@ -233,10 +243,28 @@ final class PageResolver {
     }
   }
 
-  private boolean isMarked(long page) {
+  /** Whether a poisoned page's entry is on disk, so that it may have its marker. */
+  boolean isMarked(long page) {
     synchronized (marked) {
       return marked.contains(page);
     }
+  }
+
+  /**
+   * Whoever waits for a page that was given back touches it again, and finds out what it is now.
+   */
+  private void markersWhereKept(PageRun run) throws ResolveException {
+    long done = 0;
+    while (done < run.pageCount()) {
+      long page = run.firstPage() + done;
+      long count = Math.min(run.pageCount() - done, memory.layout().pagesLeftInRegion(page));
+      place(page, count, "a poison marker", this::poisonPages);
+      done += count;
+    }
+  }
+
+  private FillResult poisonPages(long page, long count) {
+    return filler.poison(memory.hostAddressOf(page), Pages.bytes(count));
   }
 
   /** Places markers, where poison is on disk. */
@@ -245,8 +273,7 @@ final class PageResolver {
     while (done < run.pageCount()) {
       long page = run.firstPage() + done;
       long count = Math.min(run.pageCount() - done, memory.layout().pagesLeftInRegion(page));
-      FillResult result = filler.poison(memory.hostAddressOf(page), Pages.bytes(count));
-      done += progress(page, count, "a poison marker", result);
+      done += progress(page, count, "a poison marker", poisonPages(page, count));
     }
   }
 

@@ -32,6 +32,7 @@ final class LostPages {
   private final SourceListener listener;
   private final PageSet unconfirmed = new PageSet();
   private final PageSet held = new PageSet();
+  private final PageSet givenUp = new PageSet();
   private final PageSet settled = new PageSet();
 
   LostPages(
@@ -141,6 +142,18 @@ final class LostPages {
   }
 
   /**
+   * What the guest has given back where it runs, and has fresh memory for.
+   *
+   * @param frames guest frame numbers; those that are not lost here are of no interest
+   */
+  void givenUp(PageSet frames) {
+    PageSet ours = journal.ledger().frames();
+    ours.retainAll(frames);
+    givenUp.addAll(ours);
+    unconfirmed.removeAll(ours);
+  }
+
+  /**
    * After a break: what the destination has not answered for, as far as it knows now.
    *
    * @return guest frame numbers that are lost here, and that it neither names as poisoned nor held
@@ -163,6 +176,7 @@ final class LostPages {
   PageSet lostForTheGuest() {
     PageSet frames = journal.ledger().frames();
     frames.removeAll(held);
+    frames.removeAll(givenUp);
     return frames;
   }
 
@@ -173,9 +187,13 @@ final class LostPages {
     return frames;
   }
 
-  /** Whether the ledger says of everything that the destination held that it is not lost. */
+  /**
+   * Whether the ledger says of everything that the destination held, or the guest gave up there,
+   * that it is not lost.
+   */
   boolean isSettled() {
     PageSet open = held.copy();
+    open.addAll(givenUp);
     open.removeAll(settled);
     return open.isEmpty();
   }
@@ -186,11 +204,14 @@ final class LostPages {
    * @param then called on the session's thread, when that is on disk
    */
   void settle(LedgerQueue.Write then) {
-    PageSet now = held.copy();
+    PageSet nowHeld = held.copy();
+    PageSet nowGivenUp = givenUp.copy();
     writes.add(
         () -> {
-          journal.appendHeld(now);
-          settled.addAll(now);
+          journal.appendHeld(nowHeld);
+          journal.appendGivenUp(nowGivenUp);
+          settled.addAll(nowHeld);
+          settled.addAll(nowGivenUp);
           then.run();
         });
   }

@@ -395,6 +395,8 @@ public final class SourceSession implements AutoCloseable {
       int to = Math.min(entries.size(), from + ControlMessage.ENTRIES_MAX);
       send(new ControlMessage.PoisonMapPart(entries.subList(from, to)));
     }
+    ControlMessage.PoisonGivenUp.inParts(subject.journal().ledger().givenUpFrames())
+        .forEach(this::send);
     PageSet frames = subject.journal().ledger().frames();
     lost.inTheMap(frames);
     mapEnd = new ControlMessage.PoisonMapEnd(frames.size(), LedgerDigest.ofFrames(frames));
@@ -528,6 +530,8 @@ public final class SourceSession implements AutoCloseable {
       onGuestResumed();
     } else if (message instanceof ControlMessage.PoisonOutcome poison) {
       onPoisonOutcome(poison);
+    } else if (message instanceof ControlMessage.PoisonGivenUp givenUp) {
+      onGivenUp(givenUp);
     } else if (message instanceof ControlMessage.HandOver handOver) {
       onHandOver(handOver);
     } else if (message instanceof ControlMessage.HandOverConfirmed) {
@@ -597,6 +601,14 @@ public final class SourceSession implements AutoCloseable {
     lost.confirmed(poison.poisoned(), poison.held());
     awaited.confirm(poison.poisoned(), poison.held());
     decideHandOver();
+  }
+
+  /** Fresh memory of the destination's, by the guest's own doing: no loss any more. */
+  private void onGivenUp(ControlMessage.PoisonGivenUp givenUp) {
+    if (phase != SourcePhase.SERVING && phase != SourcePhase.AWAITING_RETURN) {
+      throw new ProtocolException("PoisonGivenUp in phase " + phase);
+    }
+    lost.givenUp(givenUp.frames());
   }
 
   private void onHandOver(ControlMessage.HandOver handOver) throws IOException {

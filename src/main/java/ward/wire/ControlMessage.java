@@ -1,10 +1,12 @@
 package ward.wire;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 import ward.memory.GuestLayout;
 import ward.memory.MemoryIdentity;
+import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
@@ -232,6 +234,30 @@ public sealed interface ControlMessage {
    * @param held pages whose content had arrived before the loss, and stays
    */
   record PoisonOutcome(PageSet poisoned, PageSet held) implements ControlMessage {}
+
+  /**
+   * Pages that were lost and are fresh memory now, because the guest gave them back. Destination to
+   * source: all so far, ahead of {@link HandOver}, {@link RecoveryEnd}, and {@link
+   * PoisonMapApplied} after a break. Source to destination: ahead of {@link PoisonMapEnd}, what the
+   * destination may know as lost from an earlier stay of the guest.
+   *
+   * @param frames guest frame numbers
+   */
+  record PoisonGivenUp(PageSet frames) implements ControlMessage {
+
+    /** As many as it takes; none for no frames. */
+    public static List<PoisonGivenUp> inParts(PageSet frames) {
+      List<PoisonGivenUp> parts = new ArrayList<>();
+      List<PageRun> runs = new ArrayList<>();
+      frames.forEachRun(runs::add);
+      for (int from = 0; from < runs.size(); from += RUNS_MAX) {
+        PageSet part = new PageSet();
+        runs.subList(from, Math.min(runs.size(), from + RUNS_MAX)).forEach(part::add);
+        parts.add(new PoisonGivenUp(part));
+      }
+      return parts;
+    }
+  }
 
   /**
    * Destination to source: everything is here; the source may give up its copy if it agrees.

@@ -74,6 +74,9 @@ final class MessageReader {
       case GUEST_RESUMED -> new ControlMessage.GuestResumed();
       case LATE_POISON -> new ControlMessage.LatePoison(entries(from.getLatePoison().getEntries()));
       case POISON_OUTCOME -> outcome(from.getPoisonOutcome());
+      case POISON_GIVEN_UP ->
+          new ControlMessage.PoisonGivenUp(
+              new PageRuns().fromProto(from.getPoisonGivenUp().getFrames()));
       case HAND_OVER -> handOver(from.getHandOver());
       case HAND_OVER_ACCEPTED -> new ControlMessage.HandOverAccepted();
       case HAND_OVER_CONFIRMED -> new ControlMessage.HandOverConfirmed();

@@ -39,6 +39,9 @@ final class MessageWriter {
         ControlMessage.LatePoison.class,
         (to, m) -> to.getLatePoisonBuilder().setEntries(PoisonEntries.toProto(m.entries())));
     on(ControlMessage.PoisonOutcome.class, (to, m) -> to.setPoisonOutcome(outcome(m)));
+    on(
+        ControlMessage.PoisonGivenUp.class,
+        (to, m) -> to.getPoisonGivenUpBuilder().setFrames(new PageRuns().toProto(m.frames())));
     on(ControlMessage.HandOver.class, (to, m) -> to.setHandOver(handOver(m)));
     on(ControlMessage.HandOverAccepted.class, (to, m) -> to.getHandOverAcceptedBuilder());
     on(ControlMessage.HandOverConfirmed.class, (to, m) -> to.getHandOverConfirmedBuilder());

@@ -189,6 +189,26 @@ class LedgerCommandTest {
     }
   }
 
+  @Test
+  void showSaysWhatTheGuestHasGivenUp() throws Exception {
+    try (LedgerJournal journal = LedgerJournal.open(ledger(), "web-7")) {
+      journal.append(
+          List.of(
+              entry(0x5000, 12, Severity.ACTION_REQUIRED, "rack-3", Origin.Discovery.UNREADABLE),
+              entry(0x200000, 21, Severity.ACTION_OPTIONAL, "b", Origin.Discovery.DECLARED)));
+      PageSet givenUp = new PageSet();
+      givenUp.add(5);
+      givenUp.add(0x201);
+      journal.appendGivenUp(givenUp);
+
+      List<String> lines = run("show").lines();
+
+      assertThat(lines.get(0)).startsWith("guest web-7: 511 pages lost, 0 held, 2 given up, ");
+      assertThat(lines.get(2)).endsWith("unreadable  given up");
+      assertThat(lines.get(3)).endsWith("declared    1 of 512 given up");
+    }
+  }
+
   private static PoisonEntry entry(
       long address, int shift, Severity severity, String host, Origin.Discovery discovery) {
     Origin origin = new Origin(host, Instant.parse("2026-01-31T12:00:00Z"), discovery);
@@ -234,7 +254,7 @@ class LedgerCommandTest {
         .isEqualTo(
             "{\"guestPhysicalAddress\":\"0x200000\",\"pageShift\":21,\"sizeBytes\":2097152,"
                 + "\"severity\":\"ACTION_REQUIRED\",\"host\":\"b\","
-                + "\"time\":\"2026-01-31T12:00:00Z\",\"discovery\":\"CONSUMED\",\"heldPages\":0}");
+                + "\"time\":\"2026-01-31T12:00:00Z\",\"discovery\":\"CONSUMED\",\"heldPages\":0,\"givenUpPages\":0}");
   }
 
   @Test

@@ -36,6 +36,7 @@ import ward.destination.DestinationOutcome.Kind;
 import ward.guest.Guest;
 import ward.guest.GuestExit;
 import ward.guest.GuestMemory;
+import ward.kernel.Linux;
 import ward.kernel.NativeKernel;
 import ward.kernel.NativeMemory;
 import ward.kernel.SignalInfo;
@@ -80,6 +81,7 @@ class DestinationSessionKernelTest {
   private final NativeKernel kernel = NativeKernel.load();
   private final List<String> log = Collections.synchronizedList(new ArrayList<>());
   private Userfaultfd uffd;
+  private OnRemove onRemove = OnRemove.KEEP;
   private DestinationSession.LedgerOpener ledgers = guest -> LedgerJournal.open(directory, guest);
   private FakeLink link;
   private DestinationSession session;
@@ -102,7 +104,8 @@ class DestinationSessionKernelTest {
                 Optional.of(Duration.ofMillis(7)),
                 sourceLoss,
                 Duration.ofSeconds(10),
-                Duration.ofSeconds(60)),
+                Duration.ofSeconds(60),
+                onRemove),
             new DestinationSession.Parts(
                 (layout, states) -> new FakeGuest(), ledgers, uffd, new MarkerScan(kernel)),
             link,
@@ -639,6 +642,112 @@ class DestinationSessionKernelTest {
 
   private void awaitPhase(DestinationPhase phase) throws Exception {
     awaitThat(() -> session.phase() == phase, "phase " + phase);
+  }
+
+  private void giveBack(long page, long count) throws Exception {
+    long address = session.guest().memory().hostAddressOf(page);
+    TouchedMemory.await(
+        TouchedMemory.start(() -> kernel.advise(address, Pages.bytes(count), Linux.MADV_DONTNEED)));
+  }
+
+  private static PageSet frames(long... pages) {
+    PageSet frames = new PageSet();
+    for (long page : pages) {
+      frames.add(Fixture.frame(page));
+    }
+    return frames;
+  }
+
+  @Test
+  void aLostPageThatIsGivenBackDuringABreakIsFreshAndTheSourceHearsOfIt() throws Exception {
+    onRemove = OnRemove.UNPOISON;
+    startAgain(WAIT);
+    running(5, 6, 7);
+    stream(0, 4);
+    int before = link.lastAttempt();
+    link.sent.clear();
+    link.lose(ConnectionKind.CONTROL, new IOException("the cable was cut"));
+    awaitPhase(DestinationPhase.RECOVERING);
+
+    giveBack(3, 3); // one that came, one that did not, one that is lost
+    int touchInBreak = TouchedMemory.await(touch(5));
+    awaitThat(() -> link.lastAttempt() > before, "another attempt");
+    link.ready(ConnectionKind.CONTROL);
+    link.say(new ControlMessage.SourceIdentity(MEMORY));
+    ControlMessage.RecoveryEnd end = link.awaitSent(ControlMessage.RecoveryEnd.class);
+    ControlMessage.PoisonGivenUp told = link.awaitSent(ControlMessage.PoisonGivenUp.class);
+    accept();
+    giveBack(6, 1);
+    stream(4, 12);
+
+    ControlMessage.HandOver sum = link.awaitSent(ControlMessage.HandOver.class);
+    assertThat(touchInBreak).isZero();
+    assertThat(end.poisonedPages()).isEqualTo(2);
+    assertThat(told.frames()).isEqualTo(frames(5));
+    assertThat(sum.poisonedPages()).isEqualTo(1);
+    assertThat(sum.markers()).isEqualTo(1);
+    assertThat(sum.digest()).isEqualTo(LedgerDigest.ofFrames(frames(7)));
+    assertThat(sum.dataPages() + sum.zeroPages() + sum.poisonedPages()).isEqualTo(PAGES);
+    assertThat(TouchedMemory.await(touch(6))).isZero();
+    assertThat(TouchedMemory.await(touch(7))).isEqualTo(-Errno.EFAULT.intValue());
+    assertThat(LedgerJournal.read(directory).ledger().givenUpFrames()).isEqualTo(frames(5, 6));
+    assertThat(LedgerJournal.read(directory).ledger().frames()).isEqualTo(frames(7));
+  }
+
+  @Test
+  void aLostPageThatIsGivenBackDuringABreakStaysLostByDefault() throws Exception {
+    startAgain(WAIT);
+    running(5);
+    link.sent.clear();
+    int before = link.lastAttempt();
+    link.lose(ConnectionKind.CONTROL, new IOException("the cable was cut"));
+    awaitPhase(DestinationPhase.RECOVERING);
+
+    giveBack(5, 1);
+    int touchInBreak = TouchedMemory.await(touch(5));
+    giveBack(5, 1);
+    awaitThat(() -> link.lastAttempt() > before, "another attempt");
+    link.ready(ConnectionKind.CONTROL);
+    link.say(new ControlMessage.SourceIdentity(MEMORY));
+    link.awaitSent(ControlMessage.RecoveryEnd.class);
+    accept();
+    stream(0, 16);
+
+    ControlMessage.HandOver sum = link.awaitSent(ControlMessage.HandOver.class);
+    assertThat(touchInBreak).isEqualTo(-Errno.EFAULT.intValue());
+    assertThat(sum.markers()).isEqualTo(1);
+    assertThat(sum.digest()).isEqualTo(LedgerDigest.ofFrames(frames(5)));
+    assertThat(log).doesNotContain("sent PoisonGivenUp");
+  }
+
+  /** The guest was here before, and gave a lost page up on the next host. */
+  @Test
+  void aLossThatWasGivenUpElsewhereDoesNotStandInTheWayOfTheGuestsReturn() throws Exception {
+    try (LedgerJournal old = LedgerJournal.open(directory, "vm-1")) {
+      old.append(List.of(Fixture.lost(5), Fixture.lost(6)));
+    }
+    offer();
+
+    link.say(new ControlMessage.PoisonGivenUp(frames(5)));
+    sendMap(6);
+
+    assertThat(link.awaitSent(ControlMessage.PoisonMapApplied.class).digest())
+        .isEqualTo(LedgerDigest.ofFrames(frames(6)));
+    assertThat(LedgerJournal.read(directory).ledger().givenUpFrames()).isEqualTo(frames(5));
+    release();
+    link.ready(ConnectionKind.URGENT);
+    link.ready(ConnectionKind.STREAM);
+    stream(0, 16);
+    assertThat(link.awaitSent(ControlMessage.HandOver.class).markers()).isEqualTo(1);
+  }
+
+  @Test
+  void pagesOutsideTheGuestCannotHaveBeenGivenUp() throws Exception {
+    offer();
+
+    link.say(new ControlMessage.PoisonGivenUp(frames(99)));
+
+    assertThat(awaitOutcome().kind()).isEqualTo(Kind.PEER_REFUSED);
   }
 
   private FickleLedger startOnFickleDisk() throws Exception {

@@ -9,7 +9,10 @@ import ward.guest.GuestMemory;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.PageRun;
+import ward.memory.PageSet;
 import ward.memory.Pages;
+import ward.poison.FickleLedger;
+import ward.poison.LedgerException;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.poison.Severity;
@@ -28,6 +31,7 @@ final class Fixture implements DestinationListener {
   final GuestMemory memory;
   final PageTable table;
   final GivenBack givenBack = new GivenBack();
+  final GivenUp givenUp;
   final PageResolver resolver;
   final PageFaults faults;
 
@@ -44,12 +48,51 @@ final class Fixture implements DestinationListener {
   }
 
   Fixture(PageFiller filler, GuestLayout layout, long[] hostAddresses) {
+    this(
+        filler,
+        layout,
+        hostAddresses,
+        new GivenUp(OnRemove.KEEP, layout, new SmallLedger(), Runnable::run));
+  }
+
+  Fixture(PageFiller filler, GuestLayout layout, long[] hostAddresses, GivenUp givenUp) {
+    this.givenUp = givenUp;
     memory = new GuestMemory(layout, hostAddresses);
     table = new PageTable(layout.pageCount());
     resolver =
         new PageResolver(memory, table, filler, givenBack, this, allResolved::incrementAndGet);
     faults =
-        new PageFaults(layout, table, resolver, givenBack, this, () -> line(attempt, requests));
+        new PageFaults(
+            layout, table, resolver, givenBack, givenUp, this, () -> line(attempt, requests));
+  }
+
+  /** In memory only. */
+  static final class SmallLedger implements GivenUp.Ledger {
+    final PageSet lost = new PageSet();
+    final PageSet givenUp = new PageSet();
+    volatile boolean full;
+
+    @Override
+    public synchronized boolean isLost(long guestPhysicalAddress) {
+      return lost.contains(guestPhysicalAddress >>> Pages.SHIFT);
+    }
+
+    synchronized void lose(long page) {
+      lost.add(frame(page));
+    }
+
+    synchronized boolean isGivenUp(long page) {
+      return givenUp.contains(frame(page));
+    }
+
+    @Override
+    public synchronized void giveUp(PageSet frames) throws LedgerException {
+      if (full) {
+        FickleLedger.refuse();
+      }
+      lost.removeAll(frames);
+      givenUp.addAll(frames);
+    }
   }
 
   /** A connection that notes what it is given. */

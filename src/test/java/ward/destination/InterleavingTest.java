@@ -21,7 +21,8 @@ import ward.wire.PageRequest;
 /**
  * Random schedules of everything that can happen to a guest's pages, against a model of the kernel
  * that is as unhelpful as the real one: it heals poison when told to, answers EAGAIN while an event
- * is unread, and drops pages given back only some time after their event was read.
+ * is unread, and drops pages given back only some time after their event was read. Half of the
+ * guests may have fresh memory in place of lost pages that they give back.
  *
  * <p>Other steps run between a claim and its ioctl, as other threads would.
  */
@@ -49,7 +50,10 @@ class InterleavingTest {
     private static final int WAITERS_MAX = 6;
 
     private final Random random;
-    private final Fixture parts = new Fixture(this, PAGES);
+    private final Fixture.SmallLedger ledger = new Fixture.SmallLedger();
+    private final List<Runnable> giveUps = new ArrayList<>(); // on their way to the disk
+    private final OnRemove policy;
+    private final Fixture parts;
     private final Long[] contents = new Long[PAGES];
     private final boolean[] zeroAtSource = new boolean[PAGES];
     private final boolean[] lostAtSource = new boolean[PAGES];
@@ -66,6 +70,16 @@ class InterleavingTest {
 
     World(long seed) {
       random = new Random(seed);
+      policy = OnRemove.values()[random.nextInt(OnRemove.values().length)];
+      parts =
+          new Fixture(
+              this,
+              Fixture.layout(PAGES),
+              new long[] {FakeFiller.BASE},
+              new GivenUp(policy, Fixture.layout(PAGES), ledger, giveUps::add));
+      if (parts.givenUp.isAllowed()) {
+        parts.resolver.spareGivenBack();
+      }
       for (int page = 0; page < PAGES; page++) {
         zeroAtSource[page] = random.nextInt(4) == 0;
       }
@@ -85,6 +99,14 @@ class InterleavingTest {
       }
       settle();
       assertThat(waiting).as("waiters left behind").isEmpty();
+      for (int page = 0; page < PAGES; page++) {
+        assertThat(contents[page] == FakeFiller.POISON && givenBack[page])
+            .as("page %d was given back and is lost", page)
+            .isEqualTo(
+                policy == OnRemove.KEEP
+                    && givenBack[page]
+                    && parts.table.get(page) == State.POISONED);
+      }
       assertThat(parts.failures).isEmpty();
       assertThat(parts.resolver.unresolved()).isZero();
       assertThat(parts.resolver.counts().resolved()).isEqualTo(PAGES);
@@ -113,6 +135,7 @@ class InterleavingTest {
           || !unread.isEmpty()
           || !zaps.isEmpty()
           || !disk.isEmpty()
+          || !giveUps.isEmpty()
           || !parts.requests.isEmpty()) {
         touchNext();
         drain();
@@ -248,9 +271,13 @@ class InterleavingTest {
     }
 
     private void flushDisk() throws ResolveException {
+      if (!giveUps.isEmpty()) {
+        giveUps.remove(0).run();
+      }
       if (!disk.isEmpty()) {
         for (int page : disk.remove(0)) {
           onDisk[page] = true;
+          ledger.lose(page);
           parts.resolver.poison(new PageRun(page, 1));
         }
       }
@@ -305,14 +332,20 @@ class InterleavingTest {
       boolean again = contents[page] != null;
       // Only what was given back is placed again: by a second fault, or by the marker's return.
       assertThat(again && !givenBack[page]).as("page %d is placed twice", page).isFalse();
-      return again && (contents[page] != FakeFiller.POISON || content == FakeFiller.POISON);
+      return again && (contents[page] != FakeFiller.POISON || content <= 0); // only COPY heals
     }
 
     private void place(int page, long content) {
       boolean poison = content == FakeFiller.POISON;
       assertThat(parts.table.get(page) == State.POISONED)
           .as("page %d is %s and is given %d", page, parts.table.get(page), content)
-          .isEqualTo(poison);
+          .isEqualTo(poison || content == FakeFiller.ZERO && parts.givenUp.contains(page));
+      assertThat(parts.givenUp.contains(page) && !ledger.isGivenUp(page))
+          .as("page %d is fresh, and the disk does not say so", page)
+          .isFalse();
+      assertThat(poison && parts.givenUp.contains(page))
+          .as("page %d is given up and is marked again", page)
+          .isFalse();
       assertThat(poison && !onDisk[page]).as("page %d is marked, not on disk", page).isFalse();
       assertThat(content > 0 && givenBack[page]).as("old bytes in page %d", page).isFalse();
       contents[page] = content;

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import ward.kernel.Fd;
 import ward.memory.PageRun;
+import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.testing.RequiresUserfaultfd;
 import ward.uffd.MarkerKind;
@@ -134,6 +135,7 @@ class MappedMarkersKernelTest {
     memory.data(0, 4);
     memory.data(8, 8);
 
-    assertThat(memory.audit.run()).isEqualTo(new Audit.Finding(4, java.util.List.of(), 0));
+    assertThat(memory.audit.run())
+        .isEqualTo(new Audit.Finding(4, java.util.List.of(), 0, 0, new PageSet()));
   }
 }

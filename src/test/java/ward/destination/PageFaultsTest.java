@@ -48,6 +48,7 @@ class PageFaultsTest {
             parts.table,
             parts.resolver,
             parts.givenBack,
+            parts.givenUp,
             parts,
             () -> Fixture.line(1, requests));
     ExecutorService vcpus = Executors.newFixedThreadPool(4);

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.fail;
 
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import jnr.constants.platform.Errno;
@@ -35,6 +37,9 @@ final class TouchedMemory implements AutoCloseable {
   final Fixture fixture;
   final FaultLoop loop;
   final Audit audit;
+  final Fixture.SmallLedger ledger = new Fixture.SmallLedger();
+  final GivenUp givenUp;
+  private final ExecutorService balloon = Executors.newSingleThreadExecutor();
   private final long pageCount;
   private final NativeMemory source;
 
@@ -43,6 +48,10 @@ final class TouchedMemory implements AutoCloseable {
   }
 
   TouchedMemory(long pageCount, MarkerKind kind) throws Exception {
+    this(pageCount, kind, OnRemove.KEEP);
+  }
+
+  TouchedMemory(long pageCount, MarkerKind kind, OnRemove onRemove) throws Exception {
     this.pageCount = pageCount;
     base = kernel.mapAnonymous(Pages.bytes(pageCount));
     marker = new PoisonMarkers(kernel).open(kind);
@@ -52,7 +61,11 @@ final class TouchedMemory implements AutoCloseable {
     for (int i = 0; i < source.sizeBytes(); i += Long.BYTES) {
       source.putLong(i, 0x5eed_0000_0000L + i);
     }
-    fixture = new Fixture(uffd, Fixture.layout(pageCount), new long[] {base});
+    givenUp = new GivenUp(onRemove, Fixture.layout(pageCount), ledger, balloon);
+    fixture = new Fixture(uffd, Fixture.layout(pageCount), new long[] {base}, givenUp);
+    if (givenUp.isAllowed()) {
+      fixture.resolver.spareGivenBack();
+    }
     loop =
         new FaultLoop(
             uffd,
@@ -71,6 +84,7 @@ final class TouchedMemory implements AutoCloseable {
             fixture.table,
             fixture.resolver,
             fixture.givenBack,
+            givenUp,
             new MarkerScan(kernel, marker));
   }
 
@@ -81,6 +95,7 @@ final class TouchedMemory implements AutoCloseable {
 
   void poison(long page) throws ResolveException {
     assertThat(fixture.table.poison(page)).isTrue();
+    ledger.lose(page);
     fixture.resolver.poison(new PageRun(page, 1));
   }
 
@@ -152,6 +167,7 @@ final class TouchedMemory implements AutoCloseable {
   /** The descriptor first: that wakes every thread that still waits. */
   @Override
   public void close() {
+    balloon.shutdown();
     uffd.close();
     marker.close();
     kernel.unmap(base, Pages.bytes(pageCount));

@@ -48,6 +48,12 @@ public final class FickleLedger {
     return disk.refusals();
   }
 
+  /** What a full disk does. */
+  public static void refuse() throws LedgerException {
+    throw LedgerException.io(
+        "append to", Path.of("journal"), new IOException("No space left on device"));
+  }
+
   /** What whoever opens it next will find. */
   public PoisonLedger onDisk() throws LedgerException {
     return JournalReplay.of(Path.of("journal"), disk.read()).ledger();

@@ -503,6 +503,57 @@ class SourceSessionTest {
     assertEquals(0, guest.journal.ledger().pageCount());
   }
 
+  @Test
+  void whatTheGuestGaveUpAtTheDestinationIsNotLostAnyMoreHereEither() throws Exception {
+    guest.journal.append(List.of(SmallGuest.entry(3), SmallGuest.entry(4)));
+    start();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+
+    destination.control.send(new ControlMessage.PoisonGivenUp(SmallGuest.frames(3, 50)));
+    destination.handOver(SmallGuest.frames(4));
+    destination.confirm();
+
+    assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
+    assertEquals(SmallGuest.frames(3), guest.journal.ledger().givenUpFrames());
+    assertEquals(SmallGuest.frames(4), guest.journal.ledger().frames());
+  }
+
+  @Test
+  void aDestinationThatWasTakenLeaveOfTellsAgainWhatItsGuestGaveUp() throws Exception {
+    guest.journal.append(List.of(SmallGuest.entry(3), SmallGuest.entry(4)));
+    returnWithin = Optional.empty();
+    start();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    destination.comeBack();
+
+    destination.control.send(new ControlMessage.PoisonGivenUp(SmallGuest.frames(3)));
+    destination.say(SmallGuest.frames(1, 2), SmallGuest.frames(4));
+    destination.agree(SmallGuest.frames(4));
+
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    assertEquals(SourcePhase.SERVING, session.phase());
+    assertEquals(
+        SmallGuest.frames(3, 4), guest.journal.ledger().frames(), "not before the hand-over");
+  }
+
+  @Test
+  void theNextHostHearsWhatTheGuestHasGivenUpBeforeItHearsTheEndOfTheMap() throws Exception {
+    guest.journal.append(List.of(SmallGuest.entry(3), SmallGuest.entry(4)));
+    guest.journal.appendGivenUp(SmallGuest.frames(3));
+    start();
+
+    Peer control = dial(ConnectionKind.CONTROL, UUID.randomUUID());
+
+    control.take(HelloCompleted.class);
+    control.takeMessage(ControlMessage.GuestOffer.class);
+    assertEquals(
+        List.of(SmallGuest.entry(4)),
+        control.takeMessage(ControlMessage.PoisonMapPart.class).entries());
+    assertEquals(
+        SmallGuest.frames(3), control.takeMessage(ControlMessage.PoisonGivenUp.class).frames());
+    assertEquals(1, control.takeMessage(ControlMessage.PoisonMapEnd.class).pages());
+  }
+
   private FickleLedger startOnFickleDisk() throws Exception {
     FickleLedger ledger = new FickleLedger(SmallGuest.LAYOUT.guest(), directory);
     guest.close();

@@ -96,6 +96,7 @@ final class Messages {
         new ControlMessage.LatePoison(
             List.of(new PoisonEntry(1L << 30, 30, Severity.ACTION_OPTIONAL, entry(3).origin()))),
         new ControlMessage.PoisonOutcome(poisoned, held),
+        new ControlMessage.PoisonGivenUp(poisoned),
         new ControlMessage.HandOver(1, 2, 3, 4, digest()),
         new ControlMessage.HandOverAccepted(),
         new ControlMessage.HandOverConfirmed(),
