@@ -30,6 +30,7 @@ final class Arrival {
   private final PageSet poisonedFrames = new PageSet();
   private final Runnable flushRequests;
   private final Userfaultfd userfaultfd;
+  private final GivenBack givenBack = new GivenBack();
   private int registeredRegions;
 
   /** Where an arrival turns with what it cannot settle itself. */
@@ -57,7 +58,6 @@ final class Arrival {
     this.flushRequests = around.requests()::flush;
     GuestMemory memory = guest.memory();
     GuestLayout layout = memory.layout();
-    GivenBack givenBack = new GivenBack();
     table = new PageTable(layout.pageCount());
     resolver =
         new PageResolver(
@@ -94,6 +94,33 @@ final class Arrival {
     } catch (IOException e) {
       unregister();
       throw e;
+    }
+  }
+
+  /**
+   * Goes on with what another process has left in the guest's memory.
+   *
+   * @param givenBack page indexes
+   * @param mayHaveArrived false if the guest's content is still to come
+   * @return what it was, for people
+   * @throws InheritanceException if it contradicts the ledger
+   */
+  String inherit(MarkerScan scan, PageSet givenBack, boolean mayHaveArrived) throws IOException {
+    InheritedPages pages =
+        InheritedPages.of(guest.memory(), scan, journal.ledger(), givenBack, mayHaveArrived);
+    pages.moveInto(table, resolver, this.givenBack);
+    poisonedFrames.addAll(pages.poisonedFrames());
+    return pages.toString();
+  }
+
+  /**
+   * Lets every thread that waits for a page touch it again. A fault that another process has read
+   * is never told again: its thread would wait for ever.
+   */
+  void wakeEverybody() {
+    for (int region = 0; region < layout().regions().size(); region++) {
+      userfaultfd.wake(
+          guest.memory().hostAddressOfRegion(region), layout().regions().get(region).lengthBytes());
     }
   }
 
