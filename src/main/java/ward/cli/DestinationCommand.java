@@ -3,8 +3,11 @@ package ward.cli;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
@@ -89,6 +92,15 @@ final class DestinationCommand implements Callable<Integer> {
               + " takes the first that works here, as `ward check` shows (default:"
               + " ${DEFAULT-VALUE}).")
   MarkerWish marker;
+
+  @Option(
+      names = "--memory-owner",
+      paramLabel = "SOCKET",
+      description =
+          "The guest's memory and vCPUs belong to another process, which listens on this UNIX socket"
+              + " and hands over its userfaultfd (proto/owner.proto). If this daemon dies, the guest"
+              + " waits there, and the same command goes on where it was. Needs CAP_SYS_ADMIN.")
+  Path memoryOwner;
 
   @Option(
       names = "--streams",
@@ -187,6 +199,10 @@ final class DestinationCommand implements Callable<Integer> {
     // Before anything is made: it refuses what is no usage.
     DestinationSettings settings = settings();
     Kernel kernel = NativeKernel.load();
+    return memoryOwner == null ? intoOurMemory(settings, kernel) : intoOwned(settings, kernel);
+  }
+
+  private int intoOurMemory(DestinationSettings settings, Kernel kernel) {
     try (GuestLog reports = GuestLog.open(guestLog);
         GuestConsole console = GuestConsole.open(consoleOutput, consoleInput);
         PoisonMarker lost = marker.open(kernel);
@@ -201,7 +217,54 @@ final class DestinationCommand implements Callable<Integer> {
       DestinationSession.Parts parts =
           new DestinationSession.Parts(
               choice.factory(), books::open, userfaultfd, new MarkerScan(kernel, lost));
-      return run(settings, parts, link, transport, books, choice, lost.kind());
+      return run(settings, parts, link, transport, books, choice, lost.kind(), session -> {});
+    }
+  }
+
+  /** The descriptor, and so every wait of a guest's thread, outlives this process. */
+  private int intoOwned(DestinationSettings settings, Kernel kernel) {
+    refuseWhatIsTheOwners();
+    try (OwnedHome owned = OwnedHome.take(kernel, memoryOwner, settings.host());
+        Transport transport = Transports.open("ward-destination");
+        NettySourceLink link = new NettySourceLink(transport)) {
+      GuestBooks books = new GuestBooks(ledger, settings.host());
+      log.info("{}", owned.choice().description());
+      return run(
+          settings,
+          owned.parts(books::open),
+          link,
+          transport,
+          books,
+          owned.choice(),
+          MarkerKind.UFFD,
+          owned::watch);
+    }
+  }
+
+  /** What would have no effect is refused rather than ignored. */
+  private void refuseWhatIsTheOwners() {
+    for (String option :
+        List.of(
+            "--vcpu",
+            "--threads",
+            "--seed",
+            "--console",
+            "--console-input",
+            "--guest-log",
+            "--announce-poison",
+            "--announce-interval")) {
+      if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
+        throw new CommandFailure(
+            ExitCode.USAGE,
+            "%s with --memory-owner: the vCPUs are the owner's; give it there, or leave it out"
+                .formatted(option));
+      }
+    }
+    if (marker != MarkerWish.AUTO && marker != MarkerWish.UFFD) {
+      throw new CommandFailure(
+          ExitCode.USAGE,
+          "--marker %s with --memory-owner; in the memory of another process only uffd works"
+              .formatted(marker.name().toLowerCase(Locale.ROOT)));
     }
   }
 
@@ -212,10 +275,12 @@ final class DestinationCommand implements Callable<Integer> {
       Transport transport,
       GuestBooks books,
       GuestChoice choice,
-      MarkerKind marker) {
+      MarkerKind marker,
+      Consumer<DestinationSession> before) {
     DestinationMetrics metrics = new DestinationMetrics();
     try (DestinationSession session =
         new DestinationSession(settings, parts, link, new DestinationEvents(metrics, log))) {
+      before.accept(session);
       DestinationRun run = new DestinationRun(session, books, metrics, choice, marker);
       try (ControlServer commands = ControlServer.listen(transport, control, run)) {
         DestinationRun.Ending ending = run.toTheEnd(keep);

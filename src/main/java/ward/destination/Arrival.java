@@ -13,7 +13,6 @@ import ward.poison.LedgerJournal;
 import ward.poison.PoisonEntry;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
-import ward.uffd.UserfaultfdException;
 import ward.wire.ProtocolException;
 
 /** Everything that belongs to one guest on its way in, from the moment its shape is known. */
@@ -31,7 +30,6 @@ final class Arrival {
   private final Runnable flushRequests;
   private final Userfaultfd userfaultfd;
   private final GivenBack givenBack = new GivenBack();
-  private int registeredRegions;
 
   /** Where an arrival turns with what it cannot settle itself. */
   record Surroundings(
@@ -42,7 +40,9 @@ final class Arrival {
       DestinationListener listener) {}
 
   /**
-   * Registers the guest's memory: from here on a touch of a missing page waits.
+   * Registers the guest's memory: from here on a touch of a missing page waits. Memory that is
+   * registered already, with the same descriptor, stays as it is. Nothing is ever unregistered:
+   * that would turn what is missing into zeros. It ends with the memory.
    *
    * @throws IOException if the kernel refuses to
    */
@@ -84,16 +84,10 @@ final class Arrival {
   }
 
   private void register() throws IOException {
-    List<GuestRegion> regions = guest.memory().layout().regions();
-    try {
-      for (GuestRegion region : regions) {
-        userfaultfd.register(
-            guest.memory().hostAddressOfRegion(registeredRegions), region.lengthBytes());
-        registeredRegions++;
-      }
-    } catch (IOException e) {
-      unregister();
-      throw e;
+    List<GuestRegion> regions = layout().regions();
+    for (int region = 0; region < regions.size(); region++) {
+      userfaultfd.register(
+          guest.memory().hostAddressOfRegion(region), regions.get(region).lengthBytes());
     }
   }
 
@@ -101,13 +95,12 @@ final class Arrival {
    * Goes on with what another process has left in the guest's memory.
    *
    * @param givenBack page indexes
-   * @param mayHaveArrived false if the guest's content is still to come
    * @return what it was, for people
    * @throws InheritanceException if it contradicts the ledger
    */
-  String inherit(MarkerScan scan, PageSet givenBack, boolean mayHaveArrived) throws IOException {
+  String inherit(MarkerScan scan, PageSet givenBack) throws IOException {
     InheritedPages pages =
-        InheritedPages.of(guest.memory(), scan, journal.ledger(), givenBack, mayHaveArrived);
+        InheritedPages.of(guest.memory(), scan, journal.ledger(), givenBack, true);
     pages.moveInto(table, resolver, this.givenBack);
     poisonedFrames.addAll(pages.poisonedFrames());
     return pages.toString();
@@ -127,15 +120,6 @@ final class Arrival {
   /** Stops the guest for good and unmaps its memory. */
   void end() {
     guest.close();
-  }
-
-  private void unregister() throws UserfaultfdException {
-    while (registeredRegions > 0) {
-      registeredRegions--;
-      userfaultfd.unregister(
-          guest.memory().hostAddressOfRegion(registeredRegions),
-          layout().regions().get(registeredRegions).lengthBytes());
-    }
   }
 
   Guest guest() {

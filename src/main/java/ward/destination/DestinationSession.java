@@ -1,11 +1,11 @@
 package ward.destination;
 
 import io.netty.channel.Channel;
-import io.netty.channel.IoEventLoop;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -17,10 +17,12 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
+import ward.guest.UnfitGuestException;
 import ward.memory.PageSet;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
+import ward.poison.MigrationRecord;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.uffd.MarkerScan;
@@ -54,13 +56,24 @@ public final class DestinationSession implements AutoCloseable {
 
   /** What a session works with. The userfaultfd stays the caller's. */
   public record Parts(
-      GuestFactory guests, LedgerOpener ledgers, Userfaultfd userfaultfd, MarkerScan scan) {}
+      GuestFactory guests,
+      LedgerOpener ledgers,
+      Userfaultfd userfaultfd,
+      MarkerScan scan,
+      Optional<GuestHome> home) {
+
+    /** For a guest that lives in this process, and dies with it. */
+    public Parts(
+        GuestFactory guests, LedgerOpener ledgers, Userfaultfd userfaultfd, MarkerScan scan) {
+      this(guests, ledgers, userfaultfd, scan, Optional.empty());
+    }
+  }
 
   private final DestinationSettings settings;
   private final Parts parts;
   private final DestinationListener listener;
   private final SourceLink link;
-  private final UUID session = UUID.randomUUID();
+  private UUID session = UUID.randomUUID();
   private final ScheduledThreadPoolExecutor thread =
       new ScheduledThreadPoolExecutor(1, task -> new Thread(task, "ward-session"));
   private final CompletableFuture<DestinationOutcome> outcome = new CompletableFuture<>();
@@ -73,6 +86,8 @@ public final class DestinationSession implements AutoCloseable {
   private Connections connections;
   private DestinationPhase interrupted; // what a break interrupted, and recovery goes back to
   private long brokenNanos;
+  private StageFile stages = StageFile.NONE;
+  private LedgerJournal early; // opened before the source has named the guest; null if it was not
   private boolean mapEnded;
   private boolean mapApplied;
   private boolean released;
@@ -95,8 +110,16 @@ public final class DestinationSession implements AutoCloseable {
   /** Connects to the source and goes on from there by itself. */
   public CompletionStage<DestinationOutcome> start() {
     startNanos = System.nanoTime();
-    dial(1);
+    run(this::begin);
     return outcome;
+  }
+
+  private void begin() throws IOException {
+    if (parts.home().isPresent()) {
+      beginAt(parts.home().get());
+    } else {
+      dial(1);
+    }
   }
 
   /** Ends the migration as if the source had left; for an operator's SIGTERM. */
@@ -131,6 +154,8 @@ public final class DestinationSession implements AutoCloseable {
     if (current != null) {
       current.end();
       closeJournal(current.journal());
+    } else if (early != null) {
+      closeJournal(early);
     }
   }
 
@@ -156,7 +181,8 @@ public final class DestinationSession implements AutoCloseable {
 
   // --- connections -------------------------------------------------------------------------
 
-  private void dial(int attempt) {
+  private void dial(int attempt) throws IOException {
+    stages.attempt(attempt);
     connections = new Connections(attempt, link.attempt(settings, session, attempt));
     connect(ConnectionKind.CONTROL);
   }
@@ -212,7 +238,7 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  private void onReady(Connections of, ConnectionKind kind, Channel channel) {
+  private void onReady(Connections of, ConnectionKind kind, Channel channel) throws IOException {
     if (phase.isLast() || of.isOver()) {
       channel.close();
       return;
@@ -254,7 +280,7 @@ public final class DestinationSession implements AutoCloseable {
             });
   }
 
-  private void resumeIfReady() {
+  private void resumeIfReady() throws IOException {
     if (released
         && !resumed
         && connections.urgent() != null
@@ -311,7 +337,7 @@ public final class DestinationSession implements AutoCloseable {
         });
   }
 
-  private void onBreak(ConnectionKind kind, String text, Throwable cause) {
+  private void onBreak(ConnectionKind kind, String text, Throwable cause) throws IOException {
     if (cause instanceof ProtocolException) {
       fail(DestinationOutcome.Kind.PEER_REFUSED, text);
     } else if (cause instanceof PeerRefusedException refused) {
@@ -333,7 +359,7 @@ public final class DestinationSession implements AutoCloseable {
    * A source that has not noticed the break, that has noticed it first, or that was started anew,
    * may take us later.
    */
-  private void onRefused(ConnectionKind kind, String text, Refusal.Code code) {
+  private void onRefused(ConnectionKind kind, String text, Refusal.Code code) throws IOException {
     boolean unknown = code == Refusal.Code.NO_SESSION;
     boolean recovering = phase == DestinationPhase.RECOVERING;
     if (recovering && kind == ConnectionKind.CONTROL && unknown && !isSourceNeeded()) {
@@ -386,14 +412,13 @@ public final class DestinationSession implements AutoCloseable {
 
   private void onOffer(ControlMessage.GuestOffer offer) throws IOException {
     requireMessageIn(DestinationPhase.CONNECTING, "GuestOffer");
-    LedgerJournal journal = parts.ledgers().open(offer.layout().guest());
-    for (String warning : journal.warnings()) {
-      log.warn("{}", warning);
-    }
+    LedgerJournal journal = early == null ? open(offer.layout().guest()) : early;
     try {
       arrival = arrival(offer, journal);
     } catch (IOException e) {
-      closeJournal(journal);
+      if (journal != early) {
+        closeJournal(journal);
+      }
       throw e;
     }
     enter(DestinationPhase.RECEIVING_MAP, offer.layout().pageCount() + " pages announced");
@@ -402,15 +427,27 @@ public final class DestinationSession implements AutoCloseable {
   private Arrival arrival(ControlMessage.GuestOffer offer, LedgerJournal journal)
       throws IOException {
     Guest guest = parts.guests().create(offer.layout(), offer.vcpuStates());
-    Arrival.Surroundings around =
-        new Arrival.Surroundings(
-            thread, requests, () -> run(this::handOver), this::failed, listener);
     try {
-      return new Arrival(guest, journal, parts.userfaultfd(), parts.scan(), around);
+      return arrival(guest, journal);
     } catch (IOException | RuntimeException e) {
       guest.close();
       throw e;
     }
+  }
+
+  private Arrival arrival(Guest guest, LedgerJournal journal) throws IOException {
+    Arrival.Surroundings around =
+        new Arrival.Surroundings(
+            thread, requests, () -> run(this::handOver), this::failed, listener);
+    return new Arrival(guest, journal, parts.userfaultfd(), parts.scan(), around);
+  }
+
+  private LedgerJournal open(String guest) throws IOException {
+    LedgerJournal journal = parts.ledgers().open(guest);
+    for (String warning : journal.warnings()) {
+      log.warn("{}", warning);
+    }
+    return journal;
   }
 
   private void onMapPart(ControlMessage.PoisonMapPart part) {
@@ -428,7 +465,7 @@ public final class DestinationSession implements AutoCloseable {
             List.copyOf(map),
             (poisoned, held) -> {
               arrival.poisonedFrames().addAll(poisoned);
-              onMapApplied(end);
+              tryTo(() -> onMapApplied(end));
             });
     map.clear();
   }
@@ -440,7 +477,7 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  private void onMapApplied(ControlMessage.PoisonMapEnd end) {
+  private void onMapApplied(ControlMessage.PoisonMapEnd end) throws IOException {
     if (phase.isLast()) {
       return; // given up while the ledger was being written
     }
@@ -454,12 +491,13 @@ public final class DestinationSession implements AutoCloseable {
       fail(DestinationOutcome.Kind.INPUT_REFUSED, text);
       return;
     }
+    stages.mapApplied(arrival.layout().guest(), session, connections.attempt());
     mapApplied = true;
     send(new ControlMessage.PoisonMapApplied(ledger.size(), digest));
     connectForPages();
   }
 
-  private void onReleased() {
+  private void onReleased() throws IOException {
     requireMessageIn(DestinationPhase.RECEIVING_MAP, "GuestReleased");
     if (!mapApplied || released) {
       throw new ProtocolException(
@@ -471,11 +509,12 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   /** The whole map is in place and acknowledged, and the source has let go of the vCPUs. */
-  private void resumeGuest() {
+  private void resumeGuest() throws IOException {
+    stages.resumed();
     enter(DestinationPhase.RUNNING, "poison map applied: " + arrival.poisonedFrames().size());
     resumed = true;
     openLine();
-    arrival.faultLoop().start((IoEventLoop) connections.urgent().eventLoop());
+    arrival.faultLoop().start(link.faultEvents());
     arrival.guest().resume();
     PageSet lost = arrival.poisonedFrames().copy();
     settings.announceEvery().ifPresent(interval -> arrival.guest().announce(lost, interval));
@@ -552,7 +591,7 @@ public final class DestinationSession implements AutoCloseable {
             digest));
   }
 
-  private void onAccepted() {
+  private void onAccepted() throws IOException {
     requireMessageIn(DestinationPhase.HANDING_OVER, "HandOverAccepted");
     send(new ControlMessage.HandOverConfirmed());
     complete(DestinationOutcome.Kind.COMPLETE, "the guest is here; the source has let go");
@@ -587,6 +626,74 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
+  // --- a home that outlives this process -------------------------------------------------------
+
+  private void beginAt(GuestHome home) {
+    try {
+      early = open(home.guest().memory().layout().guest());
+      stages = new StageFile(early.migrationFile(), home.identity(), settings.source().toString());
+      Optional<MigrationRecord> left = stages.inherited(home.hasRun());
+      if (left.isPresent()) {
+        takeOver(home, left.get());
+      } else {
+        requireEmpty(home);
+        dial(1);
+      }
+    } catch (IOException | RuntimeException e) {
+      leaveAsItIs(e);
+    }
+  }
+
+  private void requireEmpty(GuestHome home) throws IOException {
+    InheritedPages.of(home.guest().memory(), parts.scan(), early.ledger(), home.givenBack(), false);
+  }
+
+  /** Whatever was found, the next process finds it again. */
+  private void leaveAsItIs(Exception cause) {
+    DestinationOutcome.Kind kind =
+        cause instanceof InheritanceException
+            ? DestinationOutcome.Kind.INPUT_REFUSED
+            : kindOf(cause);
+    enter(DestinationPhase.ABORTED, textOf(cause));
+    outcome.complete(new DestinationOutcome(kind, textOf(cause) + "; nothing was changed"));
+  }
+
+  /**
+   * A process before this one has died, or has left, in the middle of its session. What it had got
+   * done is seen from the guest's memory and the ledger; the source tells the rest, as after a
+   * break.
+   */
+  private void takeOver(GuestHome home, MigrationRecord left) throws IOException {
+    Arrival inherited = arrival(home.guest(), early);
+    String found = inherited.inherit(parts.scan(), home.givenBack());
+    arrival = inherited;
+    session = left.session();
+    mapApplied = true;
+    resumed = left.stage() != MigrationRecord.Stage.MAP_APPLIED;
+    released = resumed;
+    interrupted = DestinationPhase.RECEIVING_MAP;
+    brokenNanos = System.nanoTime();
+    enter(
+        DestinationPhase.RECOVERING,
+        "took over session %s, left in stage %s: %s".formatted(session, left.stage(), found));
+    run(() -> goOn(left));
+  }
+
+  private void goOn(MigrationRecord left) throws IOException {
+    if (resumed) {
+      arrival.faultLoop().start(link.faultEvents());
+      arrival.wakeEverybody();
+      arrival.guest().resume(); // it may have been paused, or its process not have heard of it
+    }
+    if (left.stage() == MigrationRecord.Stage.COMPLETE) {
+      complete(DestinationOutcome.Kind.COMPLETE, "the guest is here, whole, as it was before");
+    } else {
+      long since = brokenNanos;
+      later(() -> giveUpIfLost(since), settings.sourceLoss().after().toMillis());
+      dial(left.attempt() + 1);
+    }
+  }
+
   // --- recovery ------------------------------------------------------------------------------
 
   /** All connections go; the guest runs on as far as its pages reach. */
@@ -605,7 +712,7 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   /** Also a source that takes connections and says nothing is lost when its time is over. */
-  private void giveUpIfLost(long since) {
+  private void giveUpIfLost(long since) throws IOException {
     if (phase == DestinationPhase.RECOVERING && brokenNanos == since && isSourceLost()) {
       hangUp();
       onSourceLost();
@@ -616,7 +723,7 @@ public final class DestinationSession implements AutoCloseable {
     return settings.sourceLoss().isReached(System.nanoTime() - brokenNanos, isSourceNeeded());
   }
 
-  private void dialAgain() {
+  private void dialAgain() throws IOException {
     if (phase != DestinationPhase.RECOVERING) {
       return;
     }
@@ -628,7 +735,7 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  private void dialIfStillBroken(int attempt) {
+  private void dialIfStillBroken(int attempt) throws IOException {
     if (phase == DestinationPhase.RECOVERING) {
       dial(attempt);
     }
@@ -678,12 +785,12 @@ public final class DestinationSession implements AutoCloseable {
     return resumed && arrival.resolver().unresolved() > 0;
   }
 
-  private void onSourceLost() {
+  private void onSourceLost() throws IOException {
     long seconds = TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - brokenNanos);
     onSourceLost("the source could not be reached for %d s".formatted(seconds));
   }
 
-  private void onSourceLost(String text) {
+  private void onSourceLost(String text) throws IOException {
     if (resumed && arrival.resolver().unresolved() == 0) {
       complete(
           DestinationOutcome.Kind.COMPLETE,
@@ -710,15 +817,16 @@ public final class DestinationSession implements AutoCloseable {
               arrival.poisonedFrames().addAll(poisoned);
               listener.latePoison(poisoned, held);
               if (!phase.isLast()) { // given up while the ledger was being written
-                complete(
-                    DestinationOutcome.Kind.SOURCE_LOST,
+                String lost =
                     "%s: %d of the guest's %d pages had not arrived and are poison now; it runs on here"
-                        .formatted(text, poisoned.size(), arrival.table().pageCount()));
+                        .formatted(text, poisoned.size(), arrival.table().pageCount());
+                tryTo(() -> complete(DestinationOutcome.Kind.SOURCE_LOST, lost));
               }
             });
   }
 
-  private void complete(DestinationOutcome.Kind kind, String text) {
+  private void complete(DestinationOutcome.Kind kind, String text) throws IOException {
+    stages.complete();
     totalNanos = System.nanoTime() - startNanos;
     enter(DestinationPhase.COMPLETE, text);
     outcome.complete(new DestinationOutcome(kind, text));
@@ -752,25 +860,31 @@ public final class DestinationSession implements AutoCloseable {
 
   /** Gives every kind of trouble its outcome. Callable from any thread. */
   private void failed(Throwable cause) {
-    DestinationOutcome.Kind kind;
-    if (cause instanceof ProtocolException) {
-      kind = DestinationOutcome.Kind.PEER_REFUSED;
-    } else if (cause instanceof LedgerException ledger
-        && ledger.kind() != LedgerException.Kind.IO) {
-      kind = DestinationOutcome.Kind.INPUT_REFUSED;
-    } else if (cause instanceof IOException) {
-      kind = DestinationOutcome.Kind.HOST_REFUSED;
-    } else {
-      log.error("a fault in Ward itself", cause);
-      kind = DestinationOutcome.Kind.HOST_REFUSED;
-    }
+    DestinationOutcome.Kind kind = kindOf(cause);
     run(() -> fail(kind, textOf(cause)));
+  }
+
+  private static DestinationOutcome.Kind kindOf(Throwable cause) {
+    if (cause instanceof ProtocolException) {
+      return DestinationOutcome.Kind.PEER_REFUSED;
+    }
+    boolean input =
+        cause instanceof UnfitGuestException
+            || cause instanceof LedgerException ledger && ledger.kind() != LedgerException.Kind.IO;
+    if (input) {
+      return DestinationOutcome.Kind.INPUT_REFUSED;
+    }
+    if (!(cause instanceof IOException)) {
+      log.error("a fault in Ward itself", cause);
+    }
+    return DestinationOutcome.Kind.HOST_REFUSED;
   }
 
   private void fail(DestinationOutcome.Kind kind, String text) {
     if (phase.isLast()) {
       return;
     }
+    noteAbort();
     if (resumed) {
       pauseGuest();
       enter(DestinationPhase.UNFINISHED, text);
@@ -786,7 +900,25 @@ public final class DestinationSession implements AutoCloseable {
     outcome.complete(new DestinationOutcome(last, text + whereTheGuestIs(resumed)));
   }
 
+  /** Only if the source hears of it: otherwise it waits for this session to return. */
+  private void noteAbort() {
+    try {
+      if (!resumed && connections != null && connections.control() != null) {
+        stages.aborted();
+      }
+    } catch (LedgerException e) {
+      log.warn("the migration's record stays: {}", e.getMessage());
+    }
+  }
+
+  private boolean hasGuestEnded() {
+    return arrival.guest().exited().toCompletableFuture().isDone();
+  }
+
   private void pauseGuest() {
+    if (hasGuestEnded()) {
+      return;
+    }
     try {
       arrival.guest().pause();
     } catch (RuntimeException e) {
@@ -796,8 +928,11 @@ public final class DestinationSession implements AutoCloseable {
 
   private String whereTheGuestIs(boolean ran) {
     return ran
-        ? "; the guest is paused here, %d of its %d pages never arrived"
-            .formatted(arrival.resolver().unresolved(), arrival.table().pageCount())
+        ? "; the guest %s here, %d of its %d pages never arrived"
+            .formatted(
+                hasGuestEnded() ? "has ended" : "is paused",
+                arrival.resolver().unresolved(),
+                arrival.table().pageCount())
         : "; the guest did not run here, it is still at the source";
   }
 

@@ -51,8 +51,7 @@ public final class LocalSocket implements AutoCloseable {
         new Fd(subject, (int) number, open -> NativeKernel.stubs().ward_close(open)));
   }
 
-  private static long require(String call, String subject, long answer)
-      throws KernelCallException {
+  private static long require(String call, String subject, long answer) throws KernelCallException {
     if (answer < 0) {
       throw new KernelCallException(call, subject, (int) -answer);
     }

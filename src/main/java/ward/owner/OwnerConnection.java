@@ -73,8 +73,7 @@ public final class OwnerConnection implements AutoCloseable {
         FromDaemon.newBuilder()
             .setAttach(Attach.newBuilder().setVersion(OwnedMemory.VERSION).setHost(host))
             .build());
-    FromOwner first =
-        nextMessage().orElseThrow(() -> new OwnerException("it left without a word"));
+    FromOwner first = nextMessage().orElseThrow(() -> new OwnerException("it left without a word"));
     if (!first.hasMemory()) {
       throw unexpected("Attach", first);
     }
@@ -102,7 +101,8 @@ public final class OwnerConnection implements AutoCloseable {
 
   private static OwnerException unexpected(String question, FromOwner answered) {
     return answered.hasRefusal()
-        ? new OwnerException("it refused %s: %s".formatted(question, answered.getRefusal().getReason()))
+        ? new OwnerException(
+            "it refused %s: %s".formatted(question, answered.getRefusal().getReason()))
         : new OwnerException(
             "it answered %s by %s, which is no answer to that"
                 .formatted(question, answered.getMessageCase()));
@@ -144,7 +144,7 @@ public final class OwnerConnection implements AutoCloseable {
   }
 
   /** Says why this daemon cannot use the memory. Nothing is thrown if nobody hears it. */
-  void refuse(String reason) {
+  public void refuse(String reason) {
     tell(FromDaemon.newBuilder().setRefusal(Refusal.newBuilder().setReason(reason)).build());
   }
 

@@ -139,8 +139,7 @@ public final class MarkerScan {
     ByteBuffer buffer =
         ByteBuffer.allocateDirect(entries * Long.BYTES).order(ByteOrder.nativeOrder());
     LongPredicate withoutEntry = marker.withoutEntry();
-    FileChannel channel =
-        kept == null ? FileChannel.open(pagemap, StandardOpenOption.READ) : kept;
+    FileChannel channel = kept == null ? FileChannel.open(pagemap, StandardOpenOption.READ) : kept;
     try {
       for (long done = 0; done < pageCount; done += buffer.limit() / Long.BYTES) {
         long address = hostAddress + Pages.bytes(done);
