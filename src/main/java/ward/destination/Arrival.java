@@ -122,6 +122,11 @@ final class Arrival {
     guest.close();
   }
 
+  /** Of a guest that stands still: no page of it is empty afterwards. */
+  void fillGivenBack() throws IOException {
+    audit.fillEmptyPages();
+  }
+
   Guest guest() {
     return guest;
   }
