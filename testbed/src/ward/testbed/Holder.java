@@ -27,6 +27,7 @@ import ward.owner.proto.Exited;
 import ward.owner.proto.FromDaemon;
 import ward.owner.proto.FromOwner;
 import ward.owner.proto.Refusal;
+import ward.uffd.EventBatch;
 import ward.vcpu.MemoryError;
 import ward.vcpu.MemoryErrorEvent;
 import ward.vcpu.MemoryErrors;
@@ -42,6 +43,8 @@ import ward.vcpu.ThreadGuestFactory;
  * <pre>
  * give-back GPA PAGES     MADV_DONTNEED; "gave back GPA PAGES" when the kernel has done it
  * touch GPA               a thread reads the page; "touched GPA poisoned" or "touched GPA HASH"
+ * swallow                 reads every event of the userfaultfd and forgets it, as a daemon does that
+ *                         dies between reading an event and acting on it
  * </pre>
  *
  * <p>It ends at the end of standard input.
@@ -235,10 +238,11 @@ final class Holder implements Callable<Integer>, MemoryErrors {
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     for (String line = commands.readLine(); line != null; line = commands.readLine()) {
       String[] words = line.split(" ");
-      long address = Long.decode(words[1]);
       switch (words[0]) {
-        case "give-back" -> daemon(line, () -> giveBack(address, Long.parseLong(words[2])));
-        case "touch" -> daemon(line, () -> touch(address));
+        case "give-back" ->
+            daemon(line, () -> giveBack(Long.decode(words[1]), Long.parseLong(words[2])));
+        case "touch" -> daemon(line, () -> touch(Long.decode(words[1])));
+        case "swallow" -> swallow();
         default -> throw new IOException("no command: " + line);
       }
     }
@@ -247,6 +251,15 @@ final class Holder implements Callable<Integer>, MemoryErrors {
   private void giveBack(long address, long pages) throws IOException {
     memory.giveBack(address, pages);
     say("gave back 0x%x %d", address, pages);
+  }
+
+  private void swallow() throws IOException {
+    EventBatch batch = new EventBatch(1);
+    int removals = 0;
+    while (memory.userfaultfd().readEvents(batch) > 0) {
+      removals += batch.type(0) == EventBatch.Event.REMOVE ? 1 : 0;
+    }
+    say("swallowed %d removals", removals);
   }
 
   private void touch(long address) throws IOException {

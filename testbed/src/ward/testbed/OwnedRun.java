@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +16,7 @@ import java.util.stream.Stream;
 import ward.cli.ControlClient;
 import ward.cli.LayoutFile;
 import ward.memory.GuestLayout;
+import ward.memory.PageSet;
 import ward.poison.LedgerJournal;
 import ward.wire.ControlMessage;
 
@@ -67,8 +69,14 @@ final class OwnedRun implements AutoCloseable {
     startHolder(owned);
   }
 
-  /** Another owner in the place of the first, with fresh memory. */
-  void startHolder(GuestLayout owned) throws IOException {
+  /** Another source in the place of one that has ended, for the same guest. */
+  void sourceAgain() throws IOException {
+    source.await(deadline);
+    source.start(network.sourceAddress(), 0, "owned-source", deadline);
+    entrance = new InetSocketAddress(network.sourceAddress(), source.port());
+  }
+
+  private void startHolder(GuestLayout owned) throws IOException {
     Files.deleteIfExists(directory.resolve("owner.sock"));
     LayoutFile.write(directory.resolve("owned.json"), owned);
     holder = HolderProcess.start(directory, directory.resolve("owned.json"), settings);
@@ -79,13 +87,11 @@ final class OwnedRun implements AutoCloseable {
     return holder;
   }
 
-  /** Puts something between the two daemons. */
-  void connectBy(InetSocketAddress detour) {
-    entrance = detour;
-  }
-
-  InetSocketAddress entrance() {
-    return entrance;
+  /** Puts a link between the two daemons that fails as the test says; the caller closes it. */
+  FaultyLink linkInBetween() throws IOException {
+    FaultyLink link = new FaultyLink(entrance);
+    entrance = link.address();
+    return link;
   }
 
   /** Starts the next daemon. */
@@ -96,7 +102,9 @@ final class OwnedRun implements AutoCloseable {
         List.of("--connect", entrance.getAddress().getHostAddress() + ":" + entrance.getPort()));
     command.addAll(List.of("--handshake-timeout", Daemon.HANDSHAKE_SECONDS));
     command.addAll(List.of("--host", "owned-destination-" + (daemons.size() + 1)));
-    command.addAll(List.of("--ledger", ledger().toString()));
+    if (!List.of(more).contains("--ledger")) {
+      command.addAll(List.of("--ledger", ledger().toString()));
+    }
     command.addAll(List.of("--control", control().toString()));
     command.addAll(List.of(more));
     Files.deleteIfExists(control());
@@ -162,16 +170,36 @@ final class OwnedRun implements AutoCloseable {
         });
   }
 
-  /** Waits until all is over, compares every page from outside, and ends the daemon. */
-  LoopbackResult verdict() throws IOException {
+  /** Waits until the present daemon has everything, and the guest's threads have read it. */
+  void awaitEnd() throws IOException {
     awaitPhase("COMPLETE");
     deadline.await("the guest's threads to end", () -> holder.hasSaid("exited POWERED_OFF"));
+  }
+
+  /** Waits until the present daemon's log has a text in it. */
+  void awaitLog(String text) throws IOException {
+    Daemon last = daemons.get(daemons.size() - 1);
+    deadline.await("the log to say " + text, () -> last.errors().contains(text));
+  }
+
+  /** Waits until all is over, compares every page from outside, and ends the daemon. */
+  LoopbackResult verdict() throws IOException {
+    return verdict(new PageSet());
+  }
+
+  /**
+   * @param givenBack page indexes; of a healthy one a thread reads the source's bytes or zeros
+   */
+  LoopbackResult verdict(PageSet givenBack) throws IOException {
+    awaitEnd();
     JsonNode status = status();
+    PageSet changed = givenBack.copy();
+    changed.removeAll(source.lost());
     OutsideView.Comparison comparison;
     try (OutsideView view = view(status)) {
-      comparison = view.compare(guest, memoryFile, source.lost());
+      comparison = view.compare(guest, memoryFile, source.lost(), changed);
     }
-    Witness witness = Witness.ofThreads(holder.touches(), guest, memoryFile, source.lost());
+    Witness witness = Witness.ofThreads(touchesWithout(changed), guest, memoryFile, source.lost());
     Daemon last = daemons.get(daemons.size() - 1);
     last.terminate();
     int code = last.await(deadline);
@@ -187,6 +215,25 @@ final class OwnedRun implements AutoCloseable {
                 source.lateHeld(),
                 source.await(deadline),
                 code));
+  }
+
+  /** What threads read, where zeros from a page that was given back are as good as its bytes. */
+  private Path touchesWithout(PageSet givenBack) throws IOException {
+    List<String> lines = new ArrayList<>();
+    for (String line : Files.readAllLines(holder.touches())) {
+      String[] words = line.split(" ");
+      long page = Long.parseLong(words[1]);
+      boolean zeros = givenBack.contains(page) && words[3].equals(zeroHash(page));
+      String expected = "%016x".formatted(guest.expectedHash(memoryFile, page));
+      lines.add(zeros ? String.join(" ", words[0], words[1], words[2], expected) : line);
+    }
+    return Files.write(directory.resolve("touches-compared"), lines);
+  }
+
+  /** What a thread reads in a page of zeros. */
+  String zeroHash(long page) {
+    return "%016x"
+        .formatted(WalkerHash.of(ByteBuffer.allocate(4096), guest.layout().addressOf(page)));
   }
 
   private OutsideView view(JsonNode status) throws IOException {
