@@ -9,6 +9,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -70,6 +72,12 @@ final class Holder implements Callable<Integer>, MemoryErrors {
       description = "A line for each page that a thread reads.")
   Path log;
 
+  @Option(
+      names = "--pace",
+      required = true,
+      description = "Microseconds that a thread rests after each page.")
+  long paceMicros;
+
   private final Kernel kernel = NativeKernel.load();
   private PrintWriter touches;
   private Guest guest;
@@ -120,9 +128,12 @@ final class Holder implements Callable<Integer>, MemoryErrors {
     System.out.flush();
   }
 
-  private synchronized void onPage(int thread, long page, boolean poisoned, long hash) {
-    touches.println("%d %d %s %016x".formatted(thread, page, poisoned, hash));
-    touches.flush();
+  private void onPage(int thread, long page, boolean poisoned, long hash) {
+    synchronized (this) {
+      touches.println("%d %d %s %016x".formatted(thread, page, poisoned, hash));
+      touches.flush();
+    }
+    LockSupport.parkNanos(TimeUnit.MICROSECONDS.toNanos(paceMicros));
   }
 
   // --- daemons ---------------------------------------------------------------------------------

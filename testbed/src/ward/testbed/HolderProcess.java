@@ -12,6 +12,9 @@ import java.util.List;
 /** A {@link Holder} in a process of its own. Closing it ends it, and the guest in it. */
 final class HolderProcess implements AutoCloseable {
 
+  /** Slow enough that threads still miss pages while a daemon after the other is started. */
+  private static final long PACE_MICROS = 1000;
+
   private final Process process;
   private final Path directory;
 
@@ -21,7 +24,8 @@ final class HolderProcess implements AutoCloseable {
   }
 
   /**
-   * @param directory gets its socket, log and output, and holds {@code layout} and the tests' jar
+   * @param directory gets its socket, log and output
+   * @param layout of the memory that it makes
    */
   static HolderProcess start(Path directory, Path layout, LoopbackSettings settings)
       throws IOException {
@@ -35,6 +39,7 @@ final class HolderProcess implements AutoCloseable {
     command.addAll(List.of("--layout", layout.toString()));
     command.addAll(List.of("--threads", Integer.toString(settings.vcpus())));
     command.addAll(List.of("--seed", Long.toString(settings.seed())));
+    command.addAll(List.of("--pace", Long.toString(PACE_MICROS)));
     command.addAll(List.of("--log", directory.resolve("touches").toString()));
     Process process =
         new ProcessBuilder(command)

@@ -52,7 +52,7 @@ class LostDestinationScenario {
       run.startDaemon();
       run.awaitAnswers(50);
       run.source.reportLatePoison();
-      run.source.stream();
+      run.stream();
 
       LoopbackResult result = run.verdict();
 
@@ -74,8 +74,8 @@ class LostDestinationScenario {
 
         first.kill();
         Daemon second = run.startDaemon();
-        run.awaitPhase("RUNNING");
-        run.source.stream();
+        run.awaitLog("RECOVERING -> RUNNING");
+        run.stream();
         run.awaitUnresolvedBelow(0.9);
         second.kill();
         long readBefore = run.holder().touchCount();
@@ -107,7 +107,7 @@ class LostDestinationScenario {
         second.kill();
         link.accept();
         run.startDaemon();
-        run.source.stream();
+        run.stream();
 
         assertWhole(run, run.verdict());
       }
@@ -129,7 +129,7 @@ class LostDestinationScenario {
         run.startDaemon();
         run.awaitAnswers(50);
         run.source.reportLatePoison();
-        run.source.stream();
+        run.stream();
 
         assertWhole(run, run.verdict());
         assertThat(run.logs()).contains("left in stage MAP_APPLIED");
@@ -153,7 +153,7 @@ class LostDestinationScenario {
         run.startDaemon();
         run.awaitAnswers(50);
         run.source.reportLatePoison();
-        run.source.stream();
+        run.stream();
 
         assertWhole(run, run.verdict());
       }
@@ -185,8 +185,8 @@ class LostDestinationScenario {
             return run.holder().hasSaid("gave back 0x%x 16".formatted(address));
           });
       run.startDaemon();
-      run.awaitPhase("RUNNING");
-      run.source.stream();
+      run.awaitLog("RECOVERING -> RUNNING");
+      run.stream();
       LoopbackResult result = run.verdict(givenBack);
 
       assertWhole(run, result);
@@ -209,7 +209,7 @@ class LostDestinationScenario {
       Daemon first = run.startDaemon();
       run.awaitAnswers(50);
       run.source.reportLatePoison();
-      run.source.stream();
+      run.stream();
       run.awaitEnd();
       run.source.await(run.deadline);
       long lost = lowest(run.source.lost());
@@ -261,8 +261,8 @@ class LostDestinationScenario {
           new GuestLayout(
               run.guest.layout().guest(), List.of(new GuestRegion(0, MEMORY_BYTES / 2, 0)));
       String reason =
-          "guest %s has RAM at [0x0..0x1000000] at the source, and at [0x0..0x800000] in the memory owner"
-              .formatted(half.guest());
+          "guest %s has RAM at %s at the source, and at [0x0..0x800000] in the memory owner"
+              .formatted(half.guest(), places(run.guest.layout()));
       run.begin(half);
 
       Daemon daemon = run.startDaemon();
@@ -273,6 +273,12 @@ class LostDestinationScenario {
       assertThat(run.source.errors()).contains(reason);
       assertThat(run.holder().said()).anyMatch(line -> line.startsWith("refused: " + reason));
     }
+  }
+
+  private static List<String> places(GuestLayout layout) {
+    return layout.regions().stream()
+        .map(r -> "0x%x..0x%x".formatted(r.guestPhysicalAddress(), r.endAddress()))
+        .toList();
   }
 
   @Test
@@ -288,7 +294,7 @@ class LostDestinationScenario {
       Daemon third = run.startDaemon("--ledger", run.directory.resolve("other").toString());
       int withoutLedger = third.await(run.deadline);
       run.startDaemon();
-      run.source.stream();
+      run.stream();
 
       assertEquals(4, whileAttached);
       assertThat(second.errors()).contains("another daemon is attached");

@@ -148,6 +148,17 @@ final class OwnedRun implements AutoCloseable {
     source.awaitAnswers(answers, deadline, this::requireRunning);
   }
 
+  /** Lets the source send what nobody asks for; where the guest has asked for all, it has ended. */
+  void stream() throws IOException {
+    try {
+      source.stream();
+    } catch (IOException e) {
+      if (source.await(deadline) != 0) {
+        throw e;
+      }
+    }
+  }
+
   /** Until the present daemon misses no more than a part of the pages. */
   void awaitUnresolvedBelow(double part) throws IOException {
     deadline.await(

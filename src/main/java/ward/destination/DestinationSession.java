@@ -684,12 +684,10 @@ public final class DestinationSession implements AutoCloseable {
 
   /** Whatever was found, the next process finds it again. */
   private void leaveAsItIs(Exception cause) {
-    DestinationOutcome.Kind kind =
-        cause instanceof InheritanceException
-            ? DestinationOutcome.Kind.INPUT_REFUSED
-            : kindOf(cause);
     enter(DestinationPhase.ABORTED, textOf(cause));
-    outcome.complete(new DestinationOutcome(kind, textOf(cause) + "; nothing was changed"));
+    outcome.complete(
+        new DestinationOutcome(
+            kindOf(cause), textOf(cause) + "; the memory and its guest are left as they are"));
   }
 
   /**
@@ -904,6 +902,7 @@ public final class DestinationSession implements AutoCloseable {
     }
     boolean input =
         cause instanceof UnfitGuestException
+            || cause instanceof InheritanceException
             || cause instanceof LedgerException ledger && ledger.kind() != LedgerException.Kind.IO;
     if (input) {
       return DestinationOutcome.Kind.INPUT_REFUSED;
