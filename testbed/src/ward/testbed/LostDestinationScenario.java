@@ -6,9 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.PageRun;
@@ -25,6 +28,11 @@ class LostDestinationScenario {
 
   private static final long MEMORY_BYTES = 16 << 20;
   private static final Duration TIME = Duration.ofMinutes(4);
+  private static final int KILLS = 4;
+
+  /** Most daemons have got as far as the stream by then. */
+  private static final int MILLIS_MAX = 3_000;
+
   private static final Duration LONG = Duration.ofMinutes(3);
 
   private static LoopbackSettings withEveryLoss() {
@@ -234,6 +242,27 @@ class LostDestinationScenario {
           () ->
               run.holder()
                   .hasSaid("touched 0x%x %s".formatted(healthyAddress, run.zeroHash(lost + 1))));
+    }
+  }
+
+  /** Wherever that is: while it starts, connects, takes over, streams, hands over, or is done. */
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2})
+  void whereverDaemonsAreKilledTheLastOneFinishes(long seed) throws Exception {
+    SplittableRandom random = new SplittableRandom(seed);
+    try (OwnedRun run = new OwnedRun(withEveryLoss())) {
+      run.begin();
+      run.startDaemon();
+      run.awaitAnswers(50);
+      run.source.reportLatePoison();
+      run.stream();
+      for (int i = 0; i < KILLS; i++) {
+        Thread.sleep(random.nextInt(MILLIS_MAX));
+        run.killDaemon();
+        run.startDaemon("--source-loss-after", "20");
+      }
+
+      assertWhole(run, run.verdict());
     }
   }
 

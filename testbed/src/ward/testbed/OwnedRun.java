@@ -114,6 +114,11 @@ final class OwnedRun implements AutoCloseable {
     return daemon;
   }
 
+  /** SIGKILL of the present daemon. */
+  void killDaemon() {
+    daemons.get(daemons.size() - 1).kill();
+  }
+
   private Path ledger() {
     return directory.resolve("ledger-destination");
   }

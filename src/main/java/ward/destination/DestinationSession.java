@@ -20,6 +20,7 @@ import org.slf4j.LoggerFactory;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
 import ward.guest.UnfitGuestException;
+import ward.memory.MemoryIdentity;
 import ward.memory.PageSet;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
@@ -50,6 +51,12 @@ public final class DestinationSession implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(DestinationSession.class);
   private static final int CLOSE_SECONDS = 30;
+
+  /**
+   * Where the process ends that owns the memory, its system calls fail first. Its end says more,
+   * and is heard within this time.
+   */
+  private static final long HOME_END_MILLIS = 5_000;
 
   /** Opens this host's ledger of a guest, once the source has named the guest. */
   @FunctionalInterface
@@ -89,6 +96,7 @@ public final class DestinationSession implements AutoCloseable {
   private Connections connections;
   private DestinationPhase interrupted; // what a break interrupted, and recovery goes back to
   private long brokenNanos;
+  private MemoryIdentity memory; // what the guest was offered as; null before
   private StageFile stages = StageFile.NONE;
   private LedgerJournal early; // opened before the source has named the guest; null if it was not
   private boolean mapEnded;
@@ -453,6 +461,7 @@ public final class DestinationSession implements AutoCloseable {
       }
       throw e;
     }
+    memory = new MemoryIdentity(offer.layout(), List.of());
     enter(DestinationPhase.RECEIVING_MAP, offer.layout().pageCount() + " pages announced");
   }
 
@@ -523,7 +532,7 @@ public final class DestinationSession implements AutoCloseable {
       fail(DestinationOutcome.Kind.INPUT_REFUSED, text);
       return;
     }
-    stages.mapApplied(arrival.layout().guest(), session, connections.attempt());
+    stages.mapApplied(memory, session, connections.attempt());
     mapApplied = true;
     send(new ControlMessage.PoisonMapApplied(ledger.size(), digest));
     connectForPages();
@@ -700,6 +709,10 @@ public final class DestinationSession implements AutoCloseable {
     String found = inherited.inherit(parts.scan(), home.givenBack());
     arrival = inherited;
     session = left.session();
+    memory =
+        left.memory()
+            .orElseThrow(
+                () -> new InheritanceException("the record says nothing of the memory: " + left));
     mapApplied = true;
     resumed = left.stage() != MigrationRecord.Stage.MAP_APPLIED;
     released = resumed;
@@ -893,7 +906,8 @@ public final class DestinationSession implements AutoCloseable {
   /** Gives every kind of trouble its outcome. Callable from any thread. */
   private void failed(Throwable cause) {
     DestinationOutcome.Kind kind = kindOf(cause);
-    run(() -> fail(kind, textOf(cause)));
+    boolean mayBeItsEnd = parts.home().isPresent() && kind == DestinationOutcome.Kind.HOST_REFUSED;
+    later(() -> fail(kind, textOf(cause)), mayBeItsEnd ? HOME_END_MILLIS : 0);
   }
 
   private static DestinationOutcome.Kind kindOf(Throwable cause) {

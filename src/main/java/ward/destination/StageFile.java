@@ -4,6 +4,7 @@ import java.time.Instant;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import ward.memory.MemoryIdentity;
 import ward.poison.LedgerException;
 import ward.poison.MigrationFile;
 import ward.poison.MigrationRecord;
@@ -25,6 +26,7 @@ final class StageFile {
   private final String home;
   private final String peer;
   private MigrationRecord record; // null before the poison map is applied
+  private Optional<MigrationRecord> departed = Optional.empty(); // how the guest once left here
 
   /**
    * @param home identity of the process that owns the memory
@@ -44,7 +46,9 @@ final class StageFile {
    * @throws InheritanceException if neither is possible
    */
   Optional<MigrationRecord> inherited(boolean hasRun) throws LedgerException, InheritanceException {
-    Optional<MigrationRecord> found = file.read().filter(StageFile::isArrival);
+    Optional<MigrationRecord> all = file.read();
+    departed = all.filter(any -> any.role() == Role.SOURCE);
+    Optional<MigrationRecord> found = all.filter(StageFile::isArrival);
     boolean sameHome = found.map(left -> home.equals(left.details().get(OWNER))).orElse(false);
     if (found.isPresent() && sameHome) {
       record = found.get();
@@ -71,19 +75,23 @@ final class StageFile {
     return record.role() == Role.DESTINATION && record.stage() != Stage.OFFERED;
   }
 
-  /** The whole poison map is in place; the source is about to hear it. */
-  void mapApplied(String guest, UUID session, int attempt) throws LedgerException {
+  /**
+   * The whole poison map is in place; the source is about to hear it.
+   *
+   * @param offered what the source has to serve, also after a break
+   */
+  void mapApplied(MemoryIdentity offered, UUID session, int attempt) throws LedgerException {
     if (file != null) {
       write(
           new MigrationRecord(
               Role.DESTINATION,
-              guest,
+              offered.layout().guest(),
               session,
               attempt,
               Stage.MAP_APPLIED,
               peer,
               Instant.now(),
-              Optional.empty(),
+              Optional.of(offered),
               Map.of(OWNER, home)));
     }
   }
@@ -111,11 +119,15 @@ final class StageFile {
     }
   }
 
-  /** The guest never ran here, and stays at the source. */
+  /** The guest never ran here, and stays at the source; what was known before is true again. */
   void aborted() throws LedgerException {
     if (record != null) {
       record = null;
-      file.remove();
+      if (departed.isPresent()) {
+        file.write(departed.get());
+      } else {
+        file.remove();
+      }
     }
   }
 

@@ -61,9 +61,7 @@ public final class OwnerConnection implements AutoCloseable {
       return new OwnerConnection(channel, host);
     } catch (IOException | RuntimeException e) {
       channel.close();
-      throw e instanceof OwnerException refused
-          ? refused
-          : new OwnerException("memory owner at %s: %s".formatted(socket, e.getMessage()), e);
+      throw new OwnerException("memory owner at %s: %s".formatted(socket, e.getMessage()), e);
     }
   }
 

@@ -92,16 +92,16 @@ class StageFileTest {
     assertThat(stagesIn("process 7").inherited(false)).isEmpty();
   }
 
-  /** Its memory, and all that the guest did since, is gone; the source's copy is older than that. */
+  /**
+   * Its memory, and all that the guest did since, is gone; the source's copy is older than that.
+   */
   @Test
   void aSessionIsNotGoneOnWithInAnotherProcess() throws IOException {
     StageFile stages = stagesIn("process 7");
     stages.mapApplied(IDENTITY, SESSION, 1);
     stages.resumed();
 
-    var e =
-        assertThrows(
-            InheritanceException.class, () -> stagesIn("process 8").inherited(false));
+    var e = assertThrows(InheritanceException.class, () -> stagesIn("process 8").inherited(false));
 
     assertThat(e)
         .hasMessageContaining(SESSION.toString())
@@ -122,8 +122,7 @@ class StageFileTest {
 
   @Test
   void aGuestThatHasRunWithoutARecordOfItIsNobodysToGoOnWith() {
-    var e =
-        assertThrows(InheritanceException.class, () -> stagesIn("process 7").inherited(true));
+    var e = assertThrows(InheritanceException.class, () -> stagesIn("process 7").inherited(true));
 
     assertThat(e)
         .hasMessageContaining("process 7")

@@ -208,8 +208,7 @@ class OwnerConnectionTest {
       String text = connection.gone().toCompletableFuture().get(30, TimeUnit.SECONDS);
       GuestExit exit = connection.exited().toCompletableFuture().get(30, TimeUnit.SECONDS);
 
-      assertThat(text)
-          .contains("process %d, is gone".formatted(ProcessHandle.current().pid()));
+      assertThat(text).contains("process %d, is gone".formatted(ProcessHandle.current().pid()));
       assertEquals(new GuestExit(GuestExit.Kind.FAILED, text), exit);
       Guest guest = new OwnedGuestFactory(connection).present();
       assertThat(assertThrows(UncheckedIOException.class, guest::pause))
