@@ -44,14 +44,19 @@ public record MemoryIdentity(GuestLayout layout, List<PageSample> samples) {
    * that says so.
    */
   public Optional<String> contradiction(MemoryIdentity seen) {
-    if (!seen.layout.guest().equals(layout.guest())) {
+    Optional<String> shape = contradiction(seen.layout);
+    return shape.isPresent() ? shape : contentContradiction(seen);
+  }
+
+  /** Why memory of this shape cannot be this memory; empty if it may be. */
+  public Optional<String> contradiction(GuestLayout seen) {
+    if (!seen.guest().equals(layout.guest())) {
       return Optional.of(
-          "it is the memory of guest %s, not of %s".formatted(seen.layout.guest(), layout.guest()));
+          "it is the memory of guest %s, not of %s".formatted(seen.guest(), layout.guest()));
     }
-    if (!seen.layout.equals(layout)) {
-      return Optional.of("another layout: %s, not %s".formatted(seen.layout, layout));
-    }
-    return contentContradiction(seen);
+    return seen.equals(layout)
+        ? Optional.empty()
+        : Optional.of("another layout: %s, not %s".formatted(seen, layout));
   }
 
   private Optional<String> contentContradiction(MemoryIdentity seen) {
@@ -73,5 +78,10 @@ public record MemoryIdentity(GuestLayout layout, List<PageSample> samples) {
             "none of the %d sampled pages can be read any more, so nothing proves whose memory it is"
                 .formatted(samples.size()))
         : Optional.empty();
+  }
+
+  @Override
+  public String toString() {
+    return "memory by the %s, %d sampled pages".formatted(layout, samples.size());
   }
 }

@@ -195,17 +195,6 @@ public final class LedgerJournal implements AutoCloseable {
   }
 
   /**
-   * What is known of a migration of this guest, beside the ledger.
-   *
-   * @throws IllegalStateException if no guest is bound to the ledger
-   */
-  public synchronized MigrationFile migrationFile() {
-    String whose =
-        guest.orElseThrow(() -> new IllegalStateException(path + " is nobody's ledger yet"));
-    return new MigrationFile(new LedgerDirectory(path.getParent()), whose, this::requireOpen);
-  }
-
-  /**
    * Records how the guest came here; what is known already is not written again.
    *
    * @throws LedgerException IO: none of them was recorded
@@ -220,6 +209,17 @@ public final class LedgerJournal implements AutoCloseable {
   /** The hosts that the guest was on before it came here, the first one first; a copy. */
   public synchronized List<Departure> departures() {
     return List.copyOf(departures);
+  }
+
+  /**
+   * What is known of a migration of this guest, beside the ledger.
+   *
+   * @throws IllegalStateException if no guest is bound to the ledger
+   */
+  public synchronized MigrationFile migrationFile() {
+    String whose =
+        guest.orElseThrow(() -> new IllegalStateException(path + " is nobody's ledger yet"));
+    return new MigrationFile(new LedgerDirectory(path.getParent()), whose, this::requireOpen);
   }
 
   private synchronized void requireOpen() {
