@@ -101,7 +101,8 @@ final class DestinationCommand implements Callable<Integer> {
       description =
           "The guest's memory and vCPUs belong to another process, which listens on this UNIX socket"
               + " and hands over its userfaultfd (proto/owner.proto). If this daemon dies, the guest"
-              + " waits there, and the same command goes on where it was. Needs CAP_SYS_ADMIN.")
+              + " waits there, and the same command goes on where it was. Needs CAP_SYS_ADMIN and"
+              + " CAP_SYS_PTRACE.")
   Path memoryOwner;
 
   @Option(

@@ -766,6 +766,8 @@ public final class DestinationSession implements AutoCloseable {
     }
     if (left.stage() == MigrationRecord.Stage.COMPLETE) {
       complete(DestinationOutcome.Kind.COMPLETE, "the guest is here, whole, as it was before");
+    } else if (stages.isSourceLost()) {
+      poisonTheRest("the source is lost, as a process before this one has found");
     } else {
       long since = brokenNanos;
       later(() -> giveUpIfLost(since), settings.sourceLoss().after().toMillis());
@@ -885,7 +887,8 @@ public final class DestinationSession implements AutoCloseable {
   /**
    * What never arrived is lost: the guest loses what touches those pages, instead of everything.
    */
-  private void poisonTheRest(String text) {
+  private void poisonTheRest(String text) throws IOException {
+    stages.sourceLost();
     UnarrivedPages unarrived = UnarrivedPages.of(arrival.layout(), arrival.table());
     Origin origin = new Origin(settings.host(), Instant.now(), Origin.Discovery.SOURCE_LOST);
     arrival
