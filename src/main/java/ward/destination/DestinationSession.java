@@ -1,7 +1,6 @@
 package ward.destination;
 
 import io.netty.channel.Channel;
-import io.netty.channel.IoEventLoop;
 import io.netty.util.NetUtil;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -23,6 +22,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
+import ward.guest.UnfitGuestException;
 import ward.memory.MemoryIdentity;
 import ward.memory.PageSet;
 import ward.poison.Departure;
@@ -61,6 +61,12 @@ public final class DestinationSession implements AutoCloseable {
   private static final long LAST_WORDS_MILLIS = 300;
   private static final long SETTLE_MILLIS = 20;
 
+  /**
+   * Where the process ends that owns the memory, its system calls fail first. Its end says more,
+   * and is heard within this time.
+   */
+  private static final long HOME_END_MILLIS = 5_000;
+
   /** Opens this host's ledger of a guest, once the source has named the guest. */
   @FunctionalInterface
   public interface LedgerOpener {
@@ -69,13 +75,24 @@ public final class DestinationSession implements AutoCloseable {
 
   /** What a session works with. The userfaultfd stays the caller's. */
   public record Parts(
-      GuestFactory guests, LedgerOpener ledgers, Userfaultfd userfaultfd, MarkerScan scan) {}
+      GuestFactory guests,
+      LedgerOpener ledgers,
+      Userfaultfd userfaultfd,
+      MarkerScan scan,
+      Optional<GuestHome> home) {
+
+    /** For a guest that lives in this process, and dies with it. */
+    public Parts(
+        GuestFactory guests, LedgerOpener ledgers, Userfaultfd userfaultfd, MarkerScan scan) {
+      this(guests, ledgers, userfaultfd, scan, Optional.empty());
+    }
+  }
 
   private volatile DestinationSettings settings; // the source may be elsewhere after a break
   private final Parts parts;
   private final DestinationListener listener;
   private final SourceLink link;
-  private final UUID session = UUID.randomUUID();
+  private UUID session = UUID.randomUUID();
   private final ScheduledThreadPoolExecutor thread =
       new ScheduledThreadPoolExecutor(1, task -> new Thread(task, "ward-session"));
   private final CompletableFuture<DestinationOutcome> outcome = new CompletableFuture<>();
@@ -92,6 +109,8 @@ public final class DestinationSession implements AutoCloseable {
   private MemoryIdentity memory; // what the guest was offered as; null before
   private DestinationPhase interrupted; // what a break interrupted, and recovery goes back to
   private long brokenNanos;
+  private StageFile stages = StageFile.NONE;
+  private LedgerJournal early; // opened before the source has named the guest; null if it was not
   private boolean mapEnded;
   private boolean mapApplied;
   private boolean released;
@@ -115,8 +134,16 @@ public final class DestinationSession implements AutoCloseable {
   /** Connects to the source and goes on from there by itself. */
   public CompletionStage<DestinationOutcome> start() {
     startNanos = System.nanoTime();
-    dial(1);
+    run(this::begin);
     return outcome;
+  }
+
+  private void begin() throws IOException {
+    if (parts.home().isPresent()) {
+      beginAt(parts.home().get());
+    } else {
+      dial(1);
+    }
   }
 
   /** Ends the migration as if the source had left; for an operator's SIGTERM. */
@@ -200,6 +227,8 @@ public final class DestinationSession implements AutoCloseable {
     if (current != null) {
       current.end();
       closeJournal(current.journal());
+    } else if (early != null) {
+      closeJournal(early);
     }
   }
 
@@ -225,7 +254,8 @@ public final class DestinationSession implements AutoCloseable {
 
   // --- connections -------------------------------------------------------------------------
 
-  private void dial(int attempt) {
+  private void dial(int attempt) throws LedgerException {
+    stages.attempt(attempt);
     connections = new Connections(attempt, link.attempt(settings, session, attempt));
     connect(ConnectionKind.CONTROL);
   }
@@ -398,7 +428,7 @@ public final class DestinationSession implements AutoCloseable {
         LAST_WORDS_MILLIS);
   }
 
-  private void onBreak(ConnectionKind kind, String text, Throwable cause) {
+  private void onBreak(ConnectionKind kind, String text, Throwable cause) throws IOException {
     if (cause instanceof PeerRefusedException refused) {
       onRefused(kind, text, refused.refusal().code());
     } else if (cause instanceof ProtocolException && !isStrangerAnswering()) {
@@ -426,7 +456,7 @@ public final class DestinationSession implements AutoCloseable {
    * may take us later; and while nobody has proven to be the source, any refusal may be somebody
    * else's.
    */
-  private void onRefused(ConnectionKind kind, String text, Refusal.Code code) {
+  private void onRefused(ConnectionKind kind, String text, Refusal.Code code) throws IOException {
     boolean unknown = code == Refusal.Code.NO_SESSION;
     boolean recovering = phase == DestinationPhase.RECOVERING;
     if (recovering && kind == ConnectionKind.CONTROL && unknown && !isSourceNeeded()) {
@@ -521,14 +551,13 @@ public final class DestinationSession implements AutoCloseable {
 
   private void onOffer(ControlMessage.GuestOffer offer) throws IOException {
     requireMessageIn(DestinationPhase.CONNECTING, "GuestOffer");
-    LedgerJournal journal = parts.ledgers().open(offer.layout().guest());
-    for (String warning : journal.warnings()) {
-      log.warn("{}", warning);
-    }
+    LedgerJournal journal = early == null ? open(offer.layout().guest()) : early;
     try {
       arrival = arrival(offer, journal);
     } catch (IOException e) {
-      closeJournal(journal);
+      if (journal != early) {
+        closeJournal(journal);
+      }
       throw e;
     }
     memory = offer.memory();
@@ -538,6 +567,15 @@ public final class DestinationSession implements AutoCloseable {
   private Arrival arrival(ControlMessage.GuestOffer offer, LedgerJournal journal)
       throws IOException {
     Guest guest = parts.guests().create(offer.layout(), offer.vcpuStates());
+    try {
+      return arrival(guest, journal);
+    } catch (IOException | RuntimeException e) {
+      guest.close();
+      throw e;
+    }
+  }
+
+  private Arrival arrival(Guest guest, LedgerJournal journal) throws IOException {
     Arrival.Surroundings around =
         new Arrival.Surroundings(
             writes(),
@@ -546,12 +584,15 @@ public final class DestinationSession implements AutoCloseable {
             () -> run(this::handOver),
             this::failed,
             listener);
-    try {
-      return new Arrival(guest, journal, parts.userfaultfd(), parts.scan(), around);
-    } catch (IOException | RuntimeException e) {
-      guest.close();
-      throw e;
+    return new Arrival(guest, journal, parts.userfaultfd(), parts.scan(), around);
+  }
+
+  private LedgerJournal open(String guest) throws IOException {
+    LedgerJournal journal = parts.ledgers().open(guest);
+    for (String warning : journal.warnings()) {
+      log.warn("{}", warning);
     }
+    return journal;
   }
 
   private LedgerQueue writes() {
@@ -586,7 +627,7 @@ public final class DestinationSession implements AutoCloseable {
             List.copyOf(map),
             (poisoned, held) -> {
               arrival.poisonedFrames().addAll(poisoned);
-              onMapApplied(end);
+              tryTo(() -> onMapApplied(end));
             });
     map.clear();
   }
@@ -598,7 +639,7 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  private void onMapApplied(ControlMessage.PoisonMapEnd end) {
+  private void onMapApplied(ControlMessage.PoisonMapEnd end) throws IOException {
     if (phase.isLast()) {
       return; // given up while the ledger was being written
     }
@@ -612,6 +653,7 @@ public final class DestinationSession implements AutoCloseable {
       fail(DestinationOutcome.Kind.INPUT_REFUSED, text);
       return;
     }
+    stages.mapApplied(memory, session, connections.attempt());
     mapApplied = true;
     send(new ControlMessage.PoisonMapApplied(ledger.size(), digest));
     connectForPages();
@@ -632,10 +674,11 @@ public final class DestinationSession implements AutoCloseable {
   /** The whole map is in place and acknowledged, and the source has let go of the vCPUs. */
   private void resumeGuest() throws IOException {
     arrival.journal().appendDepartures(path);
+    stages.resumed();
     enter(DestinationPhase.RUNNING, "poison map applied: " + arrival.poisonedFrames().size());
     resumed = true;
     openLine();
-    arrival.faultLoop().start((IoEventLoop) connections.urgent().eventLoop());
+    arrival.faultLoop().start(link.faultEvents());
     arrival.guest().resume();
     PageSet lost = arrival.poisonedFrames().copy();
     settings.announceEvery().ifPresent(interval -> arrival.guest().announce(lost, interval));
@@ -735,7 +778,7 @@ public final class DestinationSession implements AutoCloseable {
     return tellGivenUp(arrival.givenUpFrames(arrival.givenUp().copy()));
   }
 
-  private void onAccepted() {
+  private void onAccepted() throws IOException {
     requireMessageIn(DestinationPhase.HANDING_OVER, "HandOverAccepted");
     send(new ControlMessage.HandOverConfirmed());
     complete(DestinationOutcome.Kind.COMPLETE, "the guest is here; the source has let go");
@@ -770,6 +813,78 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
+  // --- a home that outlives this process -------------------------------------------------------
+
+  private void beginAt(GuestHome home) {
+    try {
+      early = open(home.guest().memory().layout().guest());
+      stages = new StageFile(early.migrationFile(), home.identity(), settings.source().toString());
+      Optional<MigrationRecord> left = stages.inherited(home.hasRun());
+      if (left.isPresent()) {
+        takeOver(home, left.get());
+      } else {
+        requireEmpty(home);
+        dial(1);
+      }
+    } catch (IOException | RuntimeException e) {
+      leaveAsItIs(e);
+    }
+  }
+
+  private void requireEmpty(GuestHome home) throws IOException {
+    InheritedPages.of(home.guest().memory(), parts.scan(), early.ledger(), home.givenBack(), false);
+  }
+
+  /** Whatever was found, the next process finds it again. */
+  private void leaveAsItIs(Exception cause) {
+    enter(DestinationPhase.ABORTED, textOf(cause));
+    outcome.complete(
+        new DestinationOutcome(
+            kindOf(cause), textOf(cause) + "; the memory and its guest are left as they are"));
+  }
+
+  /**
+   * A process before this one has died, or has left, in the middle of its session. What it had got
+   * done is seen from the guest's memory and the ledger; the source tells the rest, as after a
+   * break.
+   */
+  private void takeOver(GuestHome home, MigrationRecord left) throws IOException {
+    Arrival inherited = arrival(home.guest(), early);
+    String found = inherited.inherit(parts.scan(), home.givenBack());
+    arrival = inherited;
+    session = left.session();
+    memory =
+        left.memory()
+            .orElseThrow(
+                () -> new InheritanceException("the record says nothing of the memory: " + left));
+    mapApplied = true;
+    resumed = left.stage() != MigrationRecord.Stage.MAP_APPLIED;
+    released = resumed;
+    interrupted = DestinationPhase.RECEIVING_MAP;
+    brokenNanos = System.nanoTime();
+    enter(
+        DestinationPhase.RECOVERING,
+        "took over session %s, left in stage %s: %s".formatted(session, left.stage(), found));
+    run(() -> goOnFrom(left));
+  }
+
+  private void goOnFrom(MigrationRecord left) throws IOException {
+    if (resumed) {
+      arrival.faultLoop().start(link.faultEvents());
+      arrival.wakeEverybody();
+      arrival.guest().resume(); // it may have been paused, or its process not have heard of it
+    }
+    if (left.stage() == MigrationRecord.Stage.COMPLETE) {
+      complete(DestinationOutcome.Kind.COMPLETE, "the guest is here, whole, as it was before");
+    } else if (stages.isSourceLost()) {
+      poisonTheRest("the source is lost, as a process before this one has found");
+    } else {
+      long since = brokenNanos;
+      later(() -> giveUpIfLost(since), settings.sourceLoss().after().toMillis());
+      dialIfStillBroken(left.attempt() + 1);
+    }
+  }
+
   // --- recovery ------------------------------------------------------------------------------
 
   /** All connections go; the guest runs on as far as its pages reach. */
@@ -789,7 +904,7 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   /** Also a source that takes connections and says nothing is lost when its time is over. */
-  private void giveUpIfLost(long since) {
+  private void giveUpIfLost(long since) throws IOException {
     if (phase == DestinationPhase.RECOVERING && brokenNanos == since && isSourceLost()) {
       hangUp();
       onSourceLost();
@@ -800,7 +915,7 @@ public final class DestinationSession implements AutoCloseable {
     return settings.sourceLoss().isReached(System.nanoTime() - brokenNanos, isSourceNeeded());
   }
 
-  private void dialAgain(Connections ended) {
+  private void dialAgain(Connections ended) throws IOException {
     if (phase != DestinationPhase.RECOVERING || connections != ended) {
       return;
     }
@@ -813,8 +928,15 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   private void dialIfStillBroken(int attempt) {
-    if (phase == DestinationPhase.RECOVERING && connections.attempt() < attempt) {
+    Connections latest = connections;
+    if (phase != DestinationPhase.RECOVERING || latest != null && latest.attempt() >= attempt) {
+      return;
+    }
+    try {
       dial(attempt);
+    } catch (LedgerException e) { // the guest need not stop for it
+      log.warn("the next attempt waits for the disk: {}", e.getMessage());
+      later(() -> dialIfStillBroken(attempt), backoff.nextMillis());
     }
   }
 
@@ -862,12 +984,12 @@ public final class DestinationSession implements AutoCloseable {
     return resumed && arrival.resolver().unresolved() > 0;
   }
 
-  private void onSourceLost() {
+  private void onSourceLost() throws IOException {
     long seconds = TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - brokenNanos);
     onSourceLost("the source could not be reached for %d s".formatted(seconds));
   }
 
-  private void onSourceLost(String text) {
+  private void onSourceLost(String text) throws IOException {
     if (resumed && arrival.resolver().unresolved() == 0) {
       complete(
           DestinationOutcome.Kind.COMPLETE,
@@ -883,7 +1005,8 @@ public final class DestinationSession implements AutoCloseable {
   /**
    * What never arrived is lost: the guest loses what touches those pages, instead of everything.
    */
-  private void poisonTheRest(String text) {
+  private void poisonTheRest(String text) throws IOException {
+    stages.sourceLost();
     UnarrivedPages unarrived = UnarrivedPages.of(arrival.layout(), arrival.table());
     Origin origin = new Origin(settings.host(), Instant.now(), Origin.Discovery.SOURCE_LOST);
     arrival
@@ -894,19 +1017,29 @@ public final class DestinationSession implements AutoCloseable {
               arrival.poisonedFrames().addAll(poisoned);
               listener.latePoison(poisoned, held);
               if (!phase.isLast()) { // given up while the ledger was being written
-                complete(
-                    DestinationOutcome.Kind.SOURCE_LOST,
+                String lost =
                     "%s: %d of the guest's %d pages had not arrived and are poison now; it runs on here"
-                        .formatted(text, poisoned.size(), arrival.table().pageCount()));
+                        .formatted(text, poisoned.size(), arrival.table().pageCount());
+                tryTo(() -> complete(DestinationOutcome.Kind.SOURCE_LOST, lost));
               }
             });
   }
 
   private void complete(DestinationOutcome.Kind kind, String text) {
+    noteCompletion();
     totalNanos = System.nanoTime() - startNanos;
     forgetThatItLeft();
     enter(DestinationPhase.COMPLETE, text);
     outcome.complete(new DestinationOutcome(kind, text));
+  }
+
+  /** A process that follows and finds no word of it asks the source once more. */
+  private void noteCompletion() {
+    try {
+      stages.complete();
+    } catch (LedgerException e) {
+      log.warn("the migration's record says less than is true: {}", e.getMessage());
+    }
   }
 
   /** A guest that left this host earlier is back: the record that its copy here is stale, is. */
@@ -1068,25 +1201,33 @@ public final class DestinationSession implements AutoCloseable {
 
   /** Gives every kind of trouble its outcome. Callable from any thread. */
   private void failed(Throwable cause) {
-    DestinationOutcome.Kind kind;
+    DestinationOutcome.Kind kind = kindOf(cause);
+    boolean mayBeItsEnd = parts.home().isPresent() && kind == DestinationOutcome.Kind.HOST_REFUSED;
+    later(() -> fail(kind, textOf(cause)), mayBeItsEnd ? HOME_END_MILLIS : 0);
+  }
+
+  private static DestinationOutcome.Kind kindOf(Throwable cause) {
     if (cause instanceof ProtocolException) {
-      kind = DestinationOutcome.Kind.PEER_REFUSED;
-    } else if (cause instanceof LedgerException ledger
-        && ledger.kind() != LedgerException.Kind.IO) {
-      kind = DestinationOutcome.Kind.INPUT_REFUSED;
-    } else if (cause instanceof IOException) {
-      kind = DestinationOutcome.Kind.HOST_REFUSED;
-    } else {
-      log.error("a fault in Ward itself", cause);
-      kind = DestinationOutcome.Kind.HOST_REFUSED;
+      return DestinationOutcome.Kind.PEER_REFUSED;
     }
-    run(() -> fail(kind, textOf(cause)));
+    boolean input =
+        cause instanceof UnfitGuestException
+            || cause instanceof InheritanceException
+            || cause instanceof LedgerException ledger && ledger.kind() != LedgerException.Kind.IO;
+    if (input) {
+      return DestinationOutcome.Kind.INPUT_REFUSED;
+    }
+    if (!(cause instanceof IOException)) {
+      log.error("a fault in Ward itself", cause);
+    }
+    return DestinationOutcome.Kind.HOST_REFUSED;
   }
 
   private void fail(DestinationOutcome.Kind kind, String text) {
     if (phase.isLast()) {
       return;
     }
+    noteAbort();
     if (resumed) {
       pauseGuest();
       enter(DestinationPhase.UNFINISHED, text);
@@ -1103,7 +1244,25 @@ public final class DestinationSession implements AutoCloseable {
     outcome.complete(new DestinationOutcome(last, text + whereTheGuestIs(resumed)));
   }
 
+  /** Only if the source hears of it: otherwise it waits for this session to return. */
+  private void noteAbort() {
+    try {
+      if (!resumed && connections != null && connections.control() != null) {
+        stages.aborted();
+      }
+    } catch (LedgerException e) {
+      log.warn("the migration's record stays: {}", e.getMessage());
+    }
+  }
+
+  private boolean hasGuestEnded() {
+    return arrival.guest().exited().toCompletableFuture().isDone();
+  }
+
   private void pauseGuest() {
+    if (hasGuestEnded()) {
+      return;
+    }
     try {
       arrival.guest().pause();
     } catch (RuntimeException e) {
@@ -1113,8 +1272,11 @@ public final class DestinationSession implements AutoCloseable {
 
   private String whereTheGuestIs(boolean ran) {
     return ran
-        ? "; the guest is paused here, %d of its %d pages never arrived"
-            .formatted(arrival.resolver().unresolved(), arrival.table().pageCount())
+        ? "; the guest %s here, %d of its %d pages never arrived"
+            .formatted(
+                hasGuestEnded() ? "has ended" : "is paused",
+                arrival.resolver().unresolved(),
+                arrival.table().pageCount())
         : "; the guest did not run here, it is still at the source";
   }
 

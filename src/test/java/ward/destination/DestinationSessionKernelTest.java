@@ -774,7 +774,8 @@ class DestinationSessionKernelTest {
     assertThat(end.text())
         .contains("cannot append to", "No space left on device")
         .endsWith("the guest did not run here, it is still at the source");
-    assertThat(log).contains("phase ABORTED", "sent Farewell").doesNotContain("resume");
+    awaitThat(() -> log.contains("sent Farewell"), "the source to be told");
+    assertThat(log).contains("phase ABORTED").doesNotContain("resume");
   }
 
   @Test
