@@ -121,6 +121,7 @@ final class FaultyConnection {
     int at = 0;
     while (at < chunk.length) {
       FrameTracker.Span span = tracker.next(chunk, at, chunk.length);
+      link.passes(tracker.frameKind(), tracker.address());
       for (FaultyLink.Hit hit : link.hits(kind, direction, span)) {
         int there = at + hit.at();
         if (!link.happens(hit)) {
@@ -145,6 +146,10 @@ final class FaultyConnection {
   private boolean goesOnAfter(Fault.Effect effect) throws InterruptedException {
     if (effect instanceof Fault.Stall stall) {
       pause(stall.time());
+      return true;
+    }
+    if (effect instanceof Fault.Act act) {
+      link.perform(act);
       return true;
     }
     if (effect instanceof Fault.Reset) {

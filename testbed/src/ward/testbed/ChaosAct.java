@@ -1,0 +1,59 @@
+package ward.testbed;
+
+import java.time.Duration;
+import java.util.List;
+
+/** What goes wrong besides single bytes, at the moment at which a byte is about to pass. */
+sealed interface ChaosAct extends Fault.Act {
+
+  /** Every connection is reset, and nobody gets through for a while. */
+  record Outage(Duration time) implements ChaosAct {}
+
+  /** Everything is slower for a while. */
+  record Lag(Duration latency, Duration time) implements ChaosAct {}
+
+  /**
+   * The next connections are held and let through in another order.
+   *
+   * @param order a permutation of 0 to n - 1
+   */
+  record Reorder(List<Integer> order) implements ChaosAct {}
+
+  /** SIGSTOP, and SIGCONT after that time. */
+  record Freeze(ChaosSide side, Duration time) implements ChaosAct {
+    @Override
+    public String name() {
+      return "Freeze " + side;
+    }
+  }
+
+  /** The time of day that one daemon sees jumps; negative: back. */
+  record ClockStep(ChaosSide side, Duration by) implements ChaosAct {
+    @Override
+    public String name() {
+      return "ClockStep " + side;
+    }
+  }
+
+  /** Which pages are lost late. */
+  enum Victims {
+    ANY,
+    /** The one that was asked for last: its answer is on its way, or is not made yet. */
+    ASKED,
+    /** The one whose bytes wait at this moment, and go on after the report. */
+    IN_FLIGHT
+  }
+
+  /**
+   * Pages are reported lost at the source, by its control socket.
+   *
+   * @param count of them, where they are any
+   * @param draw a random number that chooses them
+   */
+  record Report(Victims victims, int count, long draw) implements ChaosAct {
+    @Override
+    public String name() {
+      return "Report " + victims;
+    }
+  }
+}

@@ -1,0 +1,516 @@
+package ward.testbed;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import ward.cli.ExitCode;
+import ward.memory.PageSet;
+import ward.poison.LedgerJournal;
+import ward.poison.PoisonLedger;
+
+/**
+ * One migration in which the plan's faults happen, judged from outside.
+ *
+ * <p>An attempt may end before the guest has run at the destination, if something was done to it:
+ * then the guest must be whole at the source, and an operator tries again. In the end the guest is
+ * at the destination, whole but for what was lost.
+ */
+final class ChaosRun implements AutoCloseable {
+
+  private static final Duration TIME = Duration.ofSeconds(90);
+  private static final int ATTEMPTS_MAX = 8;
+  private static final int ATTEMPTS_WITH_FAULTS = 4;
+  private static final int TIMER_THREADS = 4;
+  private static final Duration HELD_AT_MOST = Duration.ofMillis(200);
+  private static final int IN_FLIGHT_MILLIS_MAX = 30;
+  private static final Duration LETTING_GO = Duration.ofSeconds(3);
+
+  private final ChaosPlan plan;
+  private final Path directory;
+  private final FileChannel memory;
+  private final ChaosGuest guest;
+  private final ChaosParties parties;
+  private final ReportedLosses losses;
+  private final Deadline deadline = new Deadline(TIME);
+  private final ScheduledThreadPoolExecutor timer = new ScheduledThreadPoolExecutor(TIMER_THREADS);
+  private final List<ChaosDaemon> daemons = new ArrayList<>();
+  private final List<String> failures = new ArrayList<>();
+  private volatile ChaosDaemon source;
+  private volatile ChaosDaemon destination;
+  private final FaultyLink link;
+  private int givenBack;
+  private JsonNode lastStatus;
+
+  ChaosRun(ChaosPlan plan, ChaosMeans means) throws IOException {
+    this.plan = plan;
+    // Poison markers in the source's mapping need memory that userfaultfd can register: tmpfs.
+    directory = Files.createTempDirectory(Path.of("/dev/shm"), "ward-chaos-");
+    memory =
+        FileChannel.open(
+            directory.resolve("memory"),
+            StandardOpenOption.CREATE,
+            StandardOpenOption.READ,
+            StandardOpenOption.WRITE);
+    guest = ChaosGuest.make(plan, memory);
+    link = new FaultyLink(null);
+    link.onAct(this::perform);
+    plan.faults().forEach(link::inject);
+    parties = new ChaosParties(plan, guest, means, directory);
+    losses = new ReportedLosses(guest.layout());
+  }
+
+  /**
+   * Runs it to its end.
+   *
+   * @param index goes into the result
+   */
+  ChaosResult run(long index) {
+    long started = System.nanoTime();
+    try {
+      migrate();
+    } catch (IOException | RuntimeException e) {
+      failures.add(e.toString());
+    }
+    return result(index, TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - started));
+  }
+
+  private ChaosResult result(long index, long millis) {
+    boolean known = lastStatus != null;
+    return new ChaosResult(
+        index,
+        link.counts(),
+        known ? lastStatus.get("breaks").get("count").asLong() : 0,
+        givenBack,
+        losses.poisoned(),
+        losses.held(),
+        known ? lastStatus.get("faults").get("maxMicros").asDouble() / 1000 : 0,
+        known ? lastStatus.get("breaks").get("longestMillis").asDouble() : 0,
+        millis,
+        List.copyOf(failures));
+  }
+
+  private void migrate() throws IOException {
+    for (int attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      if (attempt > ATTEMPTS_WITH_FAULTS) {
+        link.heal();
+      }
+      if (attemptSucceeds()) {
+        judge();
+        return;
+      }
+      givenBack++;
+    }
+    throw new IOException("the guest was given back %d times".formatted(givenBack));
+  }
+
+  private boolean attemptSucceeds() throws IOException {
+    boolean isNew = source == null || !source.isAlive();
+    if (isNew) {
+      link.leadNowhere();
+      source = watched(parties.startSource());
+    }
+    long harmBefore = harm();
+    int wordsBefore = source.log().length();
+    // Both start at the same time; the link holds the destination until the source is ready.
+    destination = watched(parties.startDestination(link.address()));
+    if (isNew) {
+      awaitSource();
+    }
+    releaseStream();
+    deadline.await("the migration and the guest to end", this::isOver);
+    if (destination.isAlive() && destination.phase().equals("COMPLETE")) {
+      return true;
+    }
+    requireGivenBack(wordsBefore, harm() > harmBefore);
+    return false;
+  }
+
+  private ChaosDaemon watched(ChaosDaemon daemon) {
+    daemons.add(daemon);
+    return daemon;
+  }
+
+  private void awaitSource() throws IOException {
+    deadline.await(
+        "the source to listen",
+        () -> {
+          requireAlive(source, "source");
+          return source.port().isPresent();
+        });
+    if (plan.guest() == ChaosPlan.Mover.MOVED) {
+      deadline.await("every vCPU to have walked at the source", this::hasWalked);
+    }
+    link.leadTo(
+        new InetSocketAddress(InetAddress.getLoopbackAddress(), source.port().orElseThrow()));
+  }
+
+  private static void requireAlive(ChaosDaemon daemon, String name) throws IOException {
+    if (!daemon.isAlive()) {
+      throw new IOException("the " + name + " ended early:\n" + daemon.log());
+    }
+  }
+
+  private boolean hasWalked() throws IOException {
+    return Files.exists(parties.sourceLog())
+        && Witness.reports(List.of(parties.sourceLog())).passes().stream()
+                .map(WalkerReports.PassDone::vcpu)
+                .distinct()
+                .count()
+            == plan.vcpus();
+  }
+
+  private void releaseStream() {
+    if (plan.streamHeldMillis() > 0) {
+      ChaosDaemon held = source;
+      after(Duration.ofMillis(plan.streamHeldMillis()), () -> letStream(held));
+    }
+  }
+
+  private void letStream(ChaosDaemon held) {
+    try {
+      held.send(new ward.wire.ControlMessage.StreamControl(false));
+    } catch (IOException ended) {
+      // then there is nothing to stream
+    }
+  }
+
+  /** Faults that may end an attempt. Others only make it slower, or lose pages. */
+  private long harm() {
+    return link.counts().entrySet().stream()
+        .filter(count -> ENDING.contains(count.getKey()))
+        .mapToLong(java.util.Map.Entry::getValue)
+        .sum();
+  }
+
+  private static final List<String> ENDING = List.of("Flip", "Reset", "ResetAll", "Cut", "Outage");
+
+  private boolean isOver() throws IOException {
+    if (!destination.isAlive()) {
+      return true;
+    }
+    String phase = destination.phase();
+    if (phase.equals("UNFINISHED")) {
+      throw new IOException("the destination gave up a guest that had run there");
+    }
+    requireSourceServes(phase);
+    return phase.equals("COMPLETE") && destination.hasLogged("the guest ended: ");
+  }
+
+  private void requireSourceServes(String phase) throws IOException {
+    boolean guestRan = destination.hasLogged("-> RUNNING");
+    if (guestRan && !phase.equals("COMPLETE") && !source.isAlive()) {
+      int code = source.await(deadline);
+      if (code != 0) {
+        throw new IOException(
+            "the source ended with exit code %d while the guest was at the destination"
+                .formatted(code));
+      }
+    }
+  }
+
+  // --- an attempt that came to nothing -------------------------------------------------------
+
+  /**
+   * @param wordsBefore characters that the source had logged before the attempt began
+   */
+  private void requireGivenBack(int wordsBefore, boolean somethingWasDone) throws IOException {
+    int code = destination.await(deadline);
+    require(somethingWasDone, "an attempt ended though nothing was done to it");
+    require(isGivenBack(code), "the destination ended with exit code %d".formatted(code));
+    require(
+        destination.hasLogged("the guest did not run here, it is still at the source"),
+        "the destination did not say that the guest never ran there");
+    require(
+        !destination.hasLogged("-> RUNNING"), "the destination gave up a guest that had run there");
+    Deadline patience = new Deadline(LETTING_GO);
+    while (!isWholeAtSource(wordsBefore)) {
+      if (patience.millisLeft() == 0) {
+        decideForTheSource(wordsBefore);
+        return;
+      }
+      pause();
+    }
+  }
+
+  /**
+   * A source that heard too little of the destination to begin a migration waits for the next one.
+   * One that does not know whether its guest ran elsewhere waits for the operator; who knows.
+   */
+  private void decideForTheSource(int wordsBefore) throws IOException {
+    if (source.log().indexOf("LISTENING -> ", wordsBefore) < 0) {
+      return;
+    }
+    source.terminate();
+    require(
+        source.await(deadline) == ExitCode.UNFINISHED_AFTER_RUN.code()
+            && source.hasLogged("only if the destination says that it never ran"),
+        "the source did not say that the guest may have run at the destination");
+    require(
+        plan.guest() != ChaosPlan.Mover.MOVED,
+        "the source, which ran the guest, waited for a destination that had said that it never ran there");
+  }
+
+  private static boolean isGivenBack(int code) {
+    return code == ExitCode.UNFINISHED_BEFORE_RUN.code() || code == ExitCode.PEER_REFUSED.code();
+  }
+
+  private boolean isWholeAtSource(int wordsBefore) throws IOException {
+    if (source.isAlive()) {
+      return source.log().indexOf("the guest runs on here", wordsBefore) >= 0;
+    }
+    int code = source.await(deadline);
+    require(isGivenBack(code), "the source gave the guest back with exit code %d".formatted(code));
+    require(
+        plan.guest() != ChaosPlan.Mover.MOVED,
+        "the source ended, and a guest that it could run on");
+    require(source.hasLogged("it is whole here"), "the source did not say that the guest is whole");
+    return true;
+  }
+
+  private void require(boolean condition, String otherwise) throws IOException {
+    if (!condition) {
+      throw new IOException(otherwise);
+    }
+  }
+
+  // --- faults ----------------------------------------------------------------------------------
+
+  private void perform(Fault.Act act) {
+    try {
+      perform((ChaosAct) act);
+    } catch (IOException e) {
+      synchronized (failures) {
+        failures.add("%s could not be done: %s".formatted(act, e));
+      }
+    }
+  }
+
+  private void perform(ChaosAct act) throws IOException {
+    if (act instanceof ChaosAct.Outage outage) {
+      link.resetAll();
+      link.refuseFor(outage.time());
+    } else if (act instanceof ChaosAct.Lag lag) {
+      link.delay(lag.latency());
+      after(lag.time(), () -> link.delay(Duration.ZERO));
+    } else if (act instanceof ChaosAct.Reorder reorder) {
+      link.reorder(reorder.order(), HELD_AT_MOST);
+    } else if (act instanceof ChaosAct.Freeze freeze) {
+      ChaosDaemon frozen = daemon(freeze.side());
+      frozen.freeze();
+      after(freeze.time(), frozen::thaw);
+    } else if (act instanceof ChaosAct.ClockStep step) {
+      SteppedClock.step(parties.clock(step.side()), step.by());
+    } else if (act instanceof ChaosAct.Report report) {
+      report(report);
+    }
+  }
+
+  private ChaosDaemon daemon(ChaosSide side) {
+    return side == ChaosSide.SOURCE ? source : destination;
+  }
+
+  private void after(Duration time, Runnable what) {
+    timer.schedule(what, time.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private void report(ChaosAct.Report report) throws IOException {
+    List<Long> pages = victims(report);
+    if (pages.isEmpty()) {
+      return;
+    }
+    ChaosDaemon to = source;
+    timer.execute(() -> losses.report(to, pages));
+    if (report.victims() == ChaosAct.Victims.IN_FLIGHT) {
+      try {
+        Thread.sleep(report.draw() % IN_FLIGHT_MILLIS_MAX);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  private List<Long> victims(ChaosAct.Report report) {
+    long address =
+        switch (report.victims()) {
+          case ANY -> -1;
+          case ASKED -> link.lastAsked();
+          case IN_FLIGHT -> link.lastSent();
+        };
+    if (report.victims() != ChaosAct.Victims.ANY) {
+      return Stream.of(address)
+          .filter(gpa -> gpa >= 0)
+          .flatMap(gpa -> guest.layout().pageAt(gpa).stream().boxed())
+          .filter(guest::mayLose)
+          .toList();
+    }
+    return new SplittableRandom(report.draw())
+        .longs(report.count(), 0, guest.layout().pageCount())
+        .distinct()
+        .boxed()
+        .filter(guest::mayLose)
+        .toList();
+  }
+
+  // --- the verdict -----------------------------------------------------------------------------
+
+  private void judge() throws IOException {
+    JsonNode status = destination.status();
+    lastStatus = status;
+    int sourceCode = endOfSource();
+    PoisonLedger sourceLedger = ledger(ChaosSide.SOURCE);
+    PageSet late = losses.lost(sourceLedger);
+    PageSet lost = guest.lostFromTheStart();
+    lost.addAll(late);
+    OutsideView.Comparison comparison = comparison(status, lost);
+    Witness witness = witness(lost);
+    destination.terminate();
+    int destinationCode = destination.await(deadline);
+    failures.addAll(
+        new LoopbackVerdict(settings((int) late.size()), guest.walker(), lost, "a bad one")
+            .result(
+                new LoopbackVerdict.Observations(
+                    status,
+                    comparison,
+                    witness,
+                    sourceLedger,
+                    ledger(ChaosSide.DESTINATION),
+                    (int) late.size(),
+                    (int) losses.held(),
+                    sourceCode,
+                    destinationCode,
+                    source.result().path("status").path("machineChecksInjected").asLong()))
+            .failures());
+  }
+
+  /** One that has not heard the destination's last word waits for it; nothing depends on it. */
+  private int endOfSource() throws IOException {
+    Deadline patience = new Deadline(LETTING_GO);
+    while (source.isAlive() && patience.millisLeft() > 0) {
+      pause();
+    }
+    if (source.isAlive()) {
+      source.terminate();
+    }
+    return source.await(deadline);
+  }
+
+  private static void pause() throws IOException {
+    try {
+      Thread.sleep(5);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
+  }
+
+  private PoisonLedger ledger(ChaosSide side) throws IOException {
+    return LedgerJournal.read(parties.ledger(side)).ledger();
+  }
+
+  private LoopbackSettings settings(int late) {
+    return new LoopbackSettings(
+        plan.memoryBytes(),
+        plan.vcpus(),
+        plan.declared(),
+        plan.found(),
+        late,
+        plan.seed(),
+        plan.guest() == ChaosPlan.Mover.THREADS ? "thread" : "kvm",
+        plan.marker(),
+        plan.guest() == ChaosPlan.Mover.MOVED,
+        TIME);
+  }
+
+  private OutsideView.Comparison comparison(JsonNode status, PageSet lost) throws IOException {
+    List<Long> addresses = new ArrayList<>();
+    status
+        .get("regions")
+        .forEach(region -> addresses.add(Long.decode(region.get("hostAddress").asText())));
+    try (OutsideView view = new OutsideView(destination.pid(), guest.layout(), addresses)) {
+      return view.compare(guest.walker(), memory, lost, changed());
+    }
+  }
+
+  /** What a guest that ran at the source writes there and here. */
+  private PageSet changed() {
+    PageSet changed = new PageSet();
+    if (plan.guest() == ChaosPlan.Mover.MOVED) {
+      changed.addAll(guest.walker().stackPages());
+      changed.addAll(guest.walker().counterPages());
+    }
+    return changed;
+  }
+
+  private Witness witness(PageSet lost) throws IOException {
+    Path here = parties.destinationLog();
+    return switch (plan.guest()) {
+      case THREADS -> Witness.ofThreads(here, guest.walker(), memory, lost);
+      case ASLEEP -> Witness.ofGuest(here, guest.walker(), memory, lost);
+      case MOVED ->
+          new MovedWitness(guest.walker(), memory, lost, guest.lostFromTheStart())
+              .judge(
+                  Witness.reports(List.of(parties.sourceLog(), here)),
+                  Witness.reports(List.of(parties.sourceLog())));
+    };
+  }
+
+  // --- after it --------------------------------------------------------------------------------
+
+  /**
+   * Keeps what tells why it failed.
+   *
+   * @param into made here; gets everything but the guest's memory
+   */
+  void keepEvidence(Path into, String words) throws IOException {
+    for (ChaosDaemon daemon : daemons) {
+      daemon.thaw();
+      daemon.dumpThreads();
+    }
+    pauseForDumps();
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (Path file : files.toList()) {
+        Path copy = into.resolve(directory.relativize(file).toString());
+        if (Files.isDirectory(file)) {
+          Files.createDirectories(copy);
+        } else if (Files.isRegularFile(file) && !file.endsWith("memory")) {
+          Files.copy(file, copy, java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+        }
+      }
+    }
+    Files.writeString(into.resolve("run.txt"), words + plan.describe());
+  }
+
+  private static void pauseForDumps() throws IOException {
+    for (int i = 0; i < 60; i++) {
+      pause();
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    timer.shutdownNow();
+    for (ChaosDaemon daemon : daemons) {
+      daemon.close();
+    }
+    link.close();
+    memory.close();
+    try (Stream<Path> files = Files.walk(directory)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(file);
+      }
+    }
+  }
+}
