@@ -114,6 +114,21 @@ final class Daemon implements AutoCloseable {
     process.onExit().join();
   }
 
+  /**
+   * @param name as kill(1) takes it: {@code STOP}, {@code CONT}
+   */
+  void signal(String name) throws IOException {
+    Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(pid())).start();
+    try {
+      if (kill.waitFor() != 0) {
+        throw new IOException("kill -%s %d failed".formatted(name, pid()));
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
+  }
+
   /** SIGTERM. */
   void terminate() {
     process.destroy();

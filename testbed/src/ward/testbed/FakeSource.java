@@ -105,7 +105,7 @@ final class FakeSource implements AutoCloseable {
       }
       if (message instanceof ControlFrame control
           && control.message() instanceof ControlMessage.PoisonMapApplied) {
-        context.writeAndFlush(new ControlFrame(new ControlMessage.GuestReleased()));
+        context.writeAndFlush(new ControlFrame(new ControlMessage.GuestReleased(List.of())));
       }
     }
 

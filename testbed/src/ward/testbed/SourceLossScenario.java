@@ -41,6 +41,10 @@ class SourceLossScenario {
   }
 
   private Daemon startSource() throws IOException {
+    return startSource("0");
+  }
+
+  private Daemon startSource(String returnSeconds) throws IOException {
     try (FileChannel memory =
         FileChannel.open(
             path("memory"),
@@ -71,7 +75,7 @@ class SourceLossScenario {
             path("source.sock").toString(),
             "--pause-stream",
             "--return-within",
-            "0"));
+            returnSeconds));
   }
 
   private Daemon startDestination() throws IOException {
@@ -101,6 +105,8 @@ class SourceLossScenario {
             onSourceLoss,
             "--source-loss-after",
             Integer.toString(afterSeconds),
+            "--handshake-timeout",
+            "2",
             "--json"));
   }
 
@@ -189,6 +195,25 @@ class SourceLossScenario {
       assertTrue(isIn("RECOVERING", "destination"));
       destination.terminate();
       assertEquals(ExitCode.UNFINISHED_AFTER_RUN.code(), destination.await(deadline));
+    }
+  }
+
+  /** TCP does not notice: the stopped daemon's kernel goes on to acknowledge. */
+  @Test
+  void aSourceThatStandsStillIsGivenUpAndFoundAgainWhenItGoesOn() throws IOException {
+    try (Daemon source = startSource("600");
+        Daemon destination = startDestination("thread", "wait", 0)) {
+      deadline.await("the guest to run", () -> isIn("SERVING", "source"));
+
+      source.signal("STOP");
+      deadline.await("the destination to notice", () -> isIn("RECOVERING", "destination"));
+      source.signal("CONT");
+      deadline.await("the destination to be back", () -> isIn("RUNNING", "destination"));
+      ControlClient.send(path("source.sock"), new ControlMessage.StreamControl(false));
+
+      assertEquals(ExitCode.OK.code(), destination.await(deadline), destination::errors);
+      assertEquals(ExitCode.OK.code(), source.await(deadline), source::errors);
+      assertThat(destination.errors()).contains("has said nothing for 7 s");
     }
   }
 

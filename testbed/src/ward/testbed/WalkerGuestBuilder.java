@@ -119,8 +119,13 @@ public final class WalkerGuestBuilder {
    * it does in every kind of register and in memory.
    */
   public WalkerGuestBuilder walkingUntilMoved() {
+    return walkingUntilMoved(1);
+  }
+
+  /** As {@link #walkingUntilMoved()}, over that many moves. */
+  public WalkerGuestBuilder walkingUntilMoved(int moves) {
     counting = true;
-    moreParameters = vcpu -> new long[] {X86WalkerImage.counters(vcpu), 1};
+    moreParameters = vcpu -> new long[] {X86WalkerImage.counters(vcpu), moves};
     return this;
   }
 

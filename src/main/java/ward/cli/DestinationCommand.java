@@ -1,5 +1,6 @@
 package ward.cli;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -19,6 +20,7 @@ import ward.destination.SourceLoss;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.metrics.DestinationMetrics;
+import ward.source.SourceSettings;
 import ward.uffd.MarkerKind;
 import ward.uffd.MarkerScan;
 import ward.uffd.PoisonMarker;
@@ -134,6 +136,14 @@ final class DestinationCommand implements Callable<Integer> {
   boolean keep;
 
   @Option(
+      names = "--offer",
+      paramLabel = "HOST:PORT",
+      description =
+          "When the guest is here, whole: offer it to the next destination, which connects to this"
+              + " address. It runs on until one has taken it.")
+  HostPort offer;
+
+  @Option(
       names = "--announce-poison",
       description =
           "Tell the guest of every lost page when it is resumed, so that its kernel takes them out of"
@@ -201,30 +211,44 @@ final class DestinationCommand implements Callable<Integer> {
       DestinationSession.Parts parts =
           new DestinationSession.Parts(
               choice.factory(), books::open, userfaultfd, new MarkerScan(kernel, lost));
-      return run(settings, parts, link, transport, books, choice, lost.kind());
+      Network network = new Network(transport, link, onward(kernel, transport));
+      return run(settings, parts, network, books, choice, lost.kind());
     }
   }
+
+  /** All that connects this daemon with others. */
+  private record Network(Transport transport, NettySourceLink link, Optional<Onward> onward) {}
 
   private int run(
       DestinationSettings settings,
       DestinationSession.Parts parts,
-      NettySourceLink link,
-      Transport transport,
+      Network network,
       GuestBooks books,
       GuestChoice choice,
       MarkerKind marker) {
     DestinationMetrics metrics = new DestinationMetrics();
     try (DestinationSession session =
-        new DestinationSession(settings, parts, link, new DestinationEvents(metrics, log))) {
-      DestinationRun run = new DestinationRun(session, books, metrics, choice, marker);
-      try (ControlServer commands = ControlServer.listen(transport, control, run)) {
+        new DestinationSession(
+            settings, parts, network.link(), new DestinationEvents(metrics, log))) {
+      DestinationRun run =
+          new DestinationRun(session, books, metrics, choice, marker, network.onward());
+      try (ControlServer commands = ControlServer.listen(network.transport(), control, run)) {
         DestinationRun.Ending ending = run.toTheEnd(keep);
         print(ending);
         return ending.exitCode().code();
       }
     } catch (TransportException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
+    } catch (IOException e) {
+      throw new CommandFailure(ExitCode.INPUT_REFUSED, "--offer: " + e.getMessage());
     }
+  }
+
+  private Optional<Onward> onward(Kernel kernel, Transport transport) {
+    SourceSettings settings =
+        new SourceSettings(HostName.orSystems(host), false, Optional.empty(), handshake.limit());
+    return Optional.ofNullable(offer)
+        .map(address -> new Onward(kernel, transport, address.resolve(), settings));
   }
 
   private DestinationSettings settings() {

@@ -1,5 +1,7 @@
 package ward.cli;
 
+import java.io.IOException;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import org.slf4j.Logger;
@@ -23,6 +25,8 @@ final class DestinationRun implements ControlServer.Commands {
   private final DestinationMetrics metrics;
   private final GuestChoice choice;
   private final MarkerKind marker;
+  private final Optional<Onward> onward;
+  private volatile SourceRun departing; // null until the guest is offered to the next destination
   private final CompletableFuture<Void> signalled = new CompletableFuture<>();
 
   DestinationRun(
@@ -30,12 +34,14 @@ final class DestinationRun implements ControlServer.Commands {
       GuestBooks books,
       DestinationMetrics metrics,
       GuestChoice choice,
-      MarkerKind marker) {
+      MarkerKind marker,
+      Optional<Onward> onward) {
     this.session = session;
     this.books = books;
     this.metrics = metrics;
     this.choice = choice;
     this.marker = marker;
+    this.onward = onward;
   }
 
   /** What {@code --json} prints. */
@@ -49,7 +55,7 @@ final class DestinationRun implements ControlServer.Commands {
   /**
    * @param keep whether to wait for SIGTERM before the guest's memory goes
    */
-  Ending toTheEnd(boolean keep) {
+  Ending toTheEnd(boolean keep) throws IOException {
     Termination.onSignal(this::stop);
     DestinationOutcome outcome;
     try (Progress progress = showProgress()) {
@@ -63,6 +69,10 @@ final class DestinationRun implements ControlServer.Commands {
   private void stop() {
     session.abandon("stopped by a signal");
     signalled.complete(null);
+    SourceRun next = departing;
+    if (next != null) {
+      next.stop();
+    }
   }
 
   private Progress showProgress() {
@@ -74,8 +84,14 @@ final class DestinationRun implements ControlServer.Commands {
         System.console() != null);
   }
 
-  private Ending afterMigration(DestinationOutcome outcome, boolean keep) {
+  private Ending afterMigration(DestinationOutcome outcome, boolean keep) throws IOException {
     log.info("{}", outcome.text());
+    if (onward.isPresent()) {
+      Optional<Ending> gone = offer(onward.get(), outcome);
+      if (gone.isPresent()) {
+        return gone.get();
+      }
+    }
     GuestExit exit = awaitGuestOrSignal();
     if (keep) {
       awaitSignal();
@@ -84,6 +100,24 @@ final class DestinationRun implements ControlServer.Commands {
     return wentWell
         ? ending(Outcomes.exitCode(outcome), outcome.text(), outcome)
         : ending(ExitCode.GUEST_ENDED, exit.reason(), outcome);
+  }
+
+  /** Empty if the guest has ended here, or a signal has come, as if it had not been offered. */
+  private Optional<Ending> offer(Onward next, DestinationOutcome outcome) throws IOException {
+    try (SourceRun run = next.listen(session, books.journal(), books)) {
+      departing = run;
+      if (signalled.isDone()) {
+        run.stop();
+      }
+      log.info("the guest is offered to the next destination on {}", run.address());
+      SourceRun.Ending end = run.toTheEnd();
+      boolean stayed =
+          end.exitCode() == ExitCode.GUEST_ENDED_HERE
+              || end.exitCode() == ExitCode.UNFINISHED_BEFORE_RUN && signalled.isDone();
+      return stayed
+          ? Optional.empty()
+          : Optional.of(ending(end.exitCode(), end.outcome().text(), outcome));
+    }
   }
 
   /** A guest that ran here is still here, paused: giving it up is the operator's decision. */
@@ -120,13 +154,19 @@ final class DestinationRun implements ControlServer.Commands {
   }
 
   private DestinationStatus status() {
-    return DestinationStatus.of(session, books, metrics, choice, marker);
+    SourceRun next = departing;
+    return DestinationStatus.of(
+        session, books, metrics, choice, marker, next == null ? null : next.status());
   }
 
   @Override
   public CompletionStage<ControlMessage> execute(ControlMessage command) {
-    return command instanceof ControlMessage.StatusQuery
-        ? CompletableFuture.completedFuture(new ControlMessage.Status(Json.line(status())))
-        : ControlServer.unsupported("a destination", command);
+    if (command instanceof ControlMessage.StatusQuery) {
+      return CompletableFuture.completedFuture(new ControlMessage.Status(Json.line(status())));
+    }
+    SourceRun next = departing;
+    return next == null
+        ? ControlServer.unsupported("a destination", command)
+        : next.commands().execute(command);
   }
 }

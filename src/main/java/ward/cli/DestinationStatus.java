@@ -21,6 +21,8 @@ import ward.uffd.MarkerKind;
  * @param announcedPages lost pages that the guest was told of before it met them
  * @param memoryErrors how the guest heard of its losses, the latest of them
  * @param regions where the guest's memory is mapped in this process
+ * @param onward how far the guest is on its way to the next destination; null while it is not
+ *     offered
  */
 record DestinationStatus(
     String role,
@@ -43,7 +45,8 @@ record DestinationStatus(
     long freshlyConsumed,
     long announcedPages,
     List<MemoryErrorLine> memoryErrors,
-    List<Region> regions) {
+    List<Region> regions,
+    SourceStatus onward) {
 
   /** A region's guest-physical address, length in bytes, and host-virtual address, hexadecimal. */
   record Region(String guestPhysicalAddress, long lengthBytes, String hostAddress) {}
@@ -53,7 +56,8 @@ record DestinationStatus(
       GuestBooks books,
       DestinationMetrics metrics,
       GuestChoice choice,
-      MarkerKind marker) {
+      MarkerKind marker,
+      SourceStatus onward) {
     Guest guest = session.guest();
     return new DestinationStatus(
         "destination",
@@ -76,7 +80,8 @@ record DestinationStatus(
         books.freshlyConsumed(),
         books.announced(),
         books.events().stream().map(MemoryErrorLine::of).toList(),
-        guest == null ? List.of() : regions(guest.memory()));
+        guest == null ? List.of() : regions(guest.memory()),
+        onward);
   }
 
   private static List<Region> regions(GuestMemory memory) {

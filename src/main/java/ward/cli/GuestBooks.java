@@ -43,6 +43,11 @@ final class GuestBooks implements MemoryErrors {
     return opened;
   }
 
+  /** The ledger that was opened last; null before. */
+  LedgerJournal journal() {
+    return journal;
+  }
+
   @Override
   public boolean isKnown(long guestPhysicalAddress) {
     return journal.ledger().contains(guestPhysicalAddress);

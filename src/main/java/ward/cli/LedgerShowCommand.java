@@ -13,6 +13,7 @@ import picocli.CommandLine.Spec;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
+import ward.poison.Departure;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerSnapshot;
@@ -42,8 +43,16 @@ final class LedgerShowCommand implements Callable<Integer> {
       long pages,
       long heldPages,
       String digest,
+      List<ShownDeparture> path,
       List<ShownEntry> entries,
       List<String> warnings) {}
+
+  /**
+   * A host that the guest was on before.
+   *
+   * @param left ISO 8601, UTC
+   */
+  record ShownDeparture(String host, String left) {}
 
   /**
    * @param time ISO 8601, UTC
@@ -68,6 +77,7 @@ final class LedgerShowCommand implements Callable<Integer> {
     } else {
       snapshot.warnings().forEach(spec.commandLine().getErr()::println);
       out.println(header(snapshot));
+      snapshot.departures().forEach(hop -> out.println(line(hop)));
       table(snapshot).forEach(out::println);
     }
     return ExitCode.OK.code();
@@ -88,6 +98,9 @@ final class LedgerShowCommand implements Callable<Integer> {
         snapshot.ledger().pageCount(),
         held.size(),
         snapshot.ledger().digest().toString(),
+        snapshot.departures().stream()
+            .map(hop -> new ShownDeparture(hop.host(), hop.time().toString()))
+            .toList(),
         snapshot.ledger().entries().stream().map(entry -> shown(entry, held)).toList(),
         snapshot.warnings());
   }
@@ -125,6 +138,10 @@ final class LedgerShowCommand implements Callable<Integer> {
             snapshot.ledger().pageCount(),
             snapshot.ledger().heldFrames().size(),
             snapshot.ledger().digest());
+  }
+
+  private static String line(Departure hop) {
+    return "came from %s, left %s".formatted(LedgerText.printable(hop.host()), hop.time());
   }
 
   private static List<String> table(LedgerSnapshot snapshot) {

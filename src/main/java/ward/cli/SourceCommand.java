@@ -211,7 +211,7 @@ final class SourceCommand implements Callable<Integer> {
 
   private static SourceSession.Subject subject(
       SourceMemory memory, DepartingGuest guest, LedgerJournal journal) {
-    return new SourceSession.Subject(memory, guest, journal);
+    return new SourceSession.Subject(memory.memory(), guest, journal);
   }
 
   private Guest start(

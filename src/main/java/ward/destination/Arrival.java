@@ -102,6 +102,11 @@ final class Arrival {
     guest.close();
   }
 
+  /** Of a guest that stands still: no page of it is empty afterwards. */
+  void fillGivenBack() throws IOException {
+    audit.fillEmptyPages();
+  }
+
   private void unregister() throws UserfaultfdException {
     while (registeredRegions > 0) {
       registeredRegions--;

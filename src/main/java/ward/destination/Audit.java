@@ -62,18 +62,43 @@ final class Audit {
     return finding;
   }
 
+  /**
+   * What a paused guest gave back holds zeros or its marker from now on, as the guest's own next
+   * touch would have found it.
+   */
+  void fillEmptyPages() throws IOException {
+    restoreMarkers();
+    PageSet empty = new PageSet();
+    visitAll((page, real) -> addIfEmpty(empty, page, real));
+    List<Long> pages = new ArrayList<>();
+    empty.forEach(pages::add);
+    for (long page : pages) {
+      resolver.freshZero(page);
+    }
+  }
+
+  private static void addIfEmpty(PageSet empty, long page, MarkerScan.Real real) {
+    if (real == MarkerScan.Real.EMPTY) {
+      empty.add(page);
+    }
+  }
+
   private Finding compare() throws IOException {
     restoreMarkers();
     Tally tally = new Tally();
+    visitAll(tally);
+    return new Finding(tally.markers, tally.lines, tally.mismatches);
+  }
+
+  private void visitAll(MarkerScan.Visitor visitor) throws IOException {
     GuestLayout layout = memory.layout();
     for (int region = 0; region < layout.regions().size(); region++) {
       scan.scan(
           memory.hostAddressOfRegion(region),
           layout.firstPageOf(region),
           layout.regions().get(region).pageCount(),
-          tally);
+          visitor);
     }
-    return new Finding(tally.markers, tally.lines, tally.mismatches);
   }
 
   private void restoreMarkers() throws ResolveException {

@@ -10,14 +10,17 @@ import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
 import ward.memory.PageSet;
+import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
@@ -76,6 +79,7 @@ public final class DestinationSession implements AutoCloseable {
   private boolean mapEnded;
   private boolean mapApplied;
   private boolean released;
+  private List<Departure> path = List.of(); // how the guest came here
   private boolean resumed;
   private long startNanos;
   private volatile long pauseNanos;
@@ -108,6 +112,34 @@ public final class DestinationSession implements AutoCloseable {
   public Guest guest() {
     Arrival current = arrival;
     return current == null ? null : current.guest();
+  }
+
+  /**
+   * Makes every page of a guest that is {@link DestinationPhase#COMPLETE} and paused readable or
+   * poisoned: what it gave back would otherwise make its reader wait, perhaps for itself. Returns
+   * when that is so; not for an event loop to call.
+   *
+   * @throws IOException if the kernel refuses, or the session has ended
+   */
+  public void fillGivenBack() throws IOException {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    run(
+        () -> {
+          try {
+            arrival.fillGivenBack();
+            done.complete(null);
+          } catch (IOException | RuntimeException e) {
+            done.completeExceptionally(e);
+          }
+        });
+    try {
+      done.get(CLOSE_SECONDS, TimeUnit.SECONDS);
+    } catch (ExecutionException | TimeoutException e) {
+      throw new IOException("what the guest gave back could not be filled: " + e.getMessage(), e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
   }
 
   public DestinationPhase phase() {
@@ -212,7 +244,7 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  private void onReady(Connections of, ConnectionKind kind, Channel channel) {
+  private void onReady(Connections of, ConnectionKind kind, Channel channel) throws IOException {
     if (phase.isLast() || of.isOver()) {
       channel.close();
       return;
@@ -254,7 +286,7 @@ public final class DestinationSession implements AutoCloseable {
             });
   }
 
-  private void resumeIfReady() {
+  private void resumeIfReady() throws IOException {
     if (released
         && !resumed
         && connections.urgent() != null
@@ -364,8 +396,8 @@ public final class DestinationSession implements AutoCloseable {
       onMapPart(part);
     } else if (message instanceof ControlMessage.PoisonMapEnd end) {
       onMapEnd(end);
-    } else if (message instanceof ControlMessage.GuestReleased) {
-      onReleased();
+    } else if (message instanceof ControlMessage.GuestReleased word) {
+      onReleased(word);
     } else if (message instanceof ControlMessage.LatePoison late) {
       onLatePoison(late);
     } else if (message instanceof ControlMessage.PoisonMapCheck) {
@@ -459,7 +491,7 @@ public final class DestinationSession implements AutoCloseable {
     connectForPages();
   }
 
-  private void onReleased() {
+  private void onReleased(ControlMessage.GuestReleased word) throws IOException {
     requireMessageIn(DestinationPhase.RECEIVING_MAP, "GuestReleased");
     if (!mapApplied || released) {
       throw new ProtocolException(
@@ -467,11 +499,13 @@ public final class DestinationSession implements AutoCloseable {
               .formatted(released ? "again" : "before the poison map was applied"));
     }
     released = true;
+    path = word.path();
     resumeIfReady();
   }
 
   /** The whole map is in place and acknowledged, and the source has let go of the vCPUs. */
-  private void resumeGuest() {
+  private void resumeGuest() throws IOException {
+    arrival.journal().appendDepartures(path);
     enter(DestinationPhase.RUNNING, "poison map applied: " + arrival.poisonedFrames().size());
     resumed = true;
     openLine();

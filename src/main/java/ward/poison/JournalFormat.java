@@ -27,6 +27,7 @@ import ward.poison.Origin.Discovery;
  * type 1, GUEST    | name, UTF-8                                                  |
  * type 2, POISON   | address 8 | shift 1 | severity 1 | discovery 1 | time 8 | host |
  * type 3, HELD     | first guest frame 8 | count 8                               |
+ * type 5, LEFT     | time 8 | host                                              |
  * }</pre>
  *
  * <p>The time is milliseconds since 1970 UTC. The host is UTF-8 and reaches to the end of the body.
@@ -47,12 +48,14 @@ final class JournalFormat {
   static final byte GUEST = 1;
   static final byte POISON = 2;
   static final byte HELD = 3;
+  static final byte LEFT = 5;
 
   private static final byte[] MAGIC = "WARDLEDG".getBytes(StandardCharsets.US_ASCII);
   private static final int VERSION_AT = 8;
   private static final int HEADER_SUM_AT = 12;
   private static final int POISON_BYTES_BEFORE_HOST = 19;
   private static final int HELD_BYTES = 16;
+  private static final int LEFT_BYTES_BEFORE_HOST = 8;
 
   private JournalFormat() {}
 
@@ -96,8 +99,10 @@ final class JournalFormat {
       return framed(GUEST, guest.name().getBytes(StandardCharsets.UTF_8));
     } else if (record instanceof JournalRecord.Poison poison) {
       return framed(POISON, body(poison.entry()));
+    } else if (record instanceof JournalRecord.Held held) {
+      return framed(HELD, body(held.frames()));
     } else {
-      return framed(HELD, body(((JournalRecord.Held) record).frames()));
+      return framed(LEFT, body(((JournalRecord.Left) record).departure()));
     }
   }
 
@@ -123,6 +128,14 @@ final class JournalFormat {
     return ByteBuffer.allocate(HELD_BYTES)
         .putLong(frames.firstPage())
         .putLong(frames.pageCount())
+        .array();
+  }
+
+  private static byte[] body(Departure departure) {
+    byte[] host = departure.host().getBytes(StandardCharsets.UTF_8);
+    return ByteBuffer.allocate(LEFT_BYTES_BEFORE_HOST + host.length)
+        .putLong(departure.time().toEpochMilli())
+        .put(host)
         .array();
   }
 
@@ -158,9 +171,10 @@ final class JournalFormat {
       case GUEST -> new JournalRecord.Guest(text(body));
       case POISON -> new JournalRecord.Poison(entry(body));
       case HELD -> new JournalRecord.Held(frames(body));
+      case LEFT -> new JournalRecord.Left(departure(body));
       default ->
           throw new IllegalArgumentException(
-              "record type %d, and this Ward knows 1 to 3; use the Ward that wrote it"
+              "record type %d, which this Ward does not know; use the Ward that wrote it"
                   .formatted(type));
     };
   }
@@ -185,6 +199,16 @@ final class JournalFormat {
           "a HELD record of %d bytes; %d are needed".formatted(body.remaining(), HELD_BYTES));
     }
     return new PageRun(body.getLong(), body.getLong());
+  }
+
+  private static Departure departure(ByteBuffer body) {
+    if (body.remaining() < LEFT_BYTES_BEFORE_HOST) {
+      throw new IllegalArgumentException(
+          "a LEFT record of %d bytes; at least %d are needed"
+              .formatted(body.remaining(), LEFT_BYTES_BEFORE_HOST));
+    }
+    Instant time = Instant.ofEpochMilli(body.getLong());
+    return new Departure(text(body), time);
   }
 
   private static String text(ByteBuffer body) {

@@ -13,4 +13,7 @@ sealed interface JournalRecord {
 
   /** Guest frames whose content the destination had copied before they were lost. */
   record Held(PageRun frames) implements JournalRecord {}
+
+  /** A hop that the guest has made on its way to this host. */
+  record Left(Departure departure) implements JournalRecord {}
 }

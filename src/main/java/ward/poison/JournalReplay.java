@@ -1,6 +1,8 @@
 package ward.poison;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import ward.memory.PageSet;
 import ward.poison.LedgerException.Kind;
@@ -17,6 +19,7 @@ final class JournalReplay {
   private final Path path;
   private final byte[] file;
   private final PoisonLedger ledger = new PoisonLedger();
+  private final List<Departure> departures = new ArrayList<>();
   private Optional<String> guest = Optional.empty();
   private int offset;
 
@@ -58,6 +61,8 @@ final class JournalReplay {
       PageSet frames = new PageSet();
       frames.add(held.frames());
       ledger.markHeld(frames);
+    } else if (record instanceof JournalRecord.Left left) {
+      departures.add(left.departure());
     }
   }
 
@@ -95,6 +100,11 @@ final class JournalReplay {
 
   PoisonLedger ledger() {
     return ledger;
+  }
+
+  /** In the order in which they were written. */
+  List<Departure> departures() {
+    return departures;
   }
 
   /** The length of the file up to the end of its last intact record. */

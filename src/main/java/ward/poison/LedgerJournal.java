@@ -12,6 +12,7 @@ import org.slf4j.LoggerFactory;
 import ward.memory.PageSet;
 import ward.poison.JournalRecord.Guest;
 import ward.poison.JournalRecord.Held;
+import ward.poison.JournalRecord.Left;
 import ward.poison.JournalRecord.Poison;
 import ward.poison.LedgerException.Kind;
 
@@ -31,6 +32,7 @@ public final class LedgerJournal implements AutoCloseable {
   private final JournalFile file;
   private final AutoCloseable lock;
   private final PoisonLedger ledger;
+  private final List<Departure> departures;
   private final List<String> warnings;
   private Optional<String> guest;
   private long length;
@@ -49,6 +51,7 @@ public final class LedgerJournal implements AutoCloseable {
     this.file = file;
     this.lock = lock;
     this.ledger = replay.ledger();
+    this.departures = new ArrayList<>(replay.departures());
     this.guest = replay.guest();
     this.length = replay.intactBytes();
     this.warnings = cutTornTail(replay);
@@ -113,7 +116,8 @@ public final class LedgerJournal implements AutoCloseable {
           Kind.IO, "no ledger in %s: it has no file named journal".formatted(directory));
     }
     JournalReplay replay = JournalReplay.of(path, bytesOf(path));
-    return new LedgerSnapshot(replay.guest(), replay.ledger(), warnings(path, replay, "ignored"));
+    return new LedgerSnapshot(
+        replay.guest(), replay.ledger(), replay.departures(), warnings(path, replay, "ignored"));
   }
 
   private static byte[] bytesOf(Path path) throws LedgerException {
@@ -188,6 +192,23 @@ public final class LedgerJournal implements AutoCloseable {
     lost.forEachRun(run -> records.add(new Held(run)));
     write(records);
     ledger.markHeld(lost);
+  }
+
+  /**
+   * Records how the guest came here; what is known already is not written again.
+   *
+   * @throws LedgerException IO: none of them was recorded
+   */
+  public synchronized void appendDepartures(List<Departure> path) throws LedgerException {
+    requireOpen();
+    List<Departure> news = path.stream().filter(hop -> !departures.contains(hop)).toList();
+    write(news.stream().map(Left::new).toList());
+    departures.addAll(news);
+  }
+
+  /** The hosts that the guest was on before it came here, the first one first; a copy. */
+  public synchronized List<Departure> departures() {
+    return List.copyOf(departures);
   }
 
   private void requireOpen() {

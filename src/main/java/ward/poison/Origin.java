@@ -28,10 +28,14 @@ public record Origin(String host, Instant time, Discovery discovery) {
    * @throws IllegalArgumentException if the host's name is blank or too long
    */
   public Origin {
+    requireHost(host);
+    time = Instant.ofEpochMilli(time.toEpochMilli());
+  }
+
+  static void requireHost(String host) {
     if (host.isBlank() || host.length() > 255) {
       throw new IllegalArgumentException(
           "host name \"%s\"; 1 to 255 characters are allowed".formatted(host));
     }
-    time = Instant.ofEpochMilli(time.toEpochMilli());
   }
 }

@@ -19,10 +19,12 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
 import ward.memory.PageSet;
 import ward.memory.Pages;
+import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
@@ -60,7 +62,7 @@ public final class SourceSession implements AutoCloseable {
   private static final Duration CONFIRM_WITHIN = Duration.ofSeconds(60);
 
   /** What is migrated. All of it stays the caller's, and outlives the session. */
-  public record Subject(SourceMemory memory, DepartingGuest guest, LedgerJournal journal) {}
+  public record Subject(GuestMemory memory, DepartingGuest guest, LedgerJournal journal) {}
 
   private final SourceSettings settings;
   private final Subject subject;
@@ -85,6 +87,7 @@ public final class SourceSession implements AutoCloseable {
   private ReturnedDestination returned; // null while none is telling what it has
   private Channel control;
   private ControlMessage.PoisonMapEnd mapEnd;
+  private List<Departure> path = List.of();
   private ControlMessage.HandOver pendingHandOver;
 
   /**
@@ -97,12 +100,12 @@ public final class SourceSession implements AutoCloseable {
     this.subject = subject;
     this.listener = listener;
     thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false); // what is due still runs
-    layout = subject.memory().memory().layout();
+    layout = subject.memory().layout();
     ServedPages served = new ServedPages(layout.pageCount());
     lost =
         new LostPages(
             layout, served, subject.journal(), settings, Clock.systemUTC(), thread, listener);
-    PageReader reader = new PageReader(kernel, subject.memory().memory());
+    PageReader reader = new PageReader(kernel, subject.memory());
     parts = new SourceParts(layout, served, reader, lost, listener);
     answerer = new PageAnswerer(parts, this::failed);
     cursor = new StreamCursor(layout, settings.streamPaused());
@@ -454,7 +457,15 @@ public final class SourceSession implements AutoCloseable {
       return;
     }
     enter(SourcePhase.MAP_APPLIED, applied.pages() + " poisoned pages in place");
-    send(new ControlMessage.GuestReleased());
+    path = pathToTheNext();
+    send(new ControlMessage.GuestReleased(path));
+  }
+
+  /** How the guest came here, and that it leaves now. */
+  private List<Departure> pathToTheNext() {
+    List<Departure> hops = new ArrayList<>(subject.journal().departures());
+    hops.add(new Departure(settings.host(), Clock.systemUTC().instant()));
+    return hops.subList(Math.max(0, hops.size() - ControlMessage.HOPS_MAX), hops.size());
   }
 
   private void onGuestResumed() {
@@ -619,7 +630,7 @@ public final class SourceSession implements AutoCloseable {
         "the destination is back, by attempt " + attempt);
     send(new ControlMessage.RecoveryAccepted());
     if (!destination.isReleased()) {
-      send(new ControlMessage.GuestReleased());
+      send(new ControlMessage.GuestReleased(path));
     }
   }
 

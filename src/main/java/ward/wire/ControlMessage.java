@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.UUID;
 import ward.memory.GuestLayout;
 import ward.memory.PageSet;
+import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.PoisonEntry;
 
@@ -25,6 +26,9 @@ public sealed interface ControlMessage {
 
   /** The most regions in an offer. */
   int REGIONS_MAX = 4096;
+
+  /** The most hosts that a guest's path names. */
+  int HOPS_MAX = 1024;
 
   /** The most runs in all page sets of one message. */
   int RUNS_MAX = 65_536;
@@ -175,8 +179,18 @@ public sealed interface ControlMessage {
    * Source to destination: the guest will not run at the source again, so it may run at the
    * destination. Without this word a connection that breaks while {@link PoisonMapApplied} is under
    * way would leave two hosts that each believe that the guest is theirs.
+   *
+   * @param path the hosts that the guest was on, the first one first, the source last
    */
-  record GuestReleased() implements ControlMessage {}
+  record GuestReleased(List<Departure> path) implements ControlMessage {
+
+    public GuestReleased {
+      if (path.size() > HOPS_MAX) {
+        throw new IllegalArgumentException("%d hops; at most %d".formatted(path.size(), HOPS_MAX));
+      }
+      path = List.copyOf(path);
+    }
+  }
 
   /** Destination to source: the guest runs here now; the stream may start. */
   record GuestResumed() implements ControlMessage {}

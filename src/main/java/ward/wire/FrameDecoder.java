@@ -221,6 +221,8 @@ public final class FrameDecoder extends ByteToMessageDecoder {
       case OUT_OF_RANGE -> new PageAnswer.OutOfRange(id, address, pages);
       case FAILED -> new PageAnswer.Failed(id, address, pages, body.toString(UTF_8));
       case STREAM_END -> new StreamEnd();
+      case PING -> new Ping();
+      case PONG -> new Pong();
       case MESSAGE, DATA -> throw new IllegalStateException(kind + " has a way of its own");
     };
   }

@@ -77,8 +77,15 @@ public final class FrameEncoder extends ChannelDuplexHandler {
     FrameHeader header =
         frame instanceof PageFrame range
             ? FrameHeader.of(bodilessKind(range), range, NO_BODY)
-            : FrameHeader.of(FrameKind.STREAM_END, NO_BODY);
+            : FrameHeader.of(kindOfWord(frame), NO_BODY);
     return headerOnly(context, header);
+  }
+
+  private static FrameKind kindOfWord(Frame frame) {
+    if (frame instanceof Ping) {
+      return FrameKind.PING;
+    }
+    return frame instanceof Pong ? FrameKind.PONG : FrameKind.STREAM_END;
   }
 
   private static FrameKind bodilessKind(PageFrame frame) {

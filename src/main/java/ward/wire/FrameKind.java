@@ -23,7 +23,11 @@ enum FrameKind {
   /** The reason as UTF-8. */
   FAILED(8, 1 << 20, Reason.BYTES_MAX),
   /** The connection has sent all the pages it will. */
-  STREAM_END(9, 0, 0);
+  STREAM_END(9, 0, 0),
+  /** "Are you alive?" */
+  PING(10, 0, 0),
+  /** "I am." */
+  PONG(11, 0, 0);
 
   /** The longest body of a kind that only a newer minor version knows; it is skipped. */
   static final int UNKNOWN_BODY_BYTES_MAX = 1 << 20;

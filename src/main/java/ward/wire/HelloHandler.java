@@ -22,10 +22,11 @@ import ward.wire.ControlMessage.Refusal;
  *       | <------- Hello or Refusal -------- |
  * </pre>
  *
- * <p>When both have said it, the handlers behind get a {@link HelloCompleted} event, before any
- * other frame. Otherwise they get the reason in {@code exceptionCaught} - a {@link
- * PeerRefusedException}, a {@link ProtocolException}, a {@link TransmissionException}, or an
- * IOException where the peer left or said nothing in time - and the channel is closed.
+ * <p>A control connection gets a {@link Heartbeat} in its place. When both have said it, the
+ * handlers behind get a {@link HelloCompleted} event, before any other frame. Otherwise they get
+ * the reason in {@code exceptionCaught} - a {@link PeerRefusedException}, a {@link
+ * ProtocolException}, a {@link TransmissionException}, or an IOException where the peer left or
+ * said nothing in time - and the channel is closed.
  */
 public final class HelloHandler extends ChannelInboundHandlerAdapter {
 
@@ -170,6 +171,9 @@ public final class HelloHandler extends ChannelInboundHandlerAdapter {
     settle();
     answer.apply(peer).ifPresent(hello -> context.writeAndFlush(new ControlFrame(hello)));
     context.fireUserEventTriggered(new HelloCompleted(peer));
+    if (peer.kind() == ConnectionKind.CONTROL) {
+      context.pipeline().addAfter(context.name(), null, new Heartbeat(limit));
+    }
     context.pipeline().remove(this);
   }
 

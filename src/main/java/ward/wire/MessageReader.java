@@ -3,9 +3,11 @@ package ward.wire;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import java.nio.ByteBuffer;
+import java.time.Instant;
 import java.util.List;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
+import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.PoisonEntry;
 import ward.wire.proto.WireProto;
@@ -65,7 +67,7 @@ final class MessageReader {
           new ControlMessage.PoisonMapPart(entries(from.getPoisonMapPart().getEntries()));
       case POISON_MAP_END -> mapEnd(from.getPoisonMapEnd());
       case POISON_MAP_APPLIED -> mapApplied(from.getPoisonMapApplied());
-      case GUEST_RELEASED -> new ControlMessage.GuestReleased();
+      case GUEST_RELEASED -> released(from.getGuestReleased());
       case GUEST_RESUMED -> new ControlMessage.GuestResumed();
       case LATE_POISON -> new ControlMessage.LatePoison(entries(from.getLatePoison().getEntries()));
       case POISON_OUTCOME -> outcome(from.getPoisonOutcome());
@@ -122,6 +124,13 @@ final class MessageReader {
 
   private static ControlMessage mapApplied(WireProto.PoisonMapApplied proto) {
     return new ControlMessage.PoisonMapApplied(proto.getPages(), digest(proto.getDigest()));
+  }
+
+  private static ControlMessage released(WireProto.GuestReleased proto) {
+    return new ControlMessage.GuestReleased(
+        proto.getPathList().stream()
+            .map(hop -> new Departure(hop.getHost(), Instant.ofEpochMilli(hop.getTimeMillis())))
+            .toList());
   }
 
   private static ControlMessage outcome(WireProto.PoisonOutcome proto) {

@@ -30,7 +30,7 @@ final class MessageWriter {
         ControlMessage.PoisonMapApplied.class,
         (to, m) ->
             to.getPoisonMapAppliedBuilder().setPages(m.pages()).setDigest(bytes(m.digest())));
-    on(ControlMessage.GuestReleased.class, (to, m) -> to.getGuestReleasedBuilder());
+    on(ControlMessage.GuestReleased.class, (to, m) -> to.setGuestReleased(released(m)));
     on(ControlMessage.GuestResumed.class, (to, m) -> to.getGuestResumedBuilder());
     on(
         ControlMessage.LatePoison.class,
@@ -75,6 +75,19 @@ final class MessageWriter {
     Envelope.Builder builder = Envelope.newBuilder();
     WRITERS.get(message.getClass()).accept(builder, message);
     return builder.build();
+  }
+
+  private static WireProto.GuestReleased released(ControlMessage.GuestReleased released) {
+    WireProto.GuestReleased.Builder proto = WireProto.GuestReleased.newBuilder();
+    released
+        .path()
+        .forEach(
+            hop ->
+                proto
+                    .addPathBuilder()
+                    .setHost(hop.host())
+                    .setTimeMillis(hop.time().toEpochMilli()));
+    return proto.build();
   }
 
   private static WireProto.GuestOffer offer(ControlMessage.GuestOffer offer) {

@@ -10,6 +10,8 @@ import io.netty.channel.ChannelHandler;
  *  socket --bytes--> FrameDecoder --Frame--> HelloHandler --HelloCompleted, Frame--> session
  *         <-bytes--- FrameEncoder <-----------------------Frame--------------------
  * </pre>
+ *
+ * <p>On a control connection, HelloHandler's place is a {@link Heartbeat}'s afterwards.
  */
 public final class WardPipeline {
 

@@ -178,7 +178,7 @@ class DestinationSessionKernelTest {
 
   private void release() throws Exception {
     link.awaitSent(ControlMessage.PoisonMapApplied.class);
-    link.say(new ControlMessage.GuestReleased());
+    link.say(new ControlMessage.GuestReleased(List.of()));
   }
 
   private void stream(int page, int count) {
@@ -210,7 +210,7 @@ class DestinationSessionKernelTest {
     boolean resumedEarly = log.contains("resume");
     link.ready(ConnectionKind.URGENT);
     boolean resumedUnreleased = log.contains("resume");
-    link.say(new ControlMessage.GuestReleased());
+    link.say(new ControlMessage.GuestReleased(List.of()));
     link.awaitSent(ControlMessage.GuestResumed.class);
 
     assertThat(resumedUnreleased).isFalse();
@@ -228,7 +228,7 @@ class DestinationSessionKernelTest {
   void aSourceThatReleasesTheGuestBeforeTheMapIsAppliedBreaksTheProtocol() throws Exception {
     offer();
 
-    link.say(new ControlMessage.GuestReleased());
+    link.say(new ControlMessage.GuestReleased(List.of()));
 
     DestinationOutcome end = awaitOutcome();
     assertThat(end.kind()).isEqualTo(Kind.PEER_REFUSED);
@@ -703,7 +703,7 @@ class DestinationSessionKernelTest {
     ControlMessage.RecoveryEnd end = link.awaitSent(ControlMessage.RecoveryEnd.class);
     accept();
     awaitPhase(DestinationPhase.RECEIVING_MAP);
-    link.say(new ControlMessage.GuestReleased());
+    link.say(new ControlMessage.GuestReleased(List.of()));
     link.awaitSent(ControlMessage.GuestResumed.class);
 
     assertThat(end).isEqualTo(new ControlMessage.RecoveryEnd(0, 1, false, false));

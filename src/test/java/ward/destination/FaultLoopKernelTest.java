@@ -141,6 +141,24 @@ class FaultLoopKernelTest {
   }
 
   @Test
+  void noPageIsEmptyAfterWhatWasGivenBackIsFilled() throws Exception {
+    startLoop();
+    memory.data(0, 3);
+    memory.poison(3);
+    memory.data(4, PAGES - 4);
+    await(memory.discard(2, 4));
+
+    memory.audit.fillEmptyPages();
+
+    assertThat(memory.isPoisoned(3)).isTrue();
+    for (int page : new int[] {2, 4, 5}) {
+      assertThat(memory.holdsZeros(page)).isTrue();
+    }
+    assertThat(memory.holdsItsBytes(6)).isTrue();
+    assertThat(memory.fixture.requests).isEmpty();
+  }
+
+  @Test
   void whoeverPlacesPagesReadsTheEventThatBlocksHimWhenNobodyElseDoes() throws Exception {
     CompletableFuture<Integer> discarding = memory.discard(9, 1);
     Thread.sleep(50); // it waits in the kernel now, or soon: either way nobody else reads

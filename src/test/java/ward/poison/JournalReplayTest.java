@@ -218,7 +218,7 @@ class JournalReplayTest {
   void refusesARecordTypeThatItDoesNotKnowAlsoAtTheEnd() {
     assertRefused(
         join(file, record(9, new byte[3])),
-        "offset %d: record type 9, and this Ward knows 1 to 3; use the Ward that wrote it"
+        "offset %d: record type 9, which this Ward does not know; use the Ward that wrote it"
             .formatted(file.length));
   }
 

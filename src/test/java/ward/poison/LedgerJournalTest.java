@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -67,6 +68,25 @@ class LedgerJournalTest {
       assertThat(again.ledger().pageCount()).isEqualTo(510);
       assertThat(again.warnings()).isEmpty();
     }
+  }
+
+  @Test
+  void knowsTheHostsThatTheGuestCameThroughEachHopOnce() throws Exception {
+    Departure first = new Departure("alpha", Instant.ofEpochMilli(1_000));
+    Departure second = new Departure("beta", Instant.ofEpochMilli(2_000));
+    try (LedgerJournal journal = LedgerJournal.open(directory(), "web-7")) {
+      journal.appendDepartures(List.of(first));
+    }
+    long length = Files.size(file());
+
+    try (LedgerJournal again = LedgerJournal.open(directory(), "web-7")) {
+      again.appendDepartures(List.of(first));
+      assertThat(Files.size(file())).isEqualTo(length);
+      again.appendDepartures(List.of(first, second));
+      assertThat(again.departures()).containsExactly(first, second);
+    }
+
+    assertThat(LedgerJournal.read(directory()).departures()).containsExactly(first, second);
   }
 
   @Test

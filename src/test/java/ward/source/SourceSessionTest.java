@@ -307,7 +307,7 @@ class SourceSessionTest {
         new SourceSession(
             settings(),
             guest.kernel,
-            new SourceSession.Subject(guest.memory, departing, guest.journal),
+            new SourceSession.Subject(guest.memory.memory(), departing, guest.journal),
             events);
     server =
         SourceServer.listen(

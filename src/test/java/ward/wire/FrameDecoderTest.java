@@ -47,7 +47,9 @@ class FrameDecoderTest {
         new PageAnswer.OutOfRange(2, (1L << 52) - 4096, 1),
         new PageAnswer.Failed(3, ADDRESS, 2, "read: EIO"),
         new PageAnswer.Failed(3, ADDRESS, 2, ""),
-        new StreamEnd());
+        new StreamEnd(),
+        new Ping(),
+        new Pong());
   }
 
   @ParameterizedTest
@@ -240,10 +242,10 @@ class FrameDecoderTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {0, 10, 255})
+  @ValueSource(ints = {0, 12, 255})
   void anUnknownKindOfTheSameMinorVersionIsRefused(int kind) {
     assertThat(refused(WireBytes.header(kind, 0, 0, 0, 0)))
-        .isEqualTo("local peer: frame of kind %d; protocol 1.0 has kinds 1 to 9".formatted(kind));
+        .isEqualTo("local peer: frame of kind %d; protocol 1.0 has kinds 1 to 11".formatted(kind));
   }
 
   @Test

@@ -285,7 +285,7 @@ class HelloHandlerTest {
     channel.runScheduledPendingTasks();
 
     assertTrue(channel.isOpen());
-    channel.finish();
+    channel.finishAndReleaseAll();
   }
 
   @Test

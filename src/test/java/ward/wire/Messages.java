@@ -9,6 +9,7 @@ import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
+import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
@@ -79,7 +80,7 @@ final class Messages {
         new ControlMessage.PoisonMapPart(entries(9)),
         new ControlMessage.PoisonMapEnd(9, digest()),
         new ControlMessage.PoisonMapApplied(10, digest()),
-        new ControlMessage.GuestReleased(),
+        new ControlMessage.GuestReleased(List.of(new Departure("alpha", Instant.ofEpochMilli(5)))),
         new ControlMessage.GuestResumed(),
         new ControlMessage.LatePoison(
             List.of(new PoisonEntry(1L << 30, 30, Severity.ACTION_OPTIONAL, entry(3).origin()))),
