@@ -27,6 +27,17 @@ sealed interface ChaosAct extends Fault.Act {
     }
   }
 
+  /**
+   * SIGKILL. A source is replaced by another process on the same memory and ledger after that time;
+   * a destination by nobody.
+   */
+  record Kill(ChaosSide side, Duration vacancy) implements ChaosAct {
+    @Override
+    public String name() {
+      return "Kill " + side;
+    }
+  }
+
   /** The time of day that one daemon sees jumps; negative: back. */
   record ClockStep(ChaosSide side, Duration by) implements ChaosAct {
     @Override

@@ -22,7 +22,9 @@ enum ChaosFaultKind {
   REPORT_ASKED(6),
   REPORT_IN_FLIGHT(6),
   CLOCK_SOURCE(4),
-  CLOCK_DESTINATION(4);
+  CLOCK_DESTINATION(4),
+  KILL_SOURCE(8),
+  KILL_DESTINATION(3);
 
   private static final int BITS = 8;
   private static final int STALL_MILLIS_MAX = 700;
@@ -30,6 +32,7 @@ enum ChaosFaultKind {
   private static final int LAG_MILLIS_MAX = 12;
   private static final int LAGGING_MILLIS_MAX = 600;
   private static final int FREEZE_MILLIS_MAX = 900;
+  private static final int VACANCY_MILLIS_MAX = 800;
   private static final int PAGES_REPORTED_MAX = 12;
   private static final long CLOCK_SECONDS_MAX = 400L * 24 * 3600;
 
@@ -67,6 +70,8 @@ enum ChaosFaultKind {
       case REPORT_IN_FLIGHT -> report(ChaosAct.Victims.IN_FLIGHT, random);
       case CLOCK_SOURCE -> clock(ChaosSide.SOURCE, random);
       case CLOCK_DESTINATION -> clock(ChaosSide.DESTINATION, random);
+      case KILL_SOURCE -> new ChaosAct.Kill(ChaosSide.SOURCE, millis(random, VACANCY_MILLIS_MAX));
+      case KILL_DESTINATION -> new ChaosAct.Kill(ChaosSide.DESTINATION, Duration.ZERO);
     };
   }
 

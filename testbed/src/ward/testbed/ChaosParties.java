@@ -19,7 +19,7 @@ import ward.poison.Severity;
 /** Starts the daemons of a run, each in its turn; the files of a run are where they expect them. */
 final class ChaosParties {
 
-  private static final String SOURCE_LOSS_SECONDS = "4";
+  private static final String SOURCE_LOSS_SECONDS = "8";
 
   private final ChaosPlan plan;
   private final ChaosGuest guest;
@@ -89,8 +89,18 @@ final class ChaosParties {
     }
   }
 
-  /** A daemon that has the guest; it does not listen yet. */
-  ChaosDaemon startSource() throws IOException {
+  /** What a source that is started has to do with those before it. */
+  enum Succession {
+    /** The guest is whole here; if it can, it runs. */
+    WHOLE,
+    /** The one before died: it goes on with what that has begun. */
+    REPLACEMENT,
+    /** The guest did not survive elsewhere: the operator lets it begin again from this memory. */
+    BEGIN_AGAIN
+  }
+
+  /** A daemon that serves the guest's memory; it does not listen yet. */
+  ChaosDaemon startSource(Succession succession) throws IOException {
     List<String> command = new ArrayList<>(List.of("source", "--json", "--listen", "127.0.0.1:0"));
     command.addAll(List.of("--host", "chaos-source"));
     command.addAll(List.of("--memory", path("memory").toString()));
@@ -99,7 +109,10 @@ final class ChaosParties {
     if (plan.guest() != ChaosPlan.Mover.THREADS) {
       command.addAll(List.of("--vcpu-state", path("vcpus").toString()));
     }
-    if (plan.guest() == ChaosPlan.Mover.MOVED) {
+    if (succession == Succession.BEGIN_AGAIN) {
+      command.add("--new-session");
+    }
+    if (plan.guest() == ChaosPlan.Mover.MOVED && succession == Succession.WHOLE) {
       command.addAll(List.of("--run", "--guest-log", sourceLog().toString()));
     }
     if (plan.streamHeldMillis() > 0) {

@@ -10,6 +10,7 @@ import java.util.Map;
  * @param injected how often each effect really happened
  * @param breaks that the destination survived after the guest had begun to run there, or before
  * @param givenBack attempts that ended early and safely: the guest stayed at the source, whole
+ * @param lostWithDestination guests that died with a destination's process that was killed
  * @param latePoisoned pages lost late that the guest lost
  * @param lateHeld pages lost late that it had already
  * @param worstWaitMillis the longest that a vCPU waited for one page
@@ -21,6 +22,7 @@ record ChaosResult(
     Map<String, Long> injected,
     long breaks,
     long givenBack,
+    long lostWithDestination,
     long latePoisoned,
     long lateHeld,
     double worstWaitMillis,

@@ -12,14 +12,19 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import ward.cli.ExitCode;
 import ward.memory.PageSet;
 import ward.poison.LedgerJournal;
 import ward.poison.PoisonLedger;
+import ward.wire.ControlMessage;
 
 /**
  * One migration in which the plan's faults happen, judged from outside.
@@ -36,6 +41,8 @@ final class ChaosRun implements AutoCloseable {
   private static final int TIMER_THREADS = 4;
   private static final Duration HELD_AT_MOST = Duration.ofMillis(200);
   private static final int IN_FLIGHT_MILLIS_MAX = 30;
+  private static final Set<String> ENDING =
+      Set.of("Flip", "Reset", "ResetAll", "Cut", "Outage", "Kill SOURCE", "Kill DESTINATION");
   private static final Duration LETTING_GO = Duration.ofSeconds(3);
 
   private final ChaosPlan plan;
@@ -51,7 +58,14 @@ final class ChaosRun implements AutoCloseable {
   private volatile ChaosDaemon source;
   private volatile ChaosDaemon destination;
   private final FaultyLink link;
+  private final Set<ChaosSide> killed = ConcurrentHashMap.newKeySet(); // and not replaced yet
+  private final AtomicLong killsOfSource = new AtomicLong();
+  private final AtomicLong killsOfDestination = new AtomicLong();
+  private volatile long vacantUntil;
+  private boolean replacing;
+  private ChaosParties.Succession succession = ChaosParties.Succession.WHOLE;
   private int givenBack;
+  private int lostWithDestination;
   private JsonNode lastStatus;
 
   ChaosRun(ChaosPlan plan, ChaosMeans means) throws IOException {
@@ -87,13 +101,22 @@ final class ChaosRun implements AutoCloseable {
     return result(index, TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - started));
   }
 
+  /** Of the kills only those that were not spared. */
+  private Map<String, Long> injected() {
+    Map<String, Long> counts = link.counts();
+    counts.computeIfPresent("Kill SOURCE", (name, drawn) -> killsOfSource.get());
+    counts.computeIfPresent("Kill DESTINATION", (name, drawn) -> killsOfDestination.get());
+    return counts;
+  }
+
   private ChaosResult result(long index, long millis) {
     boolean known = lastStatus != null;
     return new ChaosResult(
         index,
-        link.counts(),
+        injected(),
         known ? lastStatus.get("breaks").get("count").asLong() : 0,
         givenBack,
+        lostWithDestination,
         losses.poisoned(),
         losses.held(),
         known ? lastStatus.get("faults").get("maxMicros").asDouble() / 1000 : 0,
@@ -107,21 +130,46 @@ final class ChaosRun implements AutoCloseable {
       if (attempt > ATTEMPTS_WITH_FAULTS) {
         link.heal();
       }
-      if (attemptSucceeds()) {
-        judge();
-        return;
+      switch (attempt()) {
+        case ARRIVED -> {
+          judge();
+          return;
+        }
+        case LOST_WITH_DESTINATION -> {
+          lostWithDestination++;
+          return;
+        }
+        case BEGUN_AGAIN -> lostWithDestination++;
+        case GIVEN_BACK -> givenBack++;
+        default -> throw new IllegalStateException();
       }
-      givenBack++;
     }
     throw new IOException("the guest was given back %d times".formatted(givenBack));
   }
 
-  private boolean attemptSucceeds() throws IOException {
+  /** How an attempt ended. */
+  private enum Ending {
+    /** The guest is at the destination. */
+    ARRIVED,
+    /** The guest never ran there; it is whole at the source. */
+    GIVEN_BACK,
+    /**
+     * It died with the destination's process, and the operator starts it from the source's copy.
+     */
+    BEGUN_AGAIN,
+    /** It died with the destination's process, and what it was at the source is gone. */
+    LOST_WITH_DESTINATION
+  }
+
+  private Ending attempt() throws IOException {
     boolean isNew = source == null || !source.isAlive();
     if (isNew) {
       link.leadNowhere();
-      source = watched(parties.startSource());
+      source = watched(parties.startSource(succession));
+      succession = ChaosParties.Succession.WHOLE;
     }
+    killed.clear();
+    vacantUntil = 0;
     long harmBefore = harm();
     int wordsBefore = source.log().length();
     // Both start at the same time; the link holds the destination until the source is ready.
@@ -131,11 +179,15 @@ final class ChaosRun implements AutoCloseable {
     }
     releaseStream();
     deadline.await("the migration and the guest to end", this::isOver);
-    if (destination.isAlive() && destination.phase().equals("COMPLETE")) {
-      return true;
+    if (isArrived()) {
+      return Ending.ARRIVED;
+    }
+    if (killed.contains(ChaosSide.DESTINATION)
+        && source.log().indexOf("-> MAP_APPLIED", wordsBefore) >= 0) {
+      return afterDeathOfDestination();
     }
     requireGivenBack(wordsBefore, harm() > harmBefore);
-    return false;
+    return Ending.GIVEN_BACK;
   }
 
   private ChaosDaemon watched(ChaosDaemon daemon) {
@@ -153,6 +205,10 @@ final class ChaosRun implements AutoCloseable {
     if (plan.guest() == ChaosPlan.Mover.MOVED) {
       deadline.await("every vCPU to have walked at the source", this::hasWalked);
     }
+    leadToSource();
+  }
+
+  private void leadToSource() {
     link.leadTo(
         new InetSocketAddress(InetAddress.getLoopbackAddress(), source.port().orElseThrow()));
   }
@@ -181,7 +237,7 @@ final class ChaosRun implements AutoCloseable {
 
   private void letStream(ChaosDaemon held) {
     try {
-      held.send(new ward.wire.ControlMessage.StreamControl(false));
+      held.send(new ControlMessage.StreamControl(false));
     } catch (IOException ended) {
       // then there is nothing to stream
     }
@@ -189,13 +245,11 @@ final class ChaosRun implements AutoCloseable {
 
   /** Faults that may end an attempt. Others only make it slower, or lose pages. */
   private long harm() {
-    return link.counts().entrySet().stream()
+    return injected().entrySet().stream()
         .filter(count -> ENDING.contains(count.getKey()))
-        .mapToLong(java.util.Map.Entry::getValue)
+        .mapToLong(Map.Entry::getValue)
         .sum();
   }
-
-  private static final List<String> ENDING = List.of("Flip", "Reset", "ResetAll", "Cut", "Outage");
 
   private boolean isOver() throws IOException {
     if (!destination.isAlive()) {
@@ -205,20 +259,84 @@ final class ChaosRun implements AutoCloseable {
     if (phase.equals("UNFINISHED")) {
       throw new IOException("the destination gave up a guest that had run there");
     }
-    requireSourceServes(phase);
-    return phase.equals("COMPLETE") && destination.hasLogged("the guest ended: ");
+    if (phase.equals("COMPLETE")) {
+      return destination.hasLogged("the guest ended: ");
+    }
+    replaceSourceIfDue();
+    requireSourceServes();
+    return false;
   }
 
-  private void requireSourceServes(String phase) throws IOException {
+  private boolean isArrived() {
+    return destination.isAlive() && destination.phase().equals("COMPLETE");
+  }
+
+  // --- a source that was killed ----------------------------------------------------------------
+
+  private void replaceSourceIfDue() throws IOException {
+    if (isVacant() && System.nanoTime() >= vacantUntil) {
+      source = watched(parties.startSource(ChaosParties.Succession.REPLACEMENT));
+      killed.remove(ChaosSide.SOURCE);
+      replacing = true;
+    }
+    if (replacing && source.port().isPresent()) {
+      replacing = false;
+      leadToSource();
+      releaseStream();
+    }
+  }
+
+  private boolean isVacant() {
+    return killed.contains(ChaosSide.SOURCE);
+  }
+
+  private void requireSourceServes() throws IOException {
     boolean guestRan = destination.hasLogged("-> RUNNING");
-    if (guestRan && !phase.equals("COMPLETE") && !source.isAlive()) {
+    if (guestRan && !isVacant() && !source.isAlive()) {
       int code = source.await(deadline);
-      if (code != 0) {
+      if (code != 0 && !hasRefusedWhatWasHandedOver(code)) {
         throw new IOException(
             "the source ended with exit code %d while the guest was at the destination"
                 .formatted(code));
       }
     }
+  }
+
+  /** A process that is started where another one had handed the guest over before it died. */
+  private boolean hasRefusedWhatWasHandedOver(int code) {
+    return code == ExitCode.INPUT_REFUSED.code()
+        && source.hasLogged("the guest was handed over to");
+  }
+
+  // --- a destination that was killed -----------------------------------------------------------
+
+  /** The guest is gone. The source keeps its copy, and never runs it by itself. */
+  private Ending afterDeathOfDestination() throws IOException {
+    boolean vacant = isVacant();
+    if (!vacant) {
+      source.terminate();
+      int code = source.await(deadline);
+      if (code == 0) {
+        require(
+            source.hasLogged("-> HANDING_OVER"),
+            "the source let go before it could have been asked");
+        return Ending.LOST_WITH_DESTINATION;
+      }
+      require(
+          code == ExitCode.UNFINISHED_AFTER_RUN.code(),
+          "the source of a guest that may have run elsewhere ended with exit code %d"
+              .formatted(code));
+      require(
+          source.hasLogged("do not start the guest here")
+              || source.hasLogged("only if the destination says that it never ran"),
+          "the source did not say that the guest must not run there");
+    }
+    if (plan.guest() == ChaosPlan.Mover.MOVED) {
+      return Ending.LOST_WITH_DESTINATION;
+    }
+    losses.beginAgain();
+    succession = ChaosParties.Succession.BEGIN_AGAIN;
+    return Ending.BEGUN_AGAIN;
   }
 
   // --- an attempt that came to nothing -------------------------------------------------------
@@ -229,12 +347,14 @@ final class ChaosRun implements AutoCloseable {
   private void requireGivenBack(int wordsBefore, boolean somethingWasDone) throws IOException {
     int code = destination.await(deadline);
     require(somethingWasDone, "an attempt ended though nothing was done to it");
-    require(isGivenBack(code), "the destination ended with exit code %d".formatted(code));
-    require(
-        destination.hasLogged("the guest did not run here, it is still at the source"),
-        "the destination did not say that the guest never ran there");
     require(
         !destination.hasLogged("-> RUNNING"), "the destination gave up a guest that had run there");
+    if (!killed.contains(ChaosSide.DESTINATION)) {
+      require(isGivenBack(code), "the destination ended with exit code %d".formatted(code));
+      require(
+          destination.hasLogged("the guest did not run here, it is still at the source"),
+          "the destination did not say that the guest never ran there");
+    }
     Deadline patience = new Deadline(LETTING_GO);
     while (!isWholeAtSource(wordsBefore)) {
       if (patience.millisLeft() == 0) {
@@ -261,6 +381,7 @@ final class ChaosRun implements AutoCloseable {
     require(
         plan.guest() != ChaosPlan.Mover.MOVED,
         "the source, which ran the guest, waited for a destination that had said that it never ran there");
+    succession = ChaosParties.Succession.BEGIN_AGAIN;
   }
 
   private static boolean isGivenBack(int code) {
@@ -268,6 +389,9 @@ final class ChaosRun implements AutoCloseable {
   }
 
   private boolean isWholeAtSource(int wordsBefore) throws IOException {
+    if (isVacant()) {
+      return true;
+    }
     if (source.isAlive()) {
       return source.log().indexOf("the guest runs on here", wordsBefore) >= 0;
     }
@@ -280,7 +404,7 @@ final class ChaosRun implements AutoCloseable {
     return true;
   }
 
-  private void require(boolean condition, String otherwise) throws IOException {
+  private static void require(boolean condition, String otherwise) throws IOException {
     if (!condition) {
       throw new IOException(otherwise);
     }
@@ -311,10 +435,25 @@ final class ChaosRun implements AutoCloseable {
       ChaosDaemon frozen = daemon(freeze.side());
       frozen.freeze();
       after(freeze.time(), frozen::thaw);
+    } else if (act instanceof ChaosAct.Kill kill) {
+      kill(kill);
     } else if (act instanceof ChaosAct.ClockStep step) {
       SteppedClock.step(parties.clock(step.side()), step.by());
     } else if (act instanceof ChaosAct.Report report) {
       report(report);
+    }
+  }
+
+  /** Nothing if the guest would die with it: one that runs at the source lives in that process. */
+  private void kill(ChaosAct.Kill kill) {
+    boolean spared =
+        kill.side() == ChaosSide.SOURCE
+            && plan.guest() == ChaosPlan.Mover.MOVED
+            && !source.hasLogged("-> MAP_APPLIED");
+    if (!spared && killed.add(kill.side())) {
+      vacantUntil = System.nanoTime() + kill.vacancy().toNanos();
+      daemon(kill.side()).kill();
+      (kill.side() == ChaosSide.SOURCE ? killsOfSource : killsOfDestination).incrementAndGet();
     }
   }
 
@@ -391,12 +530,20 @@ final class ChaosRun implements AutoCloseable {
                     (int) losses.held(),
                     sourceCode,
                     destinationCode,
-                    source.result().path("status").path("machineChecksInjected").asLong()))
+                    injectedAtSource()))
             .failures());
   }
 
-  /** One that has not heard the destination's last word waits for it; nothing depends on it. */
+  /**
+   * One that has not heard the destination's last word waits for it; nothing depends on it.
+   *
+   * @return its exit code; 0 also for one that was killed if another process in its place knows
+   *     that there is nothing left to serve
+   */
   private int endOfSource() throws IOException {
+    if (isVacant()) {
+      source = watched(parties.startSource(ChaosParties.Succession.REPLACEMENT));
+    }
     Deadline patience = new Deadline(LETTING_GO);
     while (source.isAlive() && patience.millisLeft() > 0) {
       pause();
@@ -404,7 +551,14 @@ final class ChaosRun implements AutoCloseable {
     if (source.isAlive()) {
       source.terminate();
     }
-    return source.await(deadline);
+    int code = source.await(deadline);
+    return hasRefusedWhatWasHandedOver(code) || hasNotBeenNeeded(code) ? 0 : code;
+  }
+
+  /** The destination had every page when it lost its source, and found none for too long. */
+  private boolean hasNotBeenNeeded(int code) {
+    return code == ExitCode.UNFINISHED_AFTER_RUN.code()
+        && destination.hasLogged("The source has not said that it lets go");
   }
 
   private static void pause() throws IOException {
@@ -414,6 +568,18 @@ final class ChaosRun implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);
     }
+  }
+
+  /**
+   * By the daemon's last word; one that was killed has none, there the guest's own count stands.
+   */
+  private long injectedAtSource() throws IOException {
+    if (plan.guest() != ChaosPlan.Mover.MOVED) {
+      return 0;
+    }
+    return killsOfSource.get() == 0
+        ? source.result().path("status").path("machineChecksInjected").asLong()
+        : Witness.reports(List.of(parties.sourceLog())).losses().size();
   }
 
   private PoisonLedger ledger(ChaosSide side) throws IOException {

@@ -14,6 +14,7 @@ final class ChaosTally {
   private long runs;
   private long breaks;
   private long givenBack;
+  private long lostWithDestination;
   private long latePoisoned;
   private long lateHeld;
   private double worstWaitMillis;
@@ -24,6 +25,7 @@ final class ChaosTally {
     runs++;
     breaks += result.breaks();
     givenBack += result.givenBack();
+    lostWithDestination += result.lostWithDestination();
     latePoisoned += result.latePoisoned();
     lateHeld += result.lateHeld();
     runMillis += result.millis();
@@ -44,6 +46,7 @@ final class ChaosTally {
    * @param injected how often each effect really happened
    * @param breaksSurvived connections lost and made anew with nothing else lost
    * @param givenBack attempts that ended safely before the guest had run elsewhere
+   * @param lostWithDestination guests that died with a destination's process that was killed
    * @param worstWaitMillis the longest that a vCPU waited for a page in a run with a break
    * @param meanRunMillis of one run, while others ran beside it
    */
@@ -55,6 +58,7 @@ final class ChaosTally {
       Map<String, Long> injected,
       long breaksSurvived,
       long givenBack,
+      long lostWithDestination,
       long latePoisoned,
       long lateHeld,
       double worstWaitMillis,
@@ -71,6 +75,7 @@ final class ChaosTally {
         new TreeMap<>(injected),
         breaks,
         givenBack,
+        lostWithDestination,
         latePoisoned,
         lateHeld,
         worstWaitMillis,
@@ -91,6 +96,7 @@ final class ChaosTally {
             + "injected%n%s"
             + "breaks          %,d survived, the longest took %.0f ms; a vCPU waited %.0f ms at most%n"
             + "given back      %,d attempts, the guest whole at the source%n"
+            + "killed          %,d guests with their destination's process, the source's copy kept%n"
             + "late poison     %,d pages lost, %,d more copied before their loss%n"
             + "%s",
         summary.runs(),
@@ -103,6 +109,7 @@ final class ChaosTally {
         summary.worstBreakMillis(),
         summary.worstWaitMillis(),
         summary.givenBack(),
+        summary.lostWithDestination(),
         summary.latePoisoned(),
         summary.lateHeld(),
         summary.failedRuns().isEmpty()

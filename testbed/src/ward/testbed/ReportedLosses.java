@@ -68,6 +68,11 @@ final class ReportedLosses {
     return layout.pageAt(frame << Pages.SHIFT).orElseThrow();
   }
 
+  /** The guest starts from the source's copy: what the destination held before is lost now. */
+  synchronized void beginAgain() {
+    poisoned.addAll(held);
+  }
+
   /** Indexes of the pages that are lost for the guest by now. */
   synchronized PageSet lost(PoisonLedger sourceLedger) {
     PageSet lost = poisoned.copy();
