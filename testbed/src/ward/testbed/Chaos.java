@@ -52,10 +52,14 @@ final class Chaos implements Callable<Integer> {
   private static final int JOBS_MAX = 256;
   private static final long PROGRESS_EVERY_NANOS = 10_000_000_000L;
 
-  /** Nobody takes over from a daemon that died yet. */
+  /** Nobody takes over from a daemon that died yet, nor waits for space on a disk. */
   private static final Set<ChaosFaultKind> BY_DEFAULT =
       EnumSet.complementOf(
-          EnumSet.of(ChaosFaultKind.KILL_SOURCE, ChaosFaultKind.KILL_DESTINATION));
+          EnumSet.of(
+              ChaosFaultKind.DISK_SOURCE,
+              ChaosFaultKind.DISK_DESTINATION,
+              ChaosFaultKind.KILL_SOURCE,
+              ChaosFaultKind.KILL_DESTINATION));
 
   @Option(
       names = "--runs",
@@ -97,7 +101,7 @@ final class Chaos implements Callable<Integer> {
       paramLabel = "KIND",
       split = ",",
       description =
-          "Draw from these kinds of faults only: ${COMPLETION-CANDIDATES} (default: from all but kills).")
+          "Draw from these kinds of faults only: ${COMPLETION-CANDIDATES} (default: from all but DISK and KILL).")
   List<ChaosFaultKind> faults = List.of();
 
   @Option(

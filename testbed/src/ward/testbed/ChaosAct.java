@@ -38,6 +38,14 @@ sealed interface ChaosAct extends Fault.Act {
     }
   }
 
+  /** The file system that holds a side's ledger has no block left, for that time. */
+  record FillDisk(ChaosSide side, Duration time) implements ChaosAct {
+    @Override
+    public String name() {
+      return "FillDisk " + side;
+    }
+  }
+
   /** The time of day that one daemon sees jumps; negative: back. */
   record ClockStep(ChaosSide side, Duration by) implements ChaosAct {
     @Override

@@ -23,6 +23,8 @@ enum ChaosFaultKind {
   REPORT_IN_FLIGHT(6),
   CLOCK_SOURCE(4),
   CLOCK_DESTINATION(4),
+  DISK_SOURCE(5),
+  DISK_DESTINATION(5),
   KILL_SOURCE(8),
   KILL_DESTINATION(3);
 
@@ -32,6 +34,7 @@ enum ChaosFaultKind {
   private static final int LAG_MILLIS_MAX = 12;
   private static final int LAGGING_MILLIS_MAX = 600;
   private static final int FREEZE_MILLIS_MAX = 900;
+  private static final int FULL_MILLIS_MAX = 1500;
   private static final int VACANCY_MILLIS_MAX = 800;
   private static final int PAGES_REPORTED_MAX = 12;
   private static final long CLOCK_SECONDS_MAX = 400L * 24 * 3600;
@@ -70,6 +73,8 @@ enum ChaosFaultKind {
       case REPORT_IN_FLIGHT -> report(ChaosAct.Victims.IN_FLIGHT, random);
       case CLOCK_SOURCE -> clock(ChaosSide.SOURCE, random);
       case CLOCK_DESTINATION -> clock(ChaosSide.DESTINATION, random);
+      case DISK_SOURCE -> fillDisk(ChaosSide.SOURCE, random);
+      case DISK_DESTINATION -> fillDisk(ChaosSide.DESTINATION, random);
       case KILL_SOURCE -> new ChaosAct.Kill(ChaosSide.SOURCE, millis(random, VACANCY_MILLIS_MAX));
       case KILL_DESTINATION -> new ChaosAct.Kill(ChaosSide.DESTINATION, Duration.ZERO);
     };
@@ -91,6 +96,10 @@ enum ChaosFaultKind {
   private static Fault.Effect clock(ChaosSide side, RandomGenerator random) {
     long seconds = random.nextLong(-CLOCK_SECONDS_MAX, CLOCK_SECONDS_MAX);
     return new ChaosAct.ClockStep(side, Duration.ofSeconds(seconds));
+  }
+
+  private static Fault.Effect fillDisk(ChaosSide side, RandomGenerator random) {
+    return new ChaosAct.FillDisk(side, millis(random, FULL_MILLIS_MAX));
   }
 
   /** Never the order in which they come. */

@@ -1,12 +1,15 @@
 package ward.testbed;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import ward.cli.LayoutFile;
 import ward.memory.GuestLayout;
 import ward.memory.PageSet;
@@ -17,14 +20,18 @@ import ward.poison.PoisonEntry;
 import ward.poison.Severity;
 
 /** Starts the daemons of a run, each in its turn; the files of a run are where they expect them. */
-final class ChaosParties {
+final class ChaosParties implements AutoCloseable {
 
-  private static final String SOURCE_LOSS_SECONDS = "8";
+  /** Longer than any fault lasts, also where the machine is busy with something else. */
+  private static final String SOURCE_LOSS_SECONDS = "20";
+
+  private static final String HANDSHAKE_SECONDS = "60";
 
   private final ChaosPlan plan;
   private final ChaosGuest guest;
   private final ChaosMeans means;
   private final Path directory;
+  private final Map<ChaosSide, SmallDisk> disks = new EnumMap<>(ChaosSide.class);
   private int sources;
   private int destinations;
 
@@ -42,6 +49,7 @@ final class ChaosParties {
     for (ChaosSide side : ChaosSide.values()) {
       SteppedClock.set(clock(side));
     }
+    mountDisks();
     declare();
   }
 
@@ -55,7 +63,55 @@ final class ChaosParties {
   }
 
   Path ledger(ChaosSide side) {
-    return path("ledger-" + side);
+    return disk(side).resolve("ledger");
+  }
+
+  /** What may be a file system of its own. */
+  Path disk(ChaosSide side) {
+    return path("disk-" + side);
+  }
+
+  /** Fills up a side's file system, if that is one of its own. */
+  void fillDisk(ChaosSide side) throws IOException {
+    disks.get(side).fill();
+  }
+
+  /** Frees all file systems that are full. */
+  void freeDisks() {
+    disks.values().forEach(ChaosParties::free);
+  }
+
+  void freeDisk(ChaosSide side) {
+    free(disks.get(side));
+  }
+
+  private static void free(SmallDisk disk) {
+    try {
+      disk.free();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private void mountDisks() throws IOException {
+    for (ChaosSide side : ChaosSide.values()) {
+      boolean full =
+          plan.faults().stream()
+              .anyMatch(
+                  fault -> fault.effect() instanceof ChaosAct.FillDisk fill && fill.side() == side);
+      if (full) {
+        disks.put(side, SmallDisk.mount(disk(side)));
+      } else {
+        Files.createDirectories(disk(side));
+      }
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    for (SmallDisk disk : disks.values()) {
+      disk.close();
+    }
   }
 
   /** What the guest said at the source; only if it ran there. */
@@ -151,6 +207,7 @@ final class ChaosParties {
     String name = "%s-%d".formatted(side, number);
     Path socket = path(name + ".sock");
     command.addAll(List.of("--control", socket.toString()));
+    command.addAll(List.of("--handshake-timeout", HANDSHAKE_SECONDS));
     return new ChaosDaemon(
         Daemon.start(directory, name, means.around(side, clock(side)), command),
         socket,

@@ -19,6 +19,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import ward.cli.ExitCode;
 import ward.memory.PageSet;
@@ -35,7 +36,9 @@ import ward.wire.ControlMessage;
  */
 final class ChaosRun implements AutoCloseable {
 
-  private static final Duration TIME = Duration.ofSeconds(90);
+  private static final Duration TIME = Duration.ofMinutes(4);
+  private static final Pattern INJECTED =
+      Pattern.compile("MemoryErrorInjector: memory error at .* on vCPU ");
   private static final int ATTEMPTS_MAX = 8;
   private static final int ATTEMPTS_WITH_FAULTS = 4;
   private static final int TIMER_THREADS = 4;
@@ -43,6 +46,7 @@ final class ChaosRun implements AutoCloseable {
   private static final int IN_FLIGHT_MILLIS_MAX = 30;
   private static final Set<String> ENDING =
       Set.of("Flip", "Reset", "ResetAll", "Cut", "Outage", "Kill SOURCE", "Kill DESTINATION");
+  private static final Duration TRY_AGAIN = Duration.ofMillis(300);
   private static final Duration LETTING_GO = Duration.ofSeconds(3);
 
   private final ChaosPlan plan;
@@ -63,6 +67,7 @@ final class ChaosRun implements AutoCloseable {
   private final AtomicLong killsOfDestination = new AtomicLong();
   private volatile long vacantUntil;
   private boolean replacing;
+  private int wordsBefore; // characters that the source had logged before the attempt began
   private ChaosParties.Succession succession = ChaosParties.Succession.WHOLE;
   private int givenBack;
   private int lostWithDestination;
@@ -104,6 +109,9 @@ final class ChaosRun implements AutoCloseable {
   /** Of the kills only those that were not spared. */
   private Map<String, Long> injected() {
     Map<String, Long> counts = link.counts();
+    if (daemons.stream().anyMatch(ChaosRun::hasNoticedFullDisk)) {
+      counts.put("a full disk was noticed", 1L);
+    }
     counts.computeIfPresent("Kill SOURCE", (name, drawn) -> killsOfSource.get());
     counts.computeIfPresent("Kill DESTINATION", (name, drawn) -> killsOfDestination.get());
     return counts;
@@ -168,10 +176,11 @@ final class ChaosRun implements AutoCloseable {
       source = watched(parties.startSource(succession));
       succession = ChaosParties.Succession.WHOLE;
     }
+    parties.freeDisks();
     killed.clear();
     vacantUntil = 0;
     long harmBefore = harm();
-    int wordsBefore = source.log().length();
+    wordsBefore = source.log().length();
     // Both start at the same time; the link holds the destination until the source is ready.
     destination = watched(parties.startDestination(link.address()));
     if (isNew) {
@@ -186,7 +195,7 @@ final class ChaosRun implements AutoCloseable {
         && source.log().indexOf("-> MAP_APPLIED", wordsBefore) >= 0) {
       return afterDeathOfDestination();
     }
-    requireGivenBack(wordsBefore, harm() > harmBefore);
+    requireGivenBack(harm() > harmBefore);
     return Ending.GIVEN_BACK;
   }
 
@@ -277,7 +286,13 @@ final class ChaosRun implements AutoCloseable {
     if (isVacant() && System.nanoTime() >= vacantUntil) {
       source = watched(parties.startSource(ChaosParties.Succession.REPLACEMENT));
       killed.remove(ChaosSide.SOURCE);
+      wordsBefore = 0;
       replacing = true;
+    }
+    if (replacing && !source.isAlive() && hasNoticedFullDisk(source)) {
+      replacing = false;
+      killed.add(ChaosSide.SOURCE); // the operator tries again a little later
+      vacantUntil = System.nanoTime() + TRY_AGAIN.toNanos();
     }
     if (replacing && source.port().isPresent()) {
       replacing = false;
@@ -341,10 +356,7 @@ final class ChaosRun implements AutoCloseable {
 
   // --- an attempt that came to nothing -------------------------------------------------------
 
-  /**
-   * @param wordsBefore characters that the source had logged before the attempt began
-   */
-  private void requireGivenBack(int wordsBefore, boolean somethingWasDone) throws IOException {
+  private void requireGivenBack(boolean somethingWasDone) throws IOException {
     int code = destination.await(deadline);
     require(somethingWasDone, "an attempt ended though nothing was done to it");
     require(
@@ -356,9 +368,9 @@ final class ChaosRun implements AutoCloseable {
           "the destination did not say that the guest never ran there");
     }
     Deadline patience = new Deadline(LETTING_GO);
-    while (!isWholeAtSource(wordsBefore)) {
+    while (!isWholeAtSource()) {
       if (patience.millisLeft() == 0) {
-        decideForTheSource(wordsBefore);
+        decideForTheSource();
         return;
       }
       pause();
@@ -369,7 +381,7 @@ final class ChaosRun implements AutoCloseable {
    * A source that heard too little of the destination to begin a migration waits for the next one.
    * One that does not know whether its guest ran elsewhere waits for the operator; who knows.
    */
-  private void decideForTheSource(int wordsBefore) throws IOException {
+  private void decideForTheSource() throws IOException {
     if (source.log().indexOf("LISTENING -> ", wordsBefore) < 0) {
       return;
     }
@@ -384,11 +396,21 @@ final class ChaosRun implements AutoCloseable {
     succession = ChaosParties.Succession.BEGIN_AGAIN;
   }
 
-  private static boolean isGivenBack(int code) {
-    return code == ExitCode.UNFINISHED_BEFORE_RUN.code() || code == ExitCode.PEER_REFUSED.code();
+  private boolean isGivenBack(int code) {
+    return code == ExitCode.UNFINISHED_BEFORE_RUN.code()
+        || code == ExitCode.PEER_REFUSED.code()
+        || code == ExitCode.HOST_REFUSED.code() && wasDiskFull();
   }
 
-  private boolean isWholeAtSource(int wordsBefore) throws IOException {
+  private boolean wasDiskFull() {
+    return injected().keySet().stream().anyMatch(name -> name.startsWith("FillDisk"));
+  }
+
+  private static boolean hasNoticedFullDisk(ChaosDaemon daemon) {
+    return daemon.hasLogged("No space left on device");
+  }
+
+  private boolean isWholeAtSource() throws IOException {
     if (isVacant()) {
       return true;
     }
@@ -435,6 +457,9 @@ final class ChaosRun implements AutoCloseable {
       ChaosDaemon frozen = daemon(freeze.side());
       frozen.freeze();
       after(freeze.time(), frozen::thaw);
+    } else if (act instanceof ChaosAct.FillDisk full) {
+      parties.fillDisk(full.side());
+      after(full.time(), () -> parties.freeDisk(full.side()));
     } else if (act instanceof ChaosAct.Kill kill) {
       kill(kill);
     } else if (act instanceof ChaosAct.ClockStep step) {
@@ -579,7 +604,11 @@ final class ChaosRun implements AutoCloseable {
     }
     return killsOfSource.get() == 0
         ? source.result().path("status").path("machineChecksInjected").asLong()
-        : Witness.reports(List.of(parties.sourceLog())).losses().size();
+        : sourceLogs().filter(line -> INJECTED.matcher(line).find()).count();
+  }
+
+  private Stream<String> sourceLogs() {
+    return daemons.stream().filter(daemon -> daemon != destination).flatMap(d -> d.log().lines());
   }
 
   private PoisonLedger ledger(ChaosSide side) throws IOException {
@@ -671,6 +700,7 @@ final class ChaosRun implements AutoCloseable {
     for (ChaosDaemon daemon : daemons) {
       daemon.close();
     }
+    parties.close();
     link.close();
     memory.close();
     try (Stream<Path> files = Files.walk(directory)) {
