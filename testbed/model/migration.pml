@@ -7,8 +7,13 @@
  * happen between two steps. A break drops what is on its way; each side notices it when it likes, after it has
  * handled what it had received. A side that closes a connection leaves what it had sent for its peer to read.
  *
+ * A source that crashes comes back with what it has on disk: the memory, the ledger, and whether it has promised
+ * the guest away. Or somebody else comes in its place first, with other memory, who says so.
+ *
  * Left out: bytes and checksums (a content is whole or it is not), huge pages, pages given back by the guest, a
- * crash of the destination, and the audit of the page tables (a marker is where its page is POISONED). Return,
+ * crash of the destination, and the audit of the page tables (a marker is where its page is POISONED). A source
+ * that crashed after the hand-over answers once more here; the real one is not started again, and the destination,
+ * which needs nothing from it, ends by itself. Return,
  * its parts and its end are one message, as are the poison map's: neither side acts before the end. Page
  * sets are bit masks, and stand for their digests.
  *
@@ -52,7 +57,7 @@
 
 mtype = {
   /* source to destination, control */
-  MAP, RELEASED, LATE, CHECK, RETURN_ACCEPTED, HAND_OVER_ACCEPTED, REFUSAL, FAREWELL_TO_D,
+  MAP, RELEASED, IDENTITY, LATE, CHECK, RETURN_ACCEPTED, HAND_OVER_ACCEPTED, REFUSAL, FAREWELL_TO_D,
   /* destination to source, control */
   APPLIED, RESUMED, OUTCOME, HAND_OVER, RETURN, CANCEL, FAREWELL_TO_S,
   /* source to destination, urgent and stream */
@@ -163,6 +168,7 @@ byte claimedByHandOver;
 bool handOverPending;
 bool sourceCancels;
 bool runsAtSource = true;
+bool impostor;      /* who answers has other memory */
 
 /* --- the destination ------------------------------------------------------------------------------------ */
 
@@ -200,7 +206,11 @@ byte junk;
   (destination == ABORTED && (source == KEPT || source == LISTENING && hello[CONTROL] == 0))
 #define OVER (ENDED_WELL || ENDED_AT_SOURCE)
 
+#ifdef IMPOSTORS
+#define ATTEMPTS_MAX (1 + BREAKS + 2 * CRASHES + CANCELS) /* who comes first costs one more */
+#else
 #define ATTEMPTS_MAX (1 + BREAKS + CRASHES + CANCELS)
+#endif
 
 /*
  * The laws. Each is false, always: an assertion that carries one is told by its name. That the model comes to
@@ -329,6 +339,7 @@ inline greetControl(k) {
 #else
   :: SOURCE_GAVE && k > sourceAttempt ->
 #endif
+     impostor = impostor && atSource[CONTROL] == 0; /* one that was refused has ended */
 #ifdef MUTATE_STALE_ATTEMPT
      handOverPending = false;
 #else
@@ -336,7 +347,8 @@ inline greetControl(k) {
 #endif
      atSource[CONTROL] = k;
      sourceAttempt = k;
-     sourceAwaits = RETURN_MESSAGE
+     sourceAwaits = RETURN_MESSAGE;
+     tellDestination(IDENTITY, impostor, 0)
   :: else
   fi
 }
@@ -369,7 +381,7 @@ inline loseAtSource(c) {
   :: source == HANDED_OVER && c == CONTROL -> closeAllAtSource(); sourceAwaits = NOTHING; source = ENDED
 #endif
   :: source == HANDED_OVER && c != CONTROL -> closeAtSource(c)
-  :: else -> closeAllAtSource(); sourceAwaits = CONNECTION
+  :: else -> closeAllAtSource(); sourceAwaits = CONNECTION; impostor = false
   fi
 }
 
@@ -516,6 +528,7 @@ inline read(p, connection, owed) {
 #ifdef MUTATE_READ_LOST
   :: HAS(bad, p) -> connection!JUNK, p
 #endif
+  :: impostor -> connection!JUNK, p
   :: HAS(bad, p) ->
      found = found | BIT(p);
      owed = owed | BIT(p)
@@ -915,7 +928,18 @@ active proctype Destination() {
   EACH_PAGE(ASK)
 
   :: d_step { recovery == DIALLING && atDestination[CONTROL] == 0 -> dialControl() }
-  :: d_step { recovery == DIALLING && JOINED(CONTROL) -> comeBack() }
+  :: d_step {
+       READS(CONTROL) && toDestination?[IDENTITY, _, _] ->
+       toDestination?IDENTITY, one, _;
+       assert(NO_STALE_MESSAGE || recovery == DIALLING);
+       if
+#ifndef MUTATE_TRUST
+       :: one -> printf("D refuses an impostor\n"); closeAllAtDestination()
+#endif
+       :: else -> comeBack()
+       fi;
+       one = 0
+     }
 #ifdef OUTAGES
      /* There is no way to the source, for as long as it likes, until all is calm: the attempt has not begun. */
   :: d_step {
@@ -1073,8 +1097,9 @@ active proctype Guest() {
 #endif
 #define REPORT(p) :: d_step { !calm && IS_NEWS(p) && SOURCE_TAKES_REPORTS && nfull(toDestination) -> report(p) }
 
-inline crashSource() {
-  printf("S crashes and starts again\n");
+inline crashSource(other) {
+  printf("S crashes and starts again, impostor %d\n", other);
+  impostor = other;
   closeAllAtSource();
   sourceAwaits = CONNECTION;
   source = MAP_APPLIED;
@@ -1099,7 +1124,17 @@ active proctype World() {
   EACH_PAGE(REPORT)
 #if CRASHES
      /* The new daemon has the memory, the ledger, and the word that the guest has left. */
-  :: d_step { crashes > 0 && SOURCE_GAVE -> crashes--; crashSource() }
+#ifdef MUTATE_PROMISE_LATER
+  :: d_step { crashes > 0 && source == MAP_APPLIED -> crashes--; keepGuest() }
+#endif
+  :: d_step { crashes > 0 && SOURCE_GAVE -> crashes--; crashSource(false) }
+#ifdef IMPOSTORS
+  :: d_step { crashes > 0 && SOURCE_GAVE -> crashes--; crashSource(true) }
+     /* Somebody ends it before it is refused. */
+  :: d_step { impostor && atSource[CONTROL] == 0 -> impostor = false }
+#endif
+     /* Nothing was promised yet: the guest is whole here, and the new daemon does not know the session. */
+  :: d_step { crashes > 0 && source == SENDING_MAP -> crashes--; keepGuest() }
 #endif
 #if CANCELS
      /* At the source, while the guest is sure to be there, or when the destination says so. */

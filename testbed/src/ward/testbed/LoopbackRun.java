@@ -36,6 +36,10 @@ public final class LoopbackRun implements AutoCloseable {
   private final MigrationDestination destination;
   private Interlude interlude = source -> {};
   private Detour detour = source -> source;
+  private Ordeal atTheBeginning = source -> {};
+  private Ordeal latePoison = MigrationSource::reportLatePoison;
+  private Ordeal beforeTheStream = source -> {};
+  private Ordeal inTheStream = source -> {};
   private JsonNode lastStatus;
 
   /**
@@ -98,6 +102,49 @@ public final class LoopbackRun implements AutoCloseable {
   /** Only where both daemons are in this process's network. */
   void takeDetour(Detour through) {
     detour = through;
+  }
+
+  /** Something that happens to the source. */
+  interface Ordeal {
+    void happen(MigrationSource source) throws IOException;
+  }
+
+  /**
+   * @param what once the destination has been started
+   */
+  void whenTheDestinationComes(Ordeal what) {
+    atTheBeginning = what;
+  }
+
+  /**
+   * @param how what is lost late is made known
+   */
+  void reportLatePoisonBy(Ordeal how) {
+    latePoison = how;
+  }
+
+  /**
+   * @param what when the guest has asked for pages and late poison has been reported
+   */
+  void beforeTheStream(Ordeal what) {
+    beforeTheStream = what;
+  }
+
+  /**
+   * @param what once the stream runs; a source that was replaced streams nothing until it is told
+   */
+  void inTheStream(Ordeal what) {
+    inTheStream = what;
+  }
+
+  /** For all that is waited for. */
+  Deadline deadline() {
+    return deadline;
+  }
+
+  /** Holds every file of the run. */
+  Path directory() {
+    return directory;
   }
 
   /** What the destination said of itself when all was over. */
@@ -166,10 +213,13 @@ public final class LoopbackRun implements AutoCloseable {
     InetSocketAddress entrance = detour.around(listening);
     destination.start(
         entrance.getAddress().getHostAddress() + ":" + entrance.getPort(), "loopback-destination");
+    atTheBeginning.happen(source);
     source.awaitAnswers(ANSWERS_BEFORE_LATE_POISON, deadline, destination::requireRunning);
-    source.reportLatePoison();
+    latePoison.happen(source);
+    beforeTheStream.happen(source);
     source.stream();
     progress.accept("the guest walks its memory; the stream runs");
+    inTheStream.happen(source);
     JsonNode status = destination.awaitEnd(deadline);
     lastStatus = status;
     requireBothWell(); // also where the destination noticed first

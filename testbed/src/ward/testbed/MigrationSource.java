@@ -14,8 +14,10 @@ import ward.cli.ControlClient;
 import ward.cli.LayoutFile;
 import ward.memory.PageSet;
 import ward.memory.Pages;
+import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
+import ward.poison.PoisonLedger;
 import ward.poison.Severity;
 import ward.wire.ControlMessage;
 
@@ -35,6 +37,10 @@ final class MigrationSource implements AutoCloseable {
   private final PageSet lost = new PageSet();
   private int late;
   private int lateHeld;
+  private int incarnation; // processes before this one
+  private long injectedBefore;
+  private List<String> arguments = List.of(); // where it listens, and its name
+  private String epitaphs = "";
   private Daemon daemon;
 
   /**
@@ -68,12 +74,45 @@ final class MigrationSource implements AutoCloseable {
   void start(String address, int port, String name, Deadline deadline) throws IOException {
     declare(deadline);
     progress.accept("starting the source");
-    daemon = Daemon.start(directory, NAME, prefix, command(address, port, name));
-    deadline.await("the source to listen", () -> status() != null);
+    begin(address, port, name, settings.awake(), deadline);
     if (settings.awake()) {
       progress.accept("the guest runs at the source");
       deadline.await("every vCPU to have walked at the source", this::hasWalked);
     }
+  }
+
+  private void begin(String address, int port, String name, boolean run, Deadline deadline)
+      throws IOException {
+    arguments = List.of(address, name);
+    daemon = Daemon.start(directory, NAME, prefix, command(address, port, name, run));
+    deadline.await("the source to listen", () -> status() != null);
+  }
+
+  /**
+   * SIGKILL, and then another process on the same port, memory and ledger, that goes on.
+   *
+   * @param meanwhile what happens while there is none; it hears the port
+   */
+  void replace(Interregnum meanwhile, Deadline deadline) throws IOException {
+    JsonNode last = status();
+    progress.accept("killing the source in phase " + last.get("phase").asText());
+    injectedBefore += last.get("machineChecksInjected").asLong();
+    daemon.kill();
+    epitaphs += "ward source, process %d, killed:%n%s%n".formatted(++incarnation, daemon.errors());
+    int port = last.get("port").asInt();
+    meanwhile.happen(port);
+    progress.accept("starting the source again");
+    begin(arguments.get(0), port, arguments.get(1), false, deadline);
+  }
+
+  /** While no source is there. */
+  interface Interregnum {
+    void happen(int port) throws IOException;
+  }
+
+  /** How it is started where the guest does not run at the source. */
+  List<String> command(int port) {
+    return command(arguments.get(0), port, arguments.get(1), false);
   }
 
   private boolean hasWalked() throws IOException {
@@ -96,7 +135,8 @@ final class MigrationSource implements AutoCloseable {
 
   /** Machine checks that the guest got here, by the daemon's last word. */
   long injected() throws IOException {
-    return JSON.readTree(daemon.output()).path("status").path("machineChecksInjected").asLong();
+    return injectedBefore
+        + JSON.readTree(daemon.output()).path("status").path("machineChecksInjected").asLong();
   }
 
   Path ledger() {
@@ -127,7 +167,7 @@ final class MigrationSource implements AutoCloseable {
     return "0x%x".formatted(guest.layout().addressOf(page));
   }
 
-  private List<String> command(String address, int port, String name) {
+  private List<String> command(String address, int port, String name, boolean run) {
     List<String> command = new ArrayList<>(List.of("source", "--pause-stream", "--json"));
     command.addAll(List.of("--listen", address + ":" + port, "--host", name));
     command.addAll(List.of("--handshake-timeout", Daemon.HANDSHAKE_SECONDS));
@@ -136,7 +176,7 @@ final class MigrationSource implements AutoCloseable {
     command.addAll(List.of("--ledger", ledger().toString()));
     command.addAll(List.of("--vcpu-state", path("vcpus").toString()));
     command.addAll(List.of("--control", path("source.sock").toString()));
-    if (settings.awake()) {
+    if (run) {
       command.addAll(List.of("--run", "--guest-log", guestLog().toString()));
     }
     if (!plan.found().isEmpty()) {
@@ -206,6 +246,38 @@ final class MigrationSource implements AutoCloseable {
     return new PoisonEntry(address, PoisonEntry.MIN_PAGE_SHIFT, Severity.ACTION_REQUIRED, origin);
   }
 
+  /**
+   * Reports pages to a source whose destination does not hear of it any more, and that will not
+   * live to answer. They count as lost once its ledger has them.
+   */
+  void reportInVain(Deadline deadline) throws IOException {
+    List<Long> pages = plan.lateCandidates().subList(0, settings.late());
+    progress.accept("reporting %d pages lost, unheard by the destination".formatted(pages.size()));
+    Origin origin = new Origin("testbed", Instant.now(), Origin.Discovery.REPORTED);
+    List<PoisonEntry> entries = pages.stream().map(page -> entry(page, origin)).toList();
+    Thread reporter =
+        new Thread(() -> awaitNoAnswer(new ControlMessage.ReportPoison(entries)), "reporter");
+    reporter.setDaemon(true);
+    reporter.start();
+    deadline.await("the ledger to have them", () -> isInLedger(entries));
+    pages.forEach(lost::add);
+    late += pages.size();
+  }
+
+  private void awaitNoAnswer(ControlMessage.ReportPoison report) {
+    try {
+      control(report);
+      progress.accept("a report was answered that nobody can have heard");
+    } catch (IOException asItShouldBe) {
+      progress.accept("the report was not answered");
+    }
+  }
+
+  private boolean isInLedger(List<PoisonEntry> entries) throws IOException {
+    PoisonLedger known = LedgerJournal.read(ledger()).ledger();
+    return entries.stream().allMatch(entry -> known.contains(entry.guestPhysicalAddress()));
+  }
+
   /** Lets it send what nobody has asked for yet. */
   void stream() throws IOException {
     control(new ControlMessage.StreamControl(false));
@@ -262,9 +334,9 @@ final class MigrationSource implements AutoCloseable {
     daemon.kill();
   }
 
-  /** What the daemon logged. */
+  /** What the daemon logged, and those before it. */
   String errors() {
-    return daemon == null ? "" : daemon.errors();
+    return daemon == null ? "" : epitaphs + daemon.errors();
   }
 
   /** The end of that. */

@@ -8,6 +8,7 @@ import ward.guest.Guest;
 import ward.kernel.Kernel;
 import ward.poison.LedgerJournal;
 import ward.source.DepartingGuest;
+import ward.source.ServedMemory;
 import ward.source.SourceSession;
 import ward.source.SourceSettings;
 import ward.wire.Transport;
@@ -30,9 +31,10 @@ record Onward(
       throws IOException {
     Guest guest = arrived.guest();
     SourceSession.Subject subject =
-        new SourceSession.Subject(guest.memory(), departing(arrived), journal);
+        new SourceSession.Subject(
+            ServedMemory.ofThisProcess(guest.memory()), departing(arrived), journal);
     SourceRun.Parts parts =
-        new SourceRun.Parts(settings, kernel, subject, Optional.of(guest), books);
+        new SourceRun.Parts(settings, kernel, subject, Optional.of(guest), Optional.empty(), books);
     try {
       return SourceRun.listen(parts, transport, address);
     } catch (TransportException e) {

@@ -24,6 +24,7 @@ import ward.memory.GuestLayout;
 import ward.memory.Pages;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
+import ward.poison.MigrationRecord;
 import ward.source.DepartingGuest;
 import ward.source.SourceMemory;
 import ward.source.SourceOutcome;
@@ -127,6 +128,15 @@ final class SourceCommand implements Callable<Integer> {
   boolean pauseStream;
 
   @Option(
+      names = "--new-session",
+      description = {
+        "Forget the migration that the ledger tells of, and wait for a new destination.",
+        "DANGER: if the guest runs there, this starts a second one from stale memory. Only for an"
+            + " operator who knows that it does not, or that this memory is the newer."
+      })
+  boolean newSession;
+
+  @Option(
       names = "--return-within",
       paramLabel = "SECONDS",
       description =
@@ -172,13 +182,15 @@ final class SourceCommand implements Callable<Integer> {
         GuestLog reports = GuestLog.open(guestLog);
         GuestConsole console = GuestConsole.open(consoleOutput, consoleInput)) {
       journal.warnings().forEach(warning -> log.warn("{}", warning));
+      Optional<MigrationRecord> earlier = EarlierMigration.of(journal, newSession).toGoOnWith(run);
       markLosses(kernel, mapped, journal);
       if (!run) {
         return serve(
             settings,
             kernel,
             subject(mapped, DepartingGuest.asleep(states), journal),
-            null,
+            Optional.empty(),
+            earlier,
             books,
             transport);
       }
@@ -187,7 +199,8 @@ final class SourceCommand implements Callable<Integer> {
             settings,
             kernel,
             subject(mapped, DepartingGuest.running(running), journal),
-            running,
+            Optional.of(running),
+            earlier,
             books,
             transport);
       }
@@ -211,7 +224,7 @@ final class SourceCommand implements Callable<Integer> {
 
   private static SourceSession.Subject subject(
       SourceMemory memory, DepartingGuest guest, LedgerJournal journal) {
-    return new SourceSession.Subject(memory.memory(), guest, journal);
+    return new SourceSession.Subject(memory, guest, journal);
   }
 
   private Guest start(
@@ -283,17 +296,18 @@ final class SourceCommand implements Callable<Integer> {
   }
 
   /**
-   * @param running null where the guest does not run here
+   * @param running empty where the guest does not run here
+   * @param earlier what a dead process has left, and this one goes on with
    */
   private int serve(
       SourceSettings settings,
       Kernel kernel,
       SourceSession.Subject subject,
-      Guest running,
+      Optional<Guest> running,
+      Optional<MigrationRecord> earlier,
       GuestBooks books,
       Transport transport) {
-    SourceRun.Parts parts =
-        new SourceRun.Parts(settings, kernel, subject, Optional.ofNullable(running), books);
+    SourceRun.Parts parts = new SourceRun.Parts(settings, kernel, subject, running, earlier, books);
     try (SourceRun run = SourceRun.listen(parts, transport, listen.resolve());
         ControlServer commands = ControlServer.listen(transport, control, run.commands())) {
       log.info("listening on {} with {}", run.address(), subject.journal().ledger());

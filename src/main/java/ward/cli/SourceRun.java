@@ -10,6 +10,7 @@ import ward.guest.Guest;
 import ward.guest.GuestExit;
 import ward.kernel.Kernel;
 import ward.metrics.SourceMetrics;
+import ward.poison.MigrationRecord;
 import ward.source.SourceOutcome;
 import ward.source.SourcePhase;
 import ward.source.SourceServer;
@@ -29,12 +30,14 @@ final class SourceRun implements AutoCloseable {
 
   /**
    * @param running empty where the guest does not run here
+   * @param earlier what a process that died has left of a session that goes on here
    */
   record Parts(
       SourceSettings settings,
       Kernel kernel,
       SourceSession.Subject subject,
       Optional<Guest> running,
+      Optional<MigrationRecord> earlier,
       GuestBooks books) {}
 
   /** How it ended, and what the process answers. */
@@ -55,7 +58,12 @@ final class SourceRun implements AutoCloseable {
             .running()
             .map(guest -> guest.exited().toCompletableFuture())
             .orElseGet(CompletableFuture::new);
-    this.session = newSession();
+    this.session = parts.earlier().isPresent() ? goOn(parts.earlier().get()) : newSession();
+  }
+
+  private SourceSession goOn(MigrationRecord earlier) throws IOException {
+    return SourceSession.continued(
+        parts.settings(), parts.kernel(), parts.subject(), new SourceEvents(metrics, log), earlier);
   }
 
   /**

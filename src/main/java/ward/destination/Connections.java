@@ -18,6 +18,7 @@ final class Connections {
   private Channel control;
   private Channel urgent;
   private int streamsEnded;
+  private boolean proven;
   private volatile boolean over;
 
   Connections(int attempt, SourceLink.Attempt link) {
@@ -65,6 +66,15 @@ final class Connections {
 
   int streamsEnded() {
     return streamsEnded;
+  }
+
+  /** After a break: whoever answers has shown that it serves the guest that was offered. */
+  void prove() {
+    proven = true;
+  }
+
+  boolean isProven() {
+    return proven;
   }
 
   /** Whether what still arrives is to be dropped; callable from any thread. */

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -19,11 +20,14 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
+import ward.memory.MemoryIdentity;
 import ward.memory.PageSet;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
+import ward.poison.MigrationFile;
+import ward.poison.MigrationRecord;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.uffd.MarkerScan;
@@ -74,6 +78,7 @@ public final class DestinationSession implements AutoCloseable {
   private volatile DestinationPhase phase = DestinationPhase.CONNECTING;
   private volatile Arrival arrival;
   private Connections connections;
+  private MemoryIdentity memory; // what the guest was offered as; null before
   private DestinationPhase interrupted; // what a break interrupted, and recovery goes back to
   private long brokenNanos;
   private boolean mapEnded;
@@ -250,19 +255,12 @@ public final class DestinationSession implements AutoCloseable {
       return;
     }
     switch (kind) {
-      case CONTROL -> onControl(channel);
+      case CONTROL -> connections.control(channel); // after a break, the source speaks first
       case URGENT -> onUrgent(channel);
       case STREAM -> of.addStream(channel);
       case LOCAL -> throw new IllegalStateException("a migration has no LOCAL connection");
     }
     resumeIfReady();
-  }
-
-  private void onControl(Channel channel) {
-    connections.control(channel);
-    if (phase == DestinationPhase.RECOVERING) {
-      sendResolved();
-    }
   }
 
   private void onUrgent(Channel channel) {
@@ -344,10 +342,10 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   private void onBreak(ConnectionKind kind, String text, Throwable cause) {
-    if (cause instanceof ProtocolException) {
-      fail(DestinationOutcome.Kind.PEER_REFUSED, text);
-    } else if (cause instanceof PeerRefusedException refused) {
+    if (cause instanceof PeerRefusedException refused) {
       onRefused(kind, text, refused.refusal().code());
+    } else if (cause instanceof ProtocolException && !isStrangerAnswering()) {
+      fail(DestinationOutcome.Kind.PEER_REFUSED, text);
     } else {
       recoverIfPossible(text);
     }
@@ -361,16 +359,22 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
+  /** Whether nobody has proven yet, since the break, that it serves the guest. */
+  private boolean isStrangerAnswering() {
+    return phase == DestinationPhase.RECOVERING && !connections.isProven();
+  }
+
   /**
    * A source that has not noticed the break, that has noticed it first, or that was started anew,
-   * may take us later.
+   * may take us later; and while nobody has proven to be the source, any refusal may be somebody
+   * else's.
    */
   private void onRefused(ConnectionKind kind, String text, Refusal.Code code) {
     boolean unknown = code == Refusal.Code.NO_SESSION;
     boolean recovering = phase == DestinationPhase.RECOVERING;
     if (recovering && kind == ConnectionKind.CONTROL && unknown && !isSourceNeeded()) {
       onSourceLost(text); // it has taken its guest back, or it has let go and ended
-    } else if (unknown || recovering && code == Refusal.Code.BUSY) {
+    } else if (unknown || isStrangerAnswering()) {
       recoverIfPossible(text);
     } else {
       fail(DestinationOutcome.Kind.PEER_REFUSED, text);
@@ -384,8 +388,42 @@ public final class DestinationSession implements AutoCloseable {
   // --- messages, on the session's thread -----------------------------------------------------
 
   private void onMessage(Connections of, ControlMessage message) throws IOException {
-    if (!of.isOver()) {
+    if (of.isOver()) {
+      return;
+    }
+    if (isStrangerAnswering()) {
+      onStranger(message);
+    } else {
       dispatch(message);
+    }
+  }
+
+  /**
+   * Whoever answers after a break may be another process than the one that made the offer. Nothing
+   * that it says counts before it has proven whose memory it serves, and what it says cannot end
+   * the migration: the right one may come yet.
+   */
+  private void onStranger(ControlMessage message) {
+    if (message instanceof ControlMessage.SourceIdentity identity) {
+      onIdentity(identity);
+    } else {
+      String text =
+          message instanceof Refusal refusal
+              ? "refused: " + refusal.reason()
+              : "%s before SourceIdentity".formatted(message.getClass().getSimpleName());
+      recover(text);
+    }
+  }
+
+  private void onIdentity(ControlMessage.SourceIdentity identity) {
+    Optional<String> contradiction = memory.contradiction(identity.memory());
+    if (contradiction.isPresent()) {
+      String text = "this source does not serve the guest that was offered: " + contradiction.get();
+      send(new Refusal(Refusal.Code.OTHER_GUEST, text));
+      recover(text);
+    } else {
+      connections.prove();
+      sendResolved();
     }
   }
 
@@ -428,6 +466,7 @@ public final class DestinationSession implements AutoCloseable {
       closeJournal(journal);
       throw e;
     }
+    memory = offer.memory();
     enter(DestinationPhase.RECEIVING_MAP, offer.layout().pageCount() + " pages announced");
   }
 
@@ -754,8 +793,22 @@ public final class DestinationSession implements AutoCloseable {
 
   private void complete(DestinationOutcome.Kind kind, String text) {
     totalNanos = System.nanoTime() - startNanos;
+    forgetThatItLeft();
     enter(DestinationPhase.COMPLETE, text);
     outcome.complete(new DestinationOutcome(kind, text));
+  }
+
+  /** A guest that left this host earlier is back: the record that its copy here is stale, is. */
+  private void forgetThatItLeft() {
+    try {
+      MigrationFile file = arrival.journal().migrationFile();
+      if (file.read().filter(record -> record.role() == MigrationRecord.Role.SOURCE).isPresent()) {
+        file.remove();
+      }
+    } catch (LedgerException e) {
+      log.warn(
+          "`ward source` will refuse this ledger until it gets --new-session: {}", e.getMessage());
+    }
   }
 
   // --- phases ------------------------------------------------------------------------------

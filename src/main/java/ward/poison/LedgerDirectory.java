@@ -39,6 +39,10 @@ record LedgerDirectory(Path path) {
     return path.resolve("lock");
   }
 
+  Path migration() {
+    return path.resolve("migration");
+  }
+
   /** Opens the journal; makes an empty one unless it exists. The lock must be held. */
   JournalFile openJournal() throws LedgerException {
     try {
@@ -71,6 +75,25 @@ record LedgerDirectory(Path path) {
       Files.createFile(lock(), FOR_OWNER);
     }
     return FileChannel.open(lock(), StandardOpenOption.READ, StandardOpenOption.WRITE);
+  }
+
+  /** On disk under another name first: the file is never without its whole content. */
+  void replaceMigration(byte[] content) throws IOException {
+    Path unfinished = path.resolve("migration.new");
+    Files.deleteIfExists(unfinished);
+    Files.createFile(unfinished, FOR_OWNER);
+    try (JournalFile file = new DiskFile(unfinished)) {
+      file.write(0, content);
+      file.force();
+    }
+    Files.move(unfinished, migration(), ATOMIC_MOVE);
+    sync(path);
+  }
+
+  void removeMigration() throws IOException {
+    if (Files.deleteIfExists(migration())) {
+      sync(path);
+    }
   }
 
   /** A new name in a directory survives a power failure only once the directory is on disk. */

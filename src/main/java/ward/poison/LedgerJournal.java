@@ -211,7 +211,18 @@ public final class LedgerJournal implements AutoCloseable {
     return List.copyOf(departures);
   }
 
-  private void requireOpen() {
+  /**
+   * What is known of a migration of this guest, beside the ledger.
+   *
+   * @throws IllegalStateException if no guest is bound to the ledger
+   */
+  public synchronized MigrationFile migrationFile() {
+    String whose =
+        guest.orElseThrow(() -> new IllegalStateException(path + " is nobody's ledger yet"));
+    return new MigrationFile(new LedgerDirectory(path.getParent()), whose, this::requireOpen);
+  }
+
+  private synchronized void requireOpen() {
     if (state == State.CLOSED) {
       throw new IllegalStateException(path + " is closed");
     }

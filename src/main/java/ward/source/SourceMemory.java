@@ -3,6 +3,7 @@ package ward.source;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import ward.guest.GuestMemory;
 import ward.kernel.Fd;
@@ -12,7 +13,7 @@ import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 
 /** A guest's memory file, mapped region by region. */
-public final class SourceMemory implements AutoCloseable {
+public final class SourceMemory implements ServedMemory, AutoCloseable {
 
   /** What a mapping is for. */
   public enum Access {
@@ -91,7 +92,16 @@ public final class SourceMemory implements AutoCloseable {
     }
   }
 
-  /** Where the regions are mapped. */
+  /** The file's device, inode and length by stat(2): another file has others while this exists. */
+  @Override
+  public String identity() throws IOException {
+    Path open = Path.of("/proc/self/fd", Integer.toString(file.number()));
+    Map<String, Object> stat = Files.readAttributes(open, "unix:dev,ino,size");
+    return "device %s, inode %s, %s bytes"
+        .formatted(stat.get("dev"), stat.get("ino"), stat.get("size"));
+  }
+
+  @Override
   public GuestMemory memory() {
     return memory;
   }

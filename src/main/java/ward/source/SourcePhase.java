@@ -16,7 +16,9 @@ import java.util.Set;
  *         ABORTED                   UNFINISHED   (and from MAP_APPLIED and SERVING)
  * </pre>
  *
- * <p>AWAITING_RETURN ends in ABORTED only by the word of a destination that never ran the guest.
+ * <p>A process that goes on with a session of one that died begins in AWAITING_RETURN, after
+ * LISTENING. AWAITING_RETURN ends in ABORTED only by the word of a destination that never ran the
+ * guest.
  */
 public enum SourcePhase {
   /** Nobody has come. The guest is here, running or paused. */
@@ -53,7 +55,7 @@ public enum SourcePhase {
 
   Set<SourcePhase> next() {
     return switch (this) {
-      case LISTENING -> EnumSet.of(SENDING_MAP, ABORTED);
+      case LISTENING -> EnumSet.of(SENDING_MAP, AWAITING_RETURN, ABORTED);
       case SENDING_MAP -> EnumSet.of(MAP_APPLIED, ABORTED);
       case MAP_APPLIED -> EnumSet.of(SERVING, AWAITING_RETURN, UNFINISHED, ABORTED);
       case SERVING -> EnumSet.of(HANDING_OVER, AWAITING_RETURN, UNFINISHED);

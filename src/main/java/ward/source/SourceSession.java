@@ -19,14 +19,15 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
+import ward.memory.MemoryIdentity;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
+import ward.poison.MigrationRecord;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.wire.ConnectionKind;
@@ -62,7 +63,7 @@ public final class SourceSession implements AutoCloseable {
   private static final Duration CONFIRM_WITHIN = Duration.ofSeconds(60);
 
   /** What is migrated. All of it stays the caller's, and outlives the session. */
-  public record Subject(GuestMemory memory, DepartingGuest guest, LedgerJournal journal) {}
+  public record Subject(ServedMemory memory, DepartingGuest guest, LedgerJournal journal) {}
 
   private final SourceSettings settings;
   private final Subject subject;
@@ -78,14 +79,18 @@ public final class SourceSession implements AutoCloseable {
   private final List<Channel> urgent = new ArrayList<>();
   private final Map<Channel, BackgroundStream> streams = new LinkedHashMap<>();
   private final AwaitedReports awaited = new AwaitedReports();
+  private final MemorySamples samples;
+  private final MigrationBook book;
 
   private volatile SourcePhase phase = SourcePhase.LISTENING;
   private volatile UUID session;
   private volatile int attempt;
+  private boolean beganElsewhere; // in a process that died
   private SourcePhase interrupted; // what a break interrupted
   private int waits; // a timer of an earlier one is void
   private ReturnedDestination returned; // null while none is telling what it has
   private Channel control;
+  private MemoryIdentity memory; // null until the guest stands still
   private ControlMessage.PoisonMapEnd mapEnd;
   private List<Departure> path = List.of();
   private ControlMessage.HandOver pendingHandOver;
@@ -100,17 +105,63 @@ public final class SourceSession implements AutoCloseable {
     this.subject = subject;
     this.listener = listener;
     thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false); // what is due still runs
-    layout = subject.memory().layout();
+    layout = subject.memory().memory().layout();
     ServedPages served = new ServedPages(layout.pageCount());
     lost =
         new LostPages(
             layout, served, subject.journal(), settings, Clock.systemUTC(), thread, listener);
-    PageReader reader = new PageReader(kernel, subject.memory());
+    PageReader reader = new PageReader(kernel, subject.memory().memory());
     parts = new SourceParts(layout, served, reader, lost, listener);
     answerer = new PageAnswerer(parts, this::failed);
     cursor = new StreamCursor(layout, settings.streamPaused());
+    samples = new MemorySamples(parts);
+    book =
+        new MigrationBook(subject.journal().migrationFile(), subject.memory(), Clock.systemUTC());
     requireLedgerInLayout();
     lost.startFromLedger();
+  }
+
+  /**
+   * Goes on with the session of a process that died: the guest stands still, and may run at the
+   * destination, which is waited for.
+   *
+   * @param earlier what that process has left
+   * @throws IOException if the ledger lists pages that the guest does not have, or this is not the
+   *     memory that was served; what differs is in the message
+   */
+  public static SourceSession continued(
+      SourceSettings settings,
+      Kernel kernel,
+      Subject subject,
+      SourceListener listener,
+      MigrationRecord earlier)
+      throws IOException {
+    SourceSession session = new SourceSession(settings, kernel, subject, listener);
+    session.goOn(earlier); // no thread has begun: what fails leaves nothing to close
+    return session;
+  }
+
+  /** Before anybody else knows this object. */
+  private void goOn(MigrationRecord earlier) throws IOException {
+    memory = book.goOn(earlier);
+    Optional<String> contradiction = memory.contradiction(layout);
+    if (contradiction.isEmpty()) { // of another layout, no page is what it was called
+      contradiction = memory.contradiction(samples.again(memory));
+    }
+    if (contradiction.isPresent()) {
+      throw new IOException(
+          "this is not the memory that was served to %s: %s"
+              .formatted(earlier.peer(), contradiction.get()));
+    }
+    session = earlier.session();
+    attempt = earlier.attempt();
+    beganElsewhere = true;
+    interrupted = SourcePhase.MAP_APPLIED;
+    String peer = earlier.peer();
+    enter(
+        SourcePhase.AWAITING_RETURN,
+        "session %s with %s was begun by another process".formatted(session, peer));
+    giveUpWhenTooLong();
   }
 
   private void requireLedgerInLayout() throws IOException {
@@ -259,8 +310,20 @@ public final class SourceSession implements AutoCloseable {
     control = channel;
     enter(
         SourcePhase.SENDING_MAP, "destination " + hello.host() + " at " + channel.remoteAddress());
+    orSayWhyNot(
+        () -> {
+          book.offered(hello, addressOf(channel));
+          sendGuest();
+        });
+  }
+
+  private static String addressOf(Channel channel) {
+    return String.valueOf(channel.remoteAddress()).replaceFirst("^[^/]*/", "");
+  }
+
+  private void orSayWhyNot(Step step) throws IOException {
     try {
-      sendGuest();
+      step.run();
     } catch (IOException e) {
       send(
           new Refusal(
@@ -277,7 +340,8 @@ public final class SourceSession implements AutoCloseable {
     byte[] vcpuStates = subject.guest().leave();
     requireLedgerInLayout();
     lost.startFromLedger();
-    send(new ControlMessage.GuestOffer(layout, vcpuStates));
+    memory = samples.draw(session);
+    send(new ControlMessage.GuestOffer(memory, vcpuStates));
     List<PoisonEntry> entries = subject.journal().ledger().effectiveEntries();
     for (int from = 0; from < entries.size(); from += ControlMessage.ENTRIES_MAX) {
       int to = Math.min(entries.size(), from + ControlMessage.ENTRIES_MAX);
@@ -436,13 +500,13 @@ public final class SourceSession implements AutoCloseable {
   private void onFarewell(ControlMessage.Farewell farewell) {
     String text = "the destination ended it: " + farewell.reason();
     if (farewell.guestNeverRan() && phase.next().contains(SourcePhase.ABORTED)) {
-      end(SourcePhase.ABORTED, SourceOutcome.Kind.ABORTED, text, WHOLE_HERE);
+      end(SourcePhase.ABORTED, SourceOutcome.Kind.ABORTED, text, wholeHere());
     } else {
       fail(SourceOutcome.Kind.ABORTED, text);
     }
   }
 
-  private void onMapApplied(ControlMessage.PoisonMapApplied applied) {
+  private void onMapApplied(ControlMessage.PoisonMapApplied applied) throws IOException {
     if (phase == SourcePhase.AWAITING_RETURN) {
       onMapChecked(applied);
       return;
@@ -456,6 +520,7 @@ public final class SourceSession implements AutoCloseable {
       fail(SourceOutcome.Kind.PEER_REFUSED, text);
       return;
     }
+    orSayWhyNot(() -> book.mapApplied(memory));
     enter(SourcePhase.MAP_APPLIED, applied.pages() + " poisoned pages in place");
     path = pathToTheNext();
     send(new ControlMessage.GuestReleased(path));
@@ -503,6 +568,7 @@ public final class SourceSession implements AutoCloseable {
       return;
     }
     lost.settle();
+    book.handedOver();
     enter(SourcePhase.HANDING_OVER, "counts, ledger and markers agree");
     send(new ControlMessage.HandOverAccepted());
     giveUpWaiting(CONFIRM_WITHIN, this::stopWaitingForConfirmation);
@@ -534,10 +600,14 @@ public final class SourceSession implements AutoCloseable {
       if (interrupted == SourcePhase.HANDING_OVER) {
         giveUpWaiting(CONFIRM_WITHIN, this::stopWaitingForConfirmation);
       } else {
-        settings.returnWithin().ifPresent(time -> giveUpWaiting(time, this::stopWaitingForReturn));
+        giveUpWhenTooLong();
       }
     }
     endConnections();
+  }
+
+  private void giveUpWhenTooLong() {
+    settings.returnWithin().ifPresent(time -> giveUpWaiting(time, this::stopWaitingForReturn));
   }
 
   private void giveUpWaiting(Duration time, Runnable what) {
@@ -570,7 +640,7 @@ public final class SourceSession implements AutoCloseable {
   }
 
   /** The same destination, by another attempt; this side may not have noticed the break. */
-  private void onReturn(Hello hello, Channel channel) {
+  private void onReturn(Hello hello, Channel channel) throws IOException {
     if (phase != SourcePhase.AWAITING_RETURN) {
       awaitReturn("the destination has given these connections up");
     }
@@ -578,6 +648,7 @@ public final class SourceSession implements AutoCloseable {
     attempt = hello.attempt();
     control = channel;
     returned = new ReturnedDestination(parts, cursor);
+    send(new ControlMessage.SourceIdentity(samples.again(memory)));
   }
 
   private ReturnedDestination requireReturned(String message) {
@@ -786,6 +857,7 @@ public final class SourceSession implements AutoCloseable {
   private void end(SourcePhase last, SourceOutcome.Kind kind, String text, String where) {
     enter(last, text);
     if (last == SourcePhase.ABORTED) {
+      book.forget();
       subject.guest().stay();
     }
     awaited.failAll(new IOException("the migration ended first: " + text));
@@ -799,8 +871,14 @@ public final class SourceSession implements AutoCloseable {
           "the guest ran at the destination, which may need this copy: keep it, and do not start the guest here";
       case MAP_APPLIED ->
           "the guest may have run at the destination: start it here only if the destination says that it never ran";
-      default -> WHOLE_HERE;
+      default -> wholeHere();
     };
+  }
+
+  private String wholeHere() {
+    return beganElsewhere
+        ? WHOLE_HERE + ", but for what its vCPUs held in the process that died"
+        : WHOLE_HERE;
   }
 
   /** The one place where the phase changes. */

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 import ward.memory.GuestLayout;
+import ward.memory.MemoryIdentity;
 import ward.memory.PageSet;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
@@ -105,11 +106,16 @@ public sealed interface ControlMessage {
   }
 
   /**
-   * Source to destination: the guest's shape.
+   * Source to destination: the guest's shape, and what tells its memory from every other.
    *
    * @param vcpuStates opaque here; at most 3 MiB. Not copied: the caller gives the array away
    */
-  record GuestOffer(GuestLayout layout, byte[] vcpuStates) implements ControlMessage {
+  record GuestOffer(MemoryIdentity memory, byte[] vcpuStates) implements ControlMessage {
+
+    /** Of memory that can be told by its shape only. */
+    public GuestOffer(GuestLayout layout, byte[] vcpuStates) {
+      this(new MemoryIdentity(layout, List.of()), vcpuStates);
+    }
 
     public GuestOffer {
       if (vcpuStates.length > VCPU_STATE_BYTES_MAX) {
@@ -117,27 +123,40 @@ public sealed interface ControlMessage {
             "vCPU states of %d bytes; at most %d"
                 .formatted(vcpuStates.length, VCPU_STATE_BYTES_MAX));
       }
-      if (layout.regions().size() > REGIONS_MAX) {
-        throw new IllegalArgumentException(
-            "%d regions; at most %d".formatted(layout.regions().size(), REGIONS_MAX));
-      }
+      requireRegions(memory);
+    }
+
+    /** Which guest-physical addresses are RAM. */
+    public GuestLayout layout() {
+      return memory.layout();
     }
 
     @Override
     public boolean equals(Object other) {
       return other instanceof GuestOffer that
-          && layout.equals(that.layout)
+          && memory.equals(that.memory)
           && Arrays.equals(vcpuStates, that.vcpuStates);
     }
 
     @Override
     public int hashCode() {
-      return 31 * layout.hashCode() + Arrays.hashCode(vcpuStates);
+      return 31 * memory.hashCode() + Arrays.hashCode(vcpuStates);
     }
 
     @Override
     public String toString() {
-      return "GuestOffer[%s, vCPU states of %d bytes]".formatted(layout, vcpuStates.length);
+      return "GuestOffer[%s, %d sampled pages, vCPU states of %d bytes]"
+          .formatted(layout(), memory.samples().size(), vcpuStates.length);
+    }
+  }
+
+  /**
+   * Source to destination, its first word after a break: what it serves. It may be another process
+   * than the one that made the offer; nothing else that it says counts before this was judged.
+   */
+  record SourceIdentity(MemoryIdentity memory) implements ControlMessage {
+    public SourceIdentity {
+      requireRegions(memory);
     }
   }
 
@@ -335,6 +354,13 @@ public sealed interface ControlMessage {
           "%d poison entries; at most %d in a message".formatted(entries.size(), ENTRIES_MAX));
     }
     return List.copyOf(entries);
+  }
+
+  private static void requireRegions(MemoryIdentity memory) {
+    int regions = memory.layout().regions().size();
+    if (regions > REGIONS_MAX) {
+      throw new IllegalArgumentException("%d regions; at most %d".formatted(regions, REGIONS_MAX));
+    }
   }
 
   private static void requireCount(String name, long count) {

@@ -4,9 +4,12 @@ import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import java.nio.ByteBuffer;
 import java.time.Instant;
+import java.util.HexFormat;
 import java.util.List;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
+import ward.memory.MemoryIdentity;
+import ward.memory.PageSample;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.PoisonEntry;
@@ -76,6 +79,7 @@ final class MessageReader {
       case HAND_OVER_CONFIRMED -> new ControlMessage.HandOverConfirmed();
       case RECOVERY_PART -> recoveryPart(from.getRecoveryPart());
       case RECOVERY_END -> recoveryEnd(from.getRecoveryEnd());
+      case SOURCE_IDENTITY -> identity(from.getSourceIdentity());
       case POISON_MAP_CHECK -> new ControlMessage.PoisonMapCheck();
       case RECOVERY_ACCEPTED -> new ControlMessage.RecoveryAccepted();
       case FAREWELL ->
@@ -104,13 +108,34 @@ final class MessageReader {
   }
 
   private static ControlMessage offer(WireProto.GuestOffer proto) {
-    if (proto.getRegionsCount() > ControlMessage.REGIONS_MAX) {
-      throw new IllegalArgumentException(
-          "%d regions; at most %d".formatted(proto.getRegionsCount(), ControlMessage.REGIONS_MAX));
-    }
-    List<GuestRegion> regions = proto.getRegionsList().stream().map(MessageReader::region).toList();
     return new ControlMessage.GuestOffer(
-        new GuestLayout(proto.getGuest(), regions), proto.getVcpuStates().toByteArray());
+        memory(proto.getGuest(), proto.getRegionsList(), proto.getSamplesList()),
+        proto.getVcpuStates().toByteArray());
+  }
+
+  private static ControlMessage identity(WireProto.SourceIdentity proto) {
+    return new ControlMessage.SourceIdentity(
+        memory(proto.getGuest(), proto.getRegionsList(), proto.getSamplesList()));
+  }
+
+  private static MemoryIdentity memory(
+      String guest, List<WireProto.GuestRegion> regions, List<WireProto.PageSample> samples) {
+    requireCount("regions", regions.size(), ControlMessage.REGIONS_MAX);
+    requireCount("sampled pages", samples.size(), MemoryIdentity.SAMPLES_MAX);
+    return new MemoryIdentity(
+        new GuestLayout(guest, regions.stream().map(MessageReader::region).toList()),
+        samples.stream().map(MessageReader::sample).toList());
+  }
+
+  private static void requireCount(String what, int count, int most) {
+    if (count > most) {
+      throw new IllegalArgumentException("%d %s; at most %d".formatted(count, what, most));
+    }
+  }
+
+  private static PageSample sample(WireProto.PageSample proto) {
+    return new PageSample(
+        proto.getFrame(), HexFormat.of().formatHex(proto.getSha256().toByteArray()));
   }
 
   private static GuestRegion region(WireProto.GuestRegion proto) {

@@ -3,9 +3,12 @@ package ward.wire;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.Map;
 import java.util.function.BiConsumer;
 import ward.memory.GuestRegion;
+import ward.memory.MemoryIdentity;
+import ward.memory.PageSample;
 import ward.poison.LedgerDigest;
 import ward.wire.proto.WireProto;
 import ward.wire.proto.WireProto.Envelope;
@@ -41,6 +44,7 @@ final class MessageWriter {
     on(ControlMessage.HandOverConfirmed.class, (to, m) -> to.getHandOverConfirmedBuilder());
     on(ControlMessage.RecoveryPart.class, (to, m) -> to.setRecoveryPart(recoveryPart(m)));
     on(ControlMessage.RecoveryEnd.class, (to, m) -> to.setRecoveryEnd(recoveryEnd(m)));
+    on(ControlMessage.SourceIdentity.class, (to, m) -> to.setSourceIdentity(identity(m.memory())));
     on(ControlMessage.PoisonMapCheck.class, (to, m) -> to.getPoisonMapCheckBuilder());
     on(ControlMessage.RecoveryAccepted.class, (to, m) -> to.getRecoveryAcceptedBuilder());
     on(
@@ -96,7 +100,23 @@ final class MessageWriter {
             .setGuest(offer.layout().guest())
             .setVcpuStates(UnsafeByteOperations.unsafeWrap(offer.vcpuStates()));
     offer.layout().regions().forEach(region -> proto.addRegions(region(region)));
+    offer.memory().samples().forEach(sample -> proto.addSamples(sample(sample)));
     return proto.build();
+  }
+
+  private static WireProto.SourceIdentity identity(MemoryIdentity memory) {
+    WireProto.SourceIdentity.Builder proto =
+        WireProto.SourceIdentity.newBuilder().setGuest(memory.layout().guest());
+    memory.layout().regions().forEach(region -> proto.addRegions(region(region)));
+    memory.samples().forEach(sample -> proto.addSamples(sample(sample)));
+    return proto.build();
+  }
+
+  private static WireProto.PageSample sample(PageSample sample) {
+    return WireProto.PageSample.newBuilder()
+        .setFrame(sample.frame())
+        .setSha256(ByteString.copyFrom(HexFormat.of().parseHex(sample.sha256())))
+        .build();
   }
 
   private static WireProto.GuestRegion region(GuestRegion region) {

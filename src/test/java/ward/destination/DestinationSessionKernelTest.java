@@ -10,20 +10,26 @@ import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import ward.destination.DestinationOutcome.Kind;
 import ward.guest.Guest;
 import ward.guest.GuestExit;
@@ -31,11 +37,15 @@ import ward.guest.GuestMemory;
 import ward.kernel.NativeKernel;
 import ward.kernel.NativeMemory;
 import ward.kernel.SignalInfo;
+import ward.memory.MemoryIdentity;
 import ward.memory.PageRun;
+import ward.memory.PageSample;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
+import ward.poison.MigrationFile;
+import ward.poison.MigrationRecord;
 import ward.poison.Origin;
 import ward.testing.RequiresUserfaultfd;
 import ward.uffd.MarkerScan;
@@ -45,6 +55,7 @@ import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.ControlMessage.Refusal;
+import ward.wire.Frame;
 import ward.wire.HelloHandler;
 import ward.wire.PageAnswer;
 import ward.wire.PageRequest;
@@ -59,6 +70,7 @@ import ward.wire.StreamEnd;
 class DestinationSessionKernelTest {
 
   private static final int PAGES = 16;
+  private static final MemoryIdentity MEMORY = memory('a');
 
   @TempDir Path directory;
 
@@ -153,9 +165,16 @@ class DestinationSessionKernelTest {
     }
   }
 
+  /** What page 3 held when the guest was paused tells it from others. */
+  private static MemoryIdentity memory(char content) {
+    String digest = String.valueOf(content).repeat(64);
+    return new MemoryIdentity(
+        Fixture.layout(PAGES), List.of(new PageSample(Fixture.frame(3), digest)));
+  }
+
   private void offer() throws Exception {
     link.ready(ConnectionKind.CONTROL);
-    link.say(new ControlMessage.GuestOffer(Fixture.layout(PAGES), new byte[0]));
+    link.say(new ControlMessage.GuestOffer(MEMORY, new byte[0]));
   }
 
   private void sendMap(long... lostPages) {
@@ -594,12 +613,18 @@ class DestinationSessionKernelTest {
 
   /** The connections break, and a new control connection is there. */
   private void breakAndDialAgain() throws Exception {
+    breakAndAnswer();
+    link.say(new ControlMessage.SourceIdentity(MEMORY));
+    link.awaitSent(ControlMessage.RecoveryEnd.class);
+  }
+
+  /** The connections break, and somebody answers where the source was. */
+  private void breakAndAnswer() throws Exception {
     link.sent.clear();
     int before = link.lastAttempt();
     link.lose(ConnectionKind.CONTROL, new IOException("the cable was cut"));
     awaitThat(() -> link.lastAttempt() > before, "another attempt");
     link.ready(ConnectionKind.CONTROL);
-    link.awaitSent(ControlMessage.RecoveryEnd.class);
   }
 
   private void accept() throws Exception {
@@ -742,6 +767,125 @@ class DestinationSessionKernelTest {
 
     assertThat(session.phase()).isEqualTo(DestinationPhase.RECOVERING);
     assertThat(log).doesNotContain("pause");
+  }
+
+  @Test
+  void aSourceWithOtherMemoryIsRefusedByNameAndTheRightOneStillCounts() throws Exception {
+    startAgain(WAIT);
+    running(5);
+    stream(0, 3);
+    breakAndAnswer();
+    int wrong = link.lastAttempt();
+
+    link.say(new ControlMessage.SourceIdentity(memory('b')));
+    Refusal refusal = link.awaitSent(Refusal.class);
+    awaitThat(() -> link.lastAttempt() > wrong, "one more attempt");
+    boolean told = link.sent.stream().anyMatch(DestinationSessionKernelTest::isRecoveryEnd);
+    link.ready(ConnectionKind.CONTROL);
+    link.say(new ControlMessage.SourceIdentity(MEMORY));
+    link.awaitSent(ControlMessage.RecoveryEnd.class);
+    accept();
+
+    awaitPhase(DestinationPhase.RUNNING);
+    assertThat(refusal.code()).isEqualTo(Refusal.Code.OTHER_GUEST);
+    assertThat(refusal.reason()).contains("1 of 1 sampled pages have other content").contains("0x");
+    assertThat(told).isFalse();
+    assertThat(log).doesNotContain("pause");
+  }
+
+  private static boolean isRecoveryEnd(Frame frame) {
+    return frame instanceof ControlFrame control
+        && control.message() instanceof ControlMessage.RecoveryEnd;
+  }
+
+  /** The worst that it could do: losses that it makes up would be for ever. */
+  @ParameterizedTest
+  @MethodSource("wordsOfAStranger")
+  void whateverIsSaidBeforeTheProofChangesNothingAndEndsNothing(ControlMessage word)
+      throws Exception {
+    startAgain(WAIT);
+    running();
+    breakAndAnswer();
+    int stranger = link.lastAttempt();
+
+    link.say(word);
+    awaitThat(() -> link.lastAttempt() > stranger, "one more attempt");
+
+    assertThat(session.phase()).isEqualTo(DestinationPhase.RECOVERING);
+    assertThat(isPoisoned(9)).isFalse();
+    assertThat(LedgerJournal.read(directory).ledger().pageCount()).isZero();
+    assertThat(List.copyOf(log)).doesNotContain("pause"); // it goes on dialling
+  }
+
+  private static Stream<ControlMessage> wordsOfAStranger() {
+    return Stream.of(
+        new ControlMessage.LatePoison(List.of(Fixture.lost(9))),
+        new ControlMessage.PoisonMapCheck(),
+        new ControlMessage.RecoveryAccepted(),
+        new ControlMessage.GuestOffer(MEMORY, new byte[0]),
+        new ControlMessage.Farewell("stopped by a signal", false),
+        new Refusal(Refusal.Code.POISON_MAP, "another guest's"));
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Refusal.Code.class,
+      names = {"VERSION", "OTHER_GUEST", "PROTOCOL", "HOST", "BUSY"})
+  void aStrangerThatRefusesTheSessionDoesNotEndIt(Refusal.Code code) throws Exception {
+    startAgain(WAIT);
+    running();
+    int before = link.lastAttempt();
+    link.lose(ConnectionKind.CONTROL, new IOException("the cable was cut"));
+    awaitThat(() -> link.lastAttempt() > before, "another attempt");
+
+    link.loseWhenConnected(ConnectionKind.CONTROL, refusal(code, "not here"));
+
+    awaitThat(() -> link.lastAttempt() > before + 1, "one more attempt");
+    assertThat(session.phase()).isEqualTo(DestinationPhase.RECOVERING);
+  }
+
+  @Test
+  void aStrangerThatDoesNotSpeakTheProtocolDoesNotEndIt() throws Exception {
+    startAgain(WAIT);
+    running();
+    int before = link.lastAttempt();
+    link.lose(ConnectionKind.CONTROL, new IOException("the cable was cut"));
+    awaitThat(() -> link.lastAttempt() > before, "another attempt");
+
+    link.loseWhenConnected(ConnectionKind.CONTROL, new ProtocolException("not a frame"));
+
+    awaitThat(() -> link.lastAttempt() > before + 1, "one more attempt");
+    assertThat(session.phase()).isEqualTo(DestinationPhase.RECOVERING);
+  }
+
+  /** A guest that was handed over from here, and comes back to this host's ledger. */
+  @Test
+  void aGuestThatIsBackIsNotCalledGoneAnyMore() throws Exception {
+    try (LedgerJournal ledger = LedgerJournal.open(directory, "vm-1")) {
+      ledger
+          .migrationFile()
+          .write(
+              new MigrationRecord(
+                  MigrationRecord.Role.SOURCE,
+                  "vm-1",
+                  new UUID(1, 2),
+                  1,
+                  MigrationRecord.Stage.HANDED_OVER,
+                  "host-a",
+                  Instant.EPOCH,
+                  Optional.of(MEMORY),
+                  Map.of()));
+    }
+    running();
+    stream(0, PAGES);
+    link.awaitSent(ControlMessage.HandOver.class);
+    boolean goneTillThen = MigrationFile.peek(directory).isPresent();
+
+    link.say(new ControlMessage.HandOverAccepted());
+
+    assertThat(awaitOutcome().kind()).isEqualTo(DestinationOutcome.Kind.COMPLETE);
+    assertThat(goneTillThen).isTrue();
+    assertThat(MigrationFile.peek(directory)).isEmpty();
   }
 
   @Test

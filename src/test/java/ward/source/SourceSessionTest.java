@@ -14,12 +14,16 @@ import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelInitializer;
 import io.netty.util.ReferenceCountUtil;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
@@ -28,14 +32,23 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.LongStream;
+import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import ward.memory.GuestLayout;
+import ward.memory.GuestRegion;
+import ward.memory.MemoryIdentity;
 import ward.memory.PageRun;
+import ward.memory.PageSample;
 import ward.memory.PageSet;
+import ward.memory.Pages;
 import ward.poison.LedgerDigest;
+import ward.poison.MigrationFile;
+import ward.poison.MigrationRecord;
+import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
@@ -160,6 +173,7 @@ class SourceSessionTest {
     private final UUID id = UUID.randomUUID();
     private int attempt = 1;
     private Peer control;
+    private MemoryIdentity memory;
     private ControlMessage.PoisonMapEnd end;
     private Peer urgent;
 
@@ -169,7 +183,7 @@ class SourceSessionTest {
     }
 
     Destination takeMap() throws Exception {
-      control.takeMessage(ControlMessage.GuestOffer.class);
+      memory = control.takeMessage(ControlMessage.GuestOffer.class).memory();
       ControlMessage next = control.takeMessage(ControlMessage.class);
       while (next instanceof ControlMessage.PoisonMapPart) {
         next = control.takeMessage(ControlMessage.class);
@@ -204,6 +218,9 @@ class SourceSessionTest {
       attempt++;
       control = dial(ConnectionKind.CONTROL, id, attempt);
       control.take(HelloCompleted.class);
+      ControlMessage.SourceIdentity identity =
+          control.takeMessage(ControlMessage.SourceIdentity.class);
+      assertThat(memory.contradiction(identity.memory())).isEmpty();
       return this;
     }
 
@@ -264,9 +281,7 @@ class SourceSessionTest {
     Peer control = dial(ConnectionKind.CONTROL, UUID.randomUUID());
 
     control.take(HelloCompleted.class);
-    assertEquals(
-        new ControlMessage.GuestOffer(SmallGuest.LAYOUT, new byte[] {1, 2}),
-        control.takeMessage(ControlMessage.GuestOffer.class));
+    assertEquals(SmallGuest.LAYOUT, control.takeMessage(ControlMessage.GuestOffer.class).layout());
     assertEquals(
         List.of(SmallGuest.entry(3), SmallGuest.entry(101)),
         control.takeMessage(ControlMessage.PoisonMapPart.class).entries());
@@ -307,7 +322,7 @@ class SourceSessionTest {
         new SourceSession(
             settings(),
             guest.kernel,
-            new SourceSession.Subject(guest.memory.memory(), departing, guest.journal),
+            new SourceSession.Subject(guest.memory, departing, guest.journal),
             events);
     server =
         SourceServer.listen(
@@ -894,5 +909,360 @@ class SourceSessionTest {
         assertThrows(ExecutionException.class, () -> report.get(10, TimeUnit.SECONDS));
     assertThat(refused).hasMessageContaining("too late").hasMessageContaining("where the guest is");
     assertEquals(0, guest.journal.ledger().pageCount());
+  }
+
+  private Optional<MigrationRecord.Stage> stageOnDisk() throws Exception {
+    return MigrationFile.peek(directory.resolve("ledger")).map(MigrationRecord::stage);
+  }
+
+  @Test
+  void whatIsPromisedToTheDestinationIsOnDiskBefore() throws Exception {
+    startPatiently();
+    Optional<MigrationRecord.Stage> alone = stageOnDisk();
+
+    Destination destination = new Destination().takeMap();
+    Optional<MigrationRecord.Stage> offered = stageOnDisk();
+    destination.applyMap(); // takes GuestReleased
+    MigrationRecord applied = MigrationFile.peek(directory.resolve("ledger")).orElseThrow();
+    destination.resume().handOver(NONE);
+    destination.control.takeMessage(ControlMessage.HandOverAccepted.class);
+
+    assertThat(alone).isEmpty();
+    assertThat(offered).contains(MigrationRecord.Stage.OFFERED);
+    assertEquals(MigrationRecord.Stage.MAP_APPLIED, applied.stage());
+    assertEquals(destination.id, applied.session());
+    assertThat(applied.peer()).startsWith("mars at 127.0.0.1:");
+    assertThat(applied.memory()).contains(destination.memory);
+    assertThat(stageOnDisk()).contains(MigrationRecord.Stage.HANDED_OVER);
+  }
+
+  @Test
+  void aGuestThatStaysLeavesNoRecord() throws Exception {
+    start();
+
+    new Destination().takeMap().control.hangUp();
+
+    assertEquals(SourceOutcome.Kind.ABORTED, outcome().kind());
+    assertThat(stageOnDisk()).isEmpty();
+  }
+
+  @Test
+  void aSessionThatNobodyCameToTouchesNoRecord() throws Exception {
+    MigrationRecord other =
+        new MigrationRecord(
+            MigrationRecord.Role.DESTINATION,
+            "small",
+            UUID.randomUUID(),
+            1,
+            MigrationRecord.Stage.COMPLETE,
+            "mars",
+            Instant.EPOCH,
+            Optional.empty(),
+            Map.of());
+    guest.journal.migrationFile().write(other);
+    start();
+
+    session.abandon("stopped by a signal");
+
+    assertEquals(SourceOutcome.Kind.ABORTED, outcome().kind());
+    assertThat(MigrationFile.peek(directory.resolve("ledger"))).contains(other);
+  }
+
+  /** From now on no record can be written. */
+  private void obstructRecords() throws IOException {
+    Files.createDirectories(directory.resolve("ledger/migration.new/in the way"));
+  }
+
+  @Test
+  void aGuestIsNotEvenPausedForADestinationThatCannotBeRecorded() throws Exception {
+    RunningGuest running = new RunningGuest();
+    start(running);
+    obstructRecords();
+
+    Peer control = dial(ConnectionKind.CONTROL, UUID.randomUUID());
+
+    control.take(HelloCompleted.class);
+    assertEquals(Refusal.Code.HOST, control.takeMessage(Refusal.class).code());
+    assertEquals(SourceOutcome.Kind.HOST_FAILED, outcome().kind());
+    assertThat(running.events).containsExactly("stay in ABORTED");
+  }
+
+  @Test
+  void aPromiseThatCannotBeWrittenIsNotMadeAndTheGuestStays() throws Exception {
+    RunningGuest running = new RunningGuest();
+    start(running);
+    Destination destination = new Destination().takeMap();
+    obstructRecords();
+
+    destination.control.send(
+        new ControlMessage.PoisonMapApplied(destination.end.pages(), destination.end.digest()));
+
+    Refusal refusal = destination.control.takeMessage(Refusal.class);
+    assertEquals(Refusal.Code.HOST, refusal.code());
+    assertThat(refusal.reason()).contains("cannot write").contains("migration");
+    assertEquals(SourceOutcome.Kind.HOST_FAILED, outcome().kind());
+    assertThat(running.events).containsExactly("leave in SENDING_MAP", "stay in ABORTED");
+    assertThat(stageOnDisk()).isEmpty();
+  }
+
+  @Test
+  void aHandOverThatCannotBeWrittenIsNotAccepted() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    obstructRecords();
+
+    destination.handOver(NONE);
+
+    assertEquals(SourceOutcome.Kind.HOST_FAILED, outcome().kind());
+    assertEquals(SourcePhase.UNFINISHED, session.phase());
+    assertTrue(destination.control.channel.closeFuture().await(10, TimeUnit.SECONDS));
+    assertThat(destination.control.arrived).isEmpty();
+    assertThat(stageOnDisk()).contains(MigrationRecord.Stage.MAP_APPLIED);
+  }
+
+  /** What a process that dies takes with it; the test's connections notice. */
+  private void die() {
+    server.close();
+    session.close();
+  }
+
+  /** Another process, with nothing but the memory and what is on disk. */
+  private void startAgain() throws Exception {
+    MigrationRecord left = MigrationFile.peek(directory.resolve("ledger")).orElseThrow();
+    session =
+        SourceSession.continued(
+            settings(),
+            guest.kernel,
+            new SourceSession.Subject(
+                guest.memory, DepartingGuest.asleep(new byte[0]), guest.journal),
+            events,
+            left);
+    server =
+        SourceServer.listen(
+            transport, new InetSocketAddress("127.0.0.1", 0), settings(), () -> session);
+  }
+
+  /** A destination whose guest runs, and whose source has died. */
+  private Destination orphaned() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    die();
+    return destination;
+  }
+
+  @Test
+  void anotherProcessGoesOnWhereTheDeadOneWas() throws Exception {
+    guest.journal.append(List.of(SmallGuest.entry(3)));
+    Destination destination = orphaned();
+
+    startAgain();
+    SourcePhase waiting = session.phase();
+    destination.dialAgain().say(framesOfPagesBelow(3), SmallGuest.frames(3));
+    destination.agree(SmallGuest.frames(3));
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    PageSet sent = streamed(destination);
+    destination.handOver(SmallGuest.frames(3));
+    destination.confirm();
+
+    PageSet missing = framesOfPagesBelow(SmallGuest.PAGES);
+    missing.removeAll(framesOfPagesBelow(4));
+    assertEquals(SourcePhase.AWAITING_RETURN, waiting);
+    assertEquals(missing, sent);
+    assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
+    assertThat(stageOnDisk()).contains(MigrationRecord.Stage.HANDED_OVER);
+  }
+
+  /**
+   * The dead one knew pages 7 and 8 to be lost, and nobody had answered for them. Of the second the
+   * destination has the content: it is held, which no process but the one that asks can know.
+   */
+  @Test
+  void whatTheDeadOneFoundLateIsToldAndAPageThatHadArrivedIsHeld() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    report(7);
+    destination.control.takeMessage(ControlMessage.LatePoison.class);
+    report(8);
+    destination.control.takeMessage(ControlMessage.LatePoison.class);
+    die();
+
+    startAgain();
+    destination.dialAgain().say(SmallGuest.frames(8), NONE);
+    List<PoisonEntry> told =
+        destination.control.takeMessage(ControlMessage.LatePoison.class).entries();
+    destination.control.send(
+        new ControlMessage.PoisonOutcome(SmallGuest.frames(7), SmallGuest.frames(8)));
+    destination.agree(SmallGuest.frames(7));
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    PageSet sent = streamed(destination);
+    destination.handOver(SmallGuest.frames(7));
+    destination.confirm();
+
+    assertThat(told).containsExactlyInAnyOrder(SmallGuest.entry(7), SmallGuest.entry(8));
+    assertThat(sent.contains(SmallGuest.frame(8))).isFalse();
+    assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
+    assertEquals(SmallGuest.frames(7), guest.journal.ledger().frames());
+  }
+
+  /** The hand-over was agreed and died before it was written: what was held then, is held. */
+  @Test
+  void aPageThatTheDeadOneKnewToBeHeldIsNotLostAgain() throws Exception {
+    guest.journal.append(List.of(SmallGuest.entry(8)));
+    guest.journal.appendHeld(SmallGuest.frames(8));
+    Destination destination = orphaned();
+    guest.spoil(8, Errno.EHWPOISON);
+
+    startAgain();
+    destination.dialAgain().say(framesOfPagesBelow(SmallGuest.PAGES), NONE);
+    PageSet toldLost = new PageSet();
+    ControlMessage next = destination.control.takeMessage(ControlMessage.class);
+    if (next instanceof ControlMessage.LatePoison late) { // if it was sampled, it was found again
+      late.entries().forEach(entry -> toldLost.add(entry.guestPhysicalAddress() >>> 12));
+      destination.control.send(new ControlMessage.PoisonOutcome(NONE, toldLost));
+      next = destination.control.takeMessage(ControlMessage.class);
+    }
+    assertInstanceOf(ControlMessage.PoisonMapCheck.class, next);
+    destination.control.send(new ControlMessage.PoisonMapApplied(0, LedgerDigest.ofFrames(NONE)));
+    destination.control.takeMessage(ControlMessage.RecoveryAccepted.class);
+    destination.handOver(NONE);
+    destination.confirm();
+
+    assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
+    assertEquals(0, guest.journal.ledger().pageCount());
+  }
+
+  @Test
+  void aSampledPageThatWasLostMeanwhileIsALossAndNoOtherMemory() throws Exception {
+    Destination destination = orphaned();
+    PageSample sample = destination.memory.samples().get(0);
+    long page = SmallGuest.LAYOUT.pageAt(sample.address()).orElseThrow();
+    guest.spoil(page, Errno.EHWPOISON);
+
+    startAgain();
+    destination.dialAgain().say(NONE, NONE);
+    List<PoisonEntry> told =
+        destination.control.takeMessage(ControlMessage.LatePoison.class).entries();
+
+    assertEquals(SmallGuest.frames(page), guest.journal.ledger().frames());
+    assertThat(told)
+        .singleElement()
+        .satisfies(
+            entry -> {
+              assertEquals(sample.address(), entry.guestPhysicalAddress());
+              assertEquals(Origin.Discovery.UNREADABLE, entry.origin().discovery());
+            });
+  }
+
+  @Test
+  void memoryThatHasChangedSinceIsRefusedByAddressAndTheRecordStays() throws Exception {
+    Destination destination = orphaned();
+    PageSample sample = destination.memory.samples().get(5);
+    long page = SmallGuest.LAYOUT.pageAt(sample.address()).orElseThrow();
+    try (RandomAccessFile memory = new RandomAccessFile(guest.file.toFile(), "rw")) {
+      memory.seek(Pages.bytes(page) + 77); // the file holds the pages in their order
+      memory.write(0xEE);
+    }
+
+    IOException refusal = assertThrows(IOException.class, this::startAgain);
+
+    assertThat(refusal)
+        .hasMessageContaining("this is not the memory that was served to mars at 127.0.0.1:")
+        .hasMessageContaining("1 of 64 sampled pages have other content")
+        .hasMessageContaining("0x%x", sample.address());
+    assertThat(stageOnDisk()).contains(MigrationRecord.Stage.MAP_APPLIED);
+  }
+
+  @Test
+  void anotherFileIsRefusedThoughItsContentIsTheSame() throws Exception {
+    orphaned();
+    Path copy = Files.copy(guest.file, directory.resolve("copy"));
+
+    try (SourceMemory other =
+        SourceMemory.map(guest.kernel, copy, SmallGuest.LAYOUT, SourceMemory.Access.READ)) {
+      IOException refusal = assertThrows(IOException.class, () -> goOnWith(other));
+
+      assertThat(refusal)
+          .hasMessageContaining("this is not the memory that was served to mars")
+          .hasMessageContaining("inode %s", Files.getAttribute(guest.file, "unix:ino"))
+          .hasMessageContaining("inode %s", Files.getAttribute(copy, "unix:ino"));
+    }
+  }
+
+  @Test
+  void anotherLayoutOfTheSameFileIsRefused() throws Exception {
+    orphaned();
+    GuestLayout shifted =
+        new GuestLayout(
+            "small", List.of(new GuestRegion(0x1000, Pages.bytes(SmallGuest.PAGES), 0)));
+
+    try (SourceMemory other =
+        SourceMemory.map(guest.kernel, guest.file, shifted, SourceMemory.Access.READ)) {
+      IOException refusal = assertThrows(IOException.class, () -> goOnWith(other));
+
+      assertThat(refusal).hasMessageContaining("another layout: ");
+    }
+    assertEquals(0, guest.journal.ledger().pageCount());
+  }
+
+  private void goOnWith(SourceMemory other) throws IOException {
+    SourceSession.continued(
+        settings(),
+        guest.kernel,
+        new SourceSession.Subject(other, DepartingGuest.asleep(new byte[0]), guest.journal),
+        events,
+        MigrationFile.peek(directory.resolve("ledger")).orElseThrow());
+  }
+
+  @Test
+  void aNewDestinationIsRefusedWhileTheOldOneMayComeBack() throws Exception {
+    orphaned();
+    startAgain();
+
+    Peer other = dial(ConnectionKind.CONTROL, UUID.randomUUID());
+
+    PeerRefusedException refused = other.take(PeerRefusedException.class);
+    assertEquals(Refusal.Code.BUSY, refused.refusal().code());
+    assertEquals(SourcePhase.AWAITING_RETURN, session.phase());
+  }
+
+  @Test
+  void aDestinationThatNeverRanTheGuestEndsTheSessionOfTheDeadOneToo() throws Exception {
+    startPatiently();
+    Destination destination = new Destination().takeMap().applyMap();
+    die();
+    startAgain();
+
+    destination.dialAgain();
+    destination.control.send(new ControlMessage.Farewell("the operator said so", true));
+
+    assertEquals(SourceOutcome.Kind.ABORTED, outcome().kind());
+    assertThat(outcome().text())
+        .contains("it is whole here, but for what its vCPUs held in the process that died");
+    assertThat(stageOnDisk()).isEmpty();
+  }
+
+  @Test
+  void aSourceThatTheDestinationTakesForAnImpostorEndsAndKeepsTheRecord() throws Exception {
+    Destination destination = orphaned();
+    startAgain();
+
+    destination.dialAgain();
+    destination.control.send(new Refusal(Refusal.Code.OTHER_GUEST, "other content"));
+
+    assertEquals(SourceOutcome.Kind.PEER_REFUSED, outcome().kind());
+    assertEquals(SourcePhase.UNFINISHED, session.phase());
+    assertThat(stageOnDisk()).contains(MigrationRecord.Stage.MAP_APPLIED);
+  }
+
+  @Test
+  void aDestinationThatDoesNotComeToTheNewProcessInTimeIsGivenUp() throws Exception {
+    orphaned();
+    returnWithin = Optional.of(Duration.ofMillis(20));
+
+    startAgain();
+
+    assertEquals(SourceOutcome.Kind.UNFINISHED, outcome().kind());
+    assertThat(outcome().text()).contains("did not come back").contains("may have run");
+    assertThat(stageOnDisk()).contains(MigrationRecord.Stage.MAP_APPLIED);
   }
 }

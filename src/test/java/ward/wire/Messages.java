@@ -7,7 +7,9 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
+import ward.memory.MemoryIdentity;
 import ward.memory.PageRun;
+import ward.memory.PageSample;
 import ward.memory.PageSet;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
@@ -40,6 +42,14 @@ final class Messages {
         "guest-1",
         List.of(
             new GuestRegion(0, 0xA_0000, 0), new GuestRegion(0x1_0000_0000L, 1L << 30, 0x10_0000)));
+  }
+
+  static MemoryIdentity memory() {
+    return new MemoryIdentity(
+        layout(),
+        List.of(
+            new PageSample(0x9f, "0123456789abcdef".repeat(4)),
+            new PageSample(0x10_0001, "f0".repeat(32))));
   }
 
   static PoisonEntry entry(long page) {
@@ -76,7 +86,8 @@ final class Messages {
     return Stream.of(
         hello(new ProtocolVersion(1, 0)),
         new Refusal(Refusal.Code.BUSY, "another migration is under way: ü"),
-        new ControlMessage.GuestOffer(layout(), new byte[] {1, 2, 3}),
+        new ControlMessage.GuestOffer(memory(), new byte[] {1, 2, 3}),
+        new ControlMessage.SourceIdentity(memory()),
         new ControlMessage.PoisonMapPart(entries(9)),
         new ControlMessage.PoisonMapEnd(9, digest()),
         new ControlMessage.PoisonMapApplied(10, digest()),
