@@ -52,14 +52,9 @@ final class Chaos implements Callable<Integer> {
   private static final int JOBS_MAX = 256;
   private static final long PROGRESS_EVERY_NANOS = 10_000_000_000L;
 
-  /** Nobody takes over from a daemon that died yet, nor waits for space on a disk. */
+  /** Nobody waits for space on a disk yet. */
   private static final Set<ChaosFaultKind> BY_DEFAULT =
-      EnumSet.complementOf(
-          EnumSet.of(
-              ChaosFaultKind.DISK_SOURCE,
-              ChaosFaultKind.DISK_DESTINATION,
-              ChaosFaultKind.KILL_SOURCE,
-              ChaosFaultKind.KILL_DESTINATION));
+      EnumSet.complementOf(EnumSet.of(ChaosFaultKind.DISK_SOURCE, ChaosFaultKind.DISK_DESTINATION));
 
   @Option(
       names = "--runs",
@@ -101,7 +96,7 @@ final class Chaos implements Callable<Integer> {
       paramLabel = "KIND",
       split = ",",
       description =
-          "Draw from these kinds of faults only: ${COMPLETION-CANDIDATES} (default: from all but DISK and KILL).")
+          "Draw from these kinds of faults only: ${COMPLETION-CANDIDATES} (default: from all but DISK).")
   List<ChaosFaultKind> faults = List.of();
 
   @Option(
