@@ -12,6 +12,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -119,6 +120,8 @@ final class Chaos implements Callable<Integer> {
   private final AtomicLong next = new AtomicLong();
   private final long startNanos = System.nanoTime();
   private long lastProgressNanos = startNanos;
+  private final Set<ChaosRun> open = ConcurrentHashMap.newKeySet();
+  private volatile boolean isEnding;
   private boolean kvm;
   private Set<ChaosFaultKind> kinds;
 
@@ -143,6 +146,7 @@ final class Chaos implements Callable<Integer> {
     requireAllowed("--minutes", (long) Math.ceil(minutes), 0, RUNS_MAX);
     kinds = faults.isEmpty() ? BY_DEFAULT : EnumSet.copyOf(faults);
     kvm = Files.isWritable(Path.of("/dev/kvm"));
+    Runtime.getRuntime().addShutdownHook(new Thread(this::endAll, "chaos-end"));
     Path archives = Files.createTempDirectory("ward-chaos-classes-");
     try {
       return runAll(archives);
@@ -188,6 +192,18 @@ final class Chaos implements Callable<Integer> {
     }
   }
 
+  /** For SIGINT and SIGTERM: no daemon, directory or mount outlives this process. */
+  private void endAll() {
+    isEnding = true;
+    for (ChaosRun run : open) {
+      try {
+        run.close();
+      } catch (IOException e) {
+        System.err.println("not cleaned up: " + e);
+      }
+    }
+  }
+
   private void runSideBySide(ChaosMeans means) throws IOException {
     int threads = jobs > 0 ? jobs : Runtime.getRuntime().availableProcessors();
     ExecutorService pool = Executors.newFixedThreadPool(threads);
@@ -222,7 +238,7 @@ final class Chaos implements Callable<Integer> {
   }
 
   private boolean mayBegin(long index) {
-    return index < runs && (minutes <= 0 || seconds() < minutes * 60);
+    return !isEnding && index < runs && (minutes <= 0 || seconds() < minutes * 60);
   }
 
   private double seconds() {
@@ -235,7 +251,12 @@ final class Chaos implements Callable<Integer> {
       System.err.printf("run %d: %s", index, plan.describe());
     }
     try (ChaosRun run = new ChaosRun(plan, means)) {
+      open.add(run);
       ChaosResult result = run.run(index);
+      open.remove(run);
+      if (isEnding) {
+        return;
+      }
       tally.add(result);
       if (!result.passed()) {
         explain(run, result);

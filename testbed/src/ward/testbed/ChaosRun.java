@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -57,7 +58,7 @@ final class ChaosRun implements AutoCloseable {
   private final ReportedLosses losses;
   private final Deadline deadline = new Deadline(TIME);
   private final ScheduledThreadPoolExecutor timer = new ScheduledThreadPoolExecutor(TIMER_THREADS);
-  private final List<ChaosDaemon> daemons = new ArrayList<>();
+  private final List<ChaosDaemon> daemons = new CopyOnWriteArrayList<>();
   private final List<String> failures = new ArrayList<>();
   private volatile ChaosDaemon source;
   private volatile ChaosDaemon destination;
@@ -67,6 +68,7 @@ final class ChaosRun implements AutoCloseable {
   private final AtomicLong killsOfDestination = new AtomicLong();
   private volatile long vacantUntil;
   private boolean replacing;
+  private boolean closed;
   private int wordsBefore; // characters that the source had logged before the attempt began
   private ChaosParties.Succession succession = ChaosParties.Succession.WHOLE;
   private int givenBack;
@@ -477,8 +479,9 @@ final class ChaosRun implements AutoCloseable {
             && !source.hasLogged("-> MAP_APPLIED");
     if (!spared && killed.add(kill.side())) {
       vacantUntil = System.nanoTime() + kill.vacancy().toNanos();
-      daemon(kill.side()).kill();
+      // Counted first: whoever sees that it is dead asks why.
       (kill.side() == ChaosSide.SOURCE ? killsOfSource : killsOfDestination).incrementAndGet();
+      daemon(kill.side()).kill();
     }
   }
 
@@ -695,7 +698,11 @@ final class ChaosRun implements AutoCloseable {
   }
 
   @Override
-  public void close() throws IOException {
+  public synchronized void close() throws IOException {
+    if (closed) {
+      return;
+    }
+    closed = true;
     timer.shutdownNow();
     for (ChaosDaemon daemon : daemons) {
       daemon.close();
