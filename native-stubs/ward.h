@@ -34,6 +34,18 @@ WARD_EXPORT int64_t ward_advise(uint64_t address, uint64_t length, int32_t advic
 /* Copies inside this process by way of the kernel: a poisoned byte ends the copy with a short count or EFAULT, never with a signal. */
 WARD_EXPORT int64_t ward_copy(uint64_t to, uint64_t from, uint64_t length);
 
+/* UNIX stream sockets. A descriptor may go along with the bytes of one call (SCM_RIGHTS); -1 is none. */
+WARD_EXPORT int64_t ward_socket_connect(const char *path);
+WARD_EXPORT int64_t ward_socket_listen(const char *path);
+WARD_EXPORT int64_t ward_socket_accept(int32_t fd);
+/* The process at the other end, or the one that called listen() for it. */
+WARD_EXPORT int64_t ward_socket_peer(int32_t fd);
+WARD_EXPORT int64_t ward_socket_send(int32_t fd, uint64_t address, uint64_t length, int32_t descriptor);
+/* The bytes received, 0 at the end. A descriptor that came along is the caller's to close. */
+WARD_EXPORT int64_t ward_socket_receive(int32_t fd, uint64_t address, uint64_t length, int32_t *descriptor);
+/* Ends the connection for both sides, and every call that waits in it. */
+WARD_EXPORT int64_t ward_socket_end(int32_t fd);
+
 WARD_EXPORT int64_t ward_thread_id(void);
 WARD_EXPORT int64_t ward_signal_thread(int32_t thread, int32_t signal);
 WARD_EXPORT int64_t ward_block_signals(uint64_t mask);

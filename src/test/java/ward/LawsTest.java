@@ -42,6 +42,7 @@ class LawsTest {
         arguments("uffd", List.of("kernel", "memory")),
         arguments("wire", List.of("memory", "poison", "wire.proto")),
         arguments("vcpu", List.of("kernel", "memory", "poison", "guest", "vcpu.proto")),
+        arguments("owner", List.of("kernel", "memory", "guest", "owner.proto")),
         arguments("source", List.of("kernel", "memory", "poison", "guest", "wire")),
         arguments("destination", List.of("memory", "poison", "guest", "uffd", "wire")),
         arguments("metrics", List.of("source", "destination", "memory", "poison")),
@@ -55,6 +56,7 @@ class LawsTest {
                 "uffd",
                 "wire",
                 "vcpu",
+                "owner",
                 "source",
                 "destination",
                 "metrics")));
@@ -79,7 +81,7 @@ class LawsTest {
   void everyPackageIsOnTheMap() {
     Set<String> expected =
         map().map(row -> "ward." + row.get()[0]).collect(toCollection(TreeSet::new));
-    expected.addAll(List.of("ward.wire.proto", "ward.vcpu.proto"));
+    expected.addAll(List.of("ward.wire.proto", "ward.vcpu.proto", "ward.owner.proto"));
 
     Set<String> actual =
         WARD.stream().map(JavaClass::getPackageName).collect(toCollection(TreeSet::new));
@@ -122,7 +124,8 @@ class LawsTest {
   void noJavaCodeOutsideTheKernelPackageTouchesRawMemory(String type) {
     noClasses()
         .that()
-        .resideOutsideOfPackages("ward.kernel", "ward.wire.proto", "ward.vcpu.proto")
+        .resideOutsideOfPackages(
+            "ward.kernel", "ward.wire.proto", "ward.vcpu.proto", "ward.owner.proto")
         .should()
         .dependOnClassesThat()
         .haveFullyQualifiedName(type)

@@ -120,10 +120,11 @@ final class LoopbackVerdict {
     expect("exit code of the destination", seen.destinationCode(), 0);
     expect("pages in all", pages.get("pagesTotal").asLong(), guest.layout().pageCount());
     expect(
-        "pages with data, zero and poisoned",
+        "pages with data, zero, poisoned and given back",
         pages.get("pagesData").asLong()
             + pages.get("pagesZero").asLong()
-            + pages.get("pagesPoisoned").asLong(),
+            + pages.get("pagesPoisoned").asLong()
+            + pages.get("pagesGivenBack").asLong(),
         guest.layout().pageCount());
     expect("poisoned pages", pages.get("pagesPoisoned").asLong(), lost.size());
     expect("pages lost late", seen.late(), settings.late());

@@ -4,8 +4,11 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
@@ -91,6 +94,15 @@ final class DestinationCommand implements Callable<Integer> {
               + " takes the first that works here, as `ward check` shows (default:"
               + " ${DEFAULT-VALUE}).")
   MarkerWish marker;
+
+  @Option(
+      names = "--memory-owner",
+      paramLabel = "SOCKET",
+      description =
+          "The guest's memory and vCPUs belong to another process, which listens on this UNIX socket"
+              + " and hands over its userfaultfd (proto/owner.proto). If this daemon dies, the guest"
+              + " waits there, and the same command goes on where it was. Needs CAP_SYS_ADMIN.")
+  Path memoryOwner;
 
   @Option(
       names = "--streams",
@@ -197,6 +209,10 @@ final class DestinationCommand implements Callable<Integer> {
     // Before anything is made: it refuses what is no usage.
     DestinationSettings settings = settings();
     Kernel kernel = NativeKernel.load();
+    return memoryOwner == null ? intoOurMemory(settings, kernel) : intoOwned(settings, kernel);
+  }
+
+  private int intoOurMemory(DestinationSettings settings, Kernel kernel) {
     try (GuestLog reports = GuestLog.open(guestLog);
         GuestConsole console = GuestConsole.open(consoleOutput, consoleInput);
         PoisonMarker lost = marker.open(kernel);
@@ -212,7 +228,54 @@ final class DestinationCommand implements Callable<Integer> {
           new DestinationSession.Parts(
               choice.factory(), books::open, userfaultfd, new MarkerScan(kernel, lost));
       Network network = new Network(transport, link, onward(kernel, transport));
-      return run(settings, parts, network, books, choice, lost.kind());
+      return run(settings, parts, network, books, choice, lost.kind(), session -> {});
+    }
+  }
+
+  /** The descriptor, and so every wait of a guest's thread, outlives this process. */
+  private int intoOwned(DestinationSettings settings, Kernel kernel) {
+    refuseWhatIsTheOwners();
+    try (OwnedHome owned = OwnedHome.take(kernel, memoryOwner, settings.host());
+        Transport transport = Transports.open("ward-destination");
+        NettySourceLink link = new NettySourceLink(transport)) {
+      GuestBooks books = new GuestBooks(ledger, settings.host());
+      log.info("{}", owned.choice().description());
+      return run(
+          settings,
+          owned.parts(books::open),
+          new Network(transport, link, Optional.empty()),
+          books,
+          owned.choice(),
+          MarkerKind.UFFD,
+          owned::watch);
+    }
+  }
+
+  /** What would have no effect is refused rather than ignored. */
+  private void refuseWhatIsTheOwners() {
+    for (String option :
+        List.of(
+            "--vcpu",
+            "--threads",
+            "--seed",
+            "--console",
+            "--console-input",
+            "--guest-log",
+            "--offer",
+            "--announce-poison",
+            "--announce-interval")) {
+      if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
+        throw new CommandFailure(
+            ExitCode.USAGE,
+            "%s with --memory-owner: the vCPUs are the owner's; give it there, or leave it out"
+                .formatted(option));
+      }
+    }
+    if (marker != MarkerWish.AUTO && marker != MarkerWish.UFFD) {
+      throw new CommandFailure(
+          ExitCode.USAGE,
+          "--marker %s with --memory-owner; in the memory of another process only uffd works"
+              .formatted(marker.name().toLowerCase(Locale.ROOT)));
     }
   }
 
@@ -225,11 +288,13 @@ final class DestinationCommand implements Callable<Integer> {
       Network network,
       GuestBooks books,
       GuestChoice choice,
-      MarkerKind marker) {
+      MarkerKind marker,
+      Consumer<DestinationSession> before) {
     DestinationMetrics metrics = new DestinationMetrics();
     try (DestinationSession session =
         new DestinationSession(
             settings, parts, network.link(), new DestinationEvents(metrics, log))) {
+      before.accept(session);
       DestinationRun run =
           new DestinationRun(session, books, metrics, choice, marker, network.onward());
       try (ControlServer commands = ControlServer.listen(network.transport(), control, run)) {

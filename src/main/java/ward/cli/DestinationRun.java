@@ -122,11 +122,15 @@ final class DestinationRun implements ControlServer.Commands {
 
   /** A guest that ran here is still here, paused: giving it up is the operator's decision. */
   private Ending afterFailure(DestinationOutcome outcome) {
-    if (session.phase() == DestinationPhase.UNFINISHED) {
+    if (session.phase() == DestinationPhase.UNFINISHED && !hasGuestEnded()) {
       log.error("unfinished: {}; SIGTERM gives it up", outcome.text());
       awaitSignal();
     }
     return ending(Outcomes.exitCode(outcome), outcome.text(), outcome);
+  }
+
+  private boolean hasGuestEnded() {
+    return session.guest().exited().toCompletableFuture().isDone();
   }
 
   private Ending ending(ExitCode code, String text, DestinationOutcome outcome) {

@@ -12,7 +12,7 @@ import ward.uffd.MarkerKind;
 /**
  * What {@code ward control status} says of a destination, and what it prints at the end.
  *
- * @param vcpu what touches the memory: {@code kvm} or {@code thread}
+ * @param vcpu what touches the memory: {@code kvm}, {@code thread}, or the {@code owner} of it
  * @param marker how lost pages are marked: {@code uffd}, {@code hwpoison} or {@code sigbus}
  * @param damagedAnswers answers whose checksum was wrong; nothing of them was placed
  * @param pagesAskedAgain pages that were asked for again because of it
@@ -20,7 +20,7 @@ import ward.uffd.MarkerKind;
  *     had found
  * @param announcedPages lost pages that the guest was told of before it met them
  * @param memoryErrors how the guest heard of its losses, the latest of them
- * @param regions where the guest's memory is mapped in this process
+ * @param regions where the guest's memory is mapped, in this process or in its owner
  * @param onward how far the guest is on its way to the next destination; null while it is not
  *     offered
  */

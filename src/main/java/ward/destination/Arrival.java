@@ -13,7 +13,6 @@ import ward.poison.LedgerJournal;
 import ward.poison.PoisonEntry;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
-import ward.uffd.UserfaultfdException;
 import ward.wire.ProtocolException;
 
 /** Everything that belongs to one guest on its way in, from the moment its shape is known. */
@@ -30,7 +29,7 @@ final class Arrival {
   private final PageSet poisonedFrames = new PageSet();
   private final Runnable flushRequests;
   private final Userfaultfd userfaultfd;
-  private int registeredRegions;
+  private final GivenBack givenBack = new GivenBack();
 
   /** Where an arrival turns with what it cannot settle itself. */
   record Surroundings(
@@ -41,7 +40,9 @@ final class Arrival {
       DestinationListener listener) {}
 
   /**
-   * Registers the guest's memory: from here on a touch of a missing page waits.
+   * Registers the guest's memory: from here on a touch of a missing page waits. Memory that is
+   * registered already, with the same descriptor, stays as it is. Nothing is ever unregistered:
+   * that would turn what is missing into zeros. It ends with the memory.
    *
    * @throws IOException if the kernel refuses to
    */
@@ -57,7 +58,6 @@ final class Arrival {
     this.flushRequests = around.requests()::flush;
     GuestMemory memory = guest.memory();
     GuestLayout layout = memory.layout();
-    GivenBack givenBack = new GivenBack();
     table = new PageTable(layout.pageCount());
     resolver =
         new PageResolver(
@@ -84,16 +84,36 @@ final class Arrival {
   }
 
   private void register() throws IOException {
-    List<GuestRegion> regions = guest.memory().layout().regions();
-    try {
-      for (GuestRegion region : regions) {
-        userfaultfd.register(
-            guest.memory().hostAddressOfRegion(registeredRegions), region.lengthBytes());
-        registeredRegions++;
-      }
-    } catch (IOException e) {
-      unregister();
-      throw e;
+    List<GuestRegion> regions = layout().regions();
+    for (int region = 0; region < regions.size(); region++) {
+      userfaultfd.register(
+          guest.memory().hostAddressOfRegion(region), regions.get(region).lengthBytes());
+    }
+  }
+
+  /**
+   * Goes on with what another process has left in the guest's memory.
+   *
+   * @param givenBack page indexes
+   * @return what it was, for people
+   * @throws InheritanceException if it contradicts the ledger
+   */
+  String inherit(MarkerScan scan, PageSet givenBack) throws IOException {
+    InheritedPages pages =
+        InheritedPages.of(guest.memory(), scan, journal.ledger(), givenBack, true);
+    pages.moveInto(table, resolver, this.givenBack);
+    poisonedFrames.addAll(pages.poisonedFrames());
+    return pages.toString();
+  }
+
+  /**
+   * Lets every thread that waits for a page touch it again. A fault that another process has read
+   * is never told again: its thread would wait for ever.
+   */
+  void wakeEverybody() {
+    for (int region = 0; region < layout().regions().size(); region++) {
+      userfaultfd.wake(
+          guest.memory().hostAddressOfRegion(region), layout().regions().get(region).lengthBytes());
     }
   }
 
@@ -105,15 +125,6 @@ final class Arrival {
   /** Of a guest that stands still: no page of it is empty afterwards. */
   void fillGivenBack() throws IOException {
     audit.fillEmptyPages();
-  }
-
-  private void unregister() throws UserfaultfdException {
-    while (registeredRegions > 0) {
-      registeredRegions--;
-      userfaultfd.unregister(
-          guest.memory().hostAddressOfRegion(registeredRegions),
-          layout().regions().get(registeredRegions).lengthBytes());
-    }
   }
 
   Guest guest() {

@@ -16,7 +16,9 @@ import java.util.Set;
  *             UNFINISHED <------------+  (and from RUNNING and HANDING_OVER)
  * </pre>
  *
- * <p>RECOVERING goes back to RECEIVING_MAP if the guest has not run here, and to RUNNING if it has.
+ * <p>CONNECTING goes to RECOVERING if a process before this one has died in the middle, and the
+ * guest's memory, which belongs to another process, is still there. RECOVERING goes back to
+ * RECEIVING_MAP if the guest has not run here, and to RUNNING if it has.
  */
 public enum DestinationPhase {
   /** Versions and the guest's shape are being agreed. The guest is at the source, paused. */
@@ -45,7 +47,7 @@ public enum DestinationPhase {
 
   Set<DestinationPhase> next() {
     return switch (this) {
-      case CONNECTING -> EnumSet.of(RECEIVING_MAP, ABORTED);
+      case CONNECTING -> EnumSet.of(RECEIVING_MAP, RECOVERING, ABORTED);
       case RECEIVING_MAP -> EnumSet.of(RUNNING, RECOVERING, ABORTED);
       case RUNNING -> EnumSet.of(HANDING_OVER, RECOVERING, UNFINISHED);
       case HANDING_OVER -> EnumSet.of(COMPLETE, RECOVERING, UNFINISHED);

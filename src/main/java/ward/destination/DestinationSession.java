@@ -1,7 +1,6 @@
 package ward.destination;
 
 import io.netty.channel.Channel;
-import io.netty.channel.IoEventLoop;
 import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -20,6 +19,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
+import ward.guest.UnfitGuestException;
 import ward.memory.MemoryIdentity;
 import ward.memory.PageSet;
 import ward.poison.Departure;
@@ -53,6 +53,12 @@ public final class DestinationSession implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(DestinationSession.class);
   private static final int CLOSE_SECONDS = 30;
 
+  /**
+   * Where the process ends that owns the memory, its system calls fail first. Its end says more,
+   * and is heard within this time.
+   */
+  private static final long HOME_END_MILLIS = 5_000;
+
   /** Opens this host's ledger of a guest, once the source has named the guest. */
   @FunctionalInterface
   public interface LedgerOpener {
@@ -61,13 +67,24 @@ public final class DestinationSession implements AutoCloseable {
 
   /** What a session works with. The userfaultfd stays the caller's. */
   public record Parts(
-      GuestFactory guests, LedgerOpener ledgers, Userfaultfd userfaultfd, MarkerScan scan) {}
+      GuestFactory guests,
+      LedgerOpener ledgers,
+      Userfaultfd userfaultfd,
+      MarkerScan scan,
+      Optional<GuestHome> home) {
+
+    /** For a guest that lives in this process, and dies with it. */
+    public Parts(
+        GuestFactory guests, LedgerOpener ledgers, Userfaultfd userfaultfd, MarkerScan scan) {
+      this(guests, ledgers, userfaultfd, scan, Optional.empty());
+    }
+  }
 
   private final DestinationSettings settings;
   private final Parts parts;
   private final DestinationListener listener;
   private final SourceLink link;
-  private final UUID session = UUID.randomUUID();
+  private UUID session = UUID.randomUUID();
   private final ScheduledThreadPoolExecutor thread =
       new ScheduledThreadPoolExecutor(1, task -> new Thread(task, "ward-session"));
   private final CompletableFuture<DestinationOutcome> outcome = new CompletableFuture<>();
@@ -81,6 +98,8 @@ public final class DestinationSession implements AutoCloseable {
   private MemoryIdentity memory; // what the guest was offered as; null before
   private DestinationPhase interrupted; // what a break interrupted, and recovery goes back to
   private long brokenNanos;
+  private StageFile stages = StageFile.NONE;
+  private LedgerJournal early; // opened before the source has named the guest; null if it was not
   private boolean mapEnded;
   private boolean mapApplied;
   private boolean released;
@@ -104,8 +123,16 @@ public final class DestinationSession implements AutoCloseable {
   /** Connects to the source and goes on from there by itself. */
   public CompletionStage<DestinationOutcome> start() {
     startNanos = System.nanoTime();
-    dial(1);
+    run(this::begin);
     return outcome;
+  }
+
+  private void begin() throws IOException {
+    if (parts.home().isPresent()) {
+      beginAt(parts.home().get());
+    } else {
+      dial(1);
+    }
   }
 
   /** Ends the migration as if the source had left; for an operator's SIGTERM. */
@@ -168,6 +195,8 @@ public final class DestinationSession implements AutoCloseable {
     if (current != null) {
       current.end();
       closeJournal(current.journal());
+    } else if (early != null) {
+      closeJournal(early);
     }
   }
 
@@ -193,7 +222,8 @@ public final class DestinationSession implements AutoCloseable {
 
   // --- connections -------------------------------------------------------------------------
 
-  private void dial(int attempt) {
+  private void dial(int attempt) throws IOException {
+    stages.attempt(attempt);
     connections = new Connections(attempt, link.attempt(settings, session, attempt));
     connect(ConnectionKind.CONTROL);
   }
@@ -341,7 +371,7 @@ public final class DestinationSession implements AutoCloseable {
         });
   }
 
-  private void onBreak(ConnectionKind kind, String text, Throwable cause) {
+  private void onBreak(ConnectionKind kind, String text, Throwable cause) throws IOException {
     if (cause instanceof PeerRefusedException refused) {
       onRefused(kind, text, refused.refusal().code());
     } else if (cause instanceof ProtocolException && !isStrangerAnswering()) {
@@ -369,7 +399,7 @@ public final class DestinationSession implements AutoCloseable {
    * may take us later; and while nobody has proven to be the source, any refusal may be somebody
    * else's.
    */
-  private void onRefused(ConnectionKind kind, String text, Refusal.Code code) {
+  private void onRefused(ConnectionKind kind, String text, Refusal.Code code) throws IOException {
     boolean unknown = code == Refusal.Code.NO_SESSION;
     boolean recovering = phase == DestinationPhase.RECOVERING;
     if (recovering && kind == ConnectionKind.CONTROL && unknown && !isSourceNeeded()) {
@@ -456,14 +486,13 @@ public final class DestinationSession implements AutoCloseable {
 
   private void onOffer(ControlMessage.GuestOffer offer) throws IOException {
     requireMessageIn(DestinationPhase.CONNECTING, "GuestOffer");
-    LedgerJournal journal = parts.ledgers().open(offer.layout().guest());
-    for (String warning : journal.warnings()) {
-      log.warn("{}", warning);
-    }
+    LedgerJournal journal = early == null ? open(offer.layout().guest()) : early;
     try {
       arrival = arrival(offer, journal);
     } catch (IOException e) {
-      closeJournal(journal);
+      if (journal != early) {
+        closeJournal(journal);
+      }
       throw e;
     }
     memory = offer.memory();
@@ -473,15 +502,27 @@ public final class DestinationSession implements AutoCloseable {
   private Arrival arrival(ControlMessage.GuestOffer offer, LedgerJournal journal)
       throws IOException {
     Guest guest = parts.guests().create(offer.layout(), offer.vcpuStates());
-    Arrival.Surroundings around =
-        new Arrival.Surroundings(
-            thread, requests, () -> run(this::handOver), this::failed, listener);
     try {
-      return new Arrival(guest, journal, parts.userfaultfd(), parts.scan(), around);
+      return arrival(guest, journal);
     } catch (IOException | RuntimeException e) {
       guest.close();
       throw e;
     }
+  }
+
+  private Arrival arrival(Guest guest, LedgerJournal journal) throws IOException {
+    Arrival.Surroundings around =
+        new Arrival.Surroundings(
+            thread, requests, () -> run(this::handOver), this::failed, listener);
+    return new Arrival(guest, journal, parts.userfaultfd(), parts.scan(), around);
+  }
+
+  private LedgerJournal open(String guest) throws IOException {
+    LedgerJournal journal = parts.ledgers().open(guest);
+    for (String warning : journal.warnings()) {
+      log.warn("{}", warning);
+    }
+    return journal;
   }
 
   private void onMapPart(ControlMessage.PoisonMapPart part) {
@@ -499,7 +540,7 @@ public final class DestinationSession implements AutoCloseable {
             List.copyOf(map),
             (poisoned, held) -> {
               arrival.poisonedFrames().addAll(poisoned);
-              onMapApplied(end);
+              tryTo(() -> onMapApplied(end));
             });
     map.clear();
   }
@@ -511,7 +552,7 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  private void onMapApplied(ControlMessage.PoisonMapEnd end) {
+  private void onMapApplied(ControlMessage.PoisonMapEnd end) throws IOException {
     if (phase.isLast()) {
       return; // given up while the ledger was being written
     }
@@ -525,6 +566,7 @@ public final class DestinationSession implements AutoCloseable {
       fail(DestinationOutcome.Kind.INPUT_REFUSED, text);
       return;
     }
+    stages.mapApplied(memory, session, connections.attempt());
     mapApplied = true;
     send(new ControlMessage.PoisonMapApplied(ledger.size(), digest));
     connectForPages();
@@ -545,10 +587,11 @@ public final class DestinationSession implements AutoCloseable {
   /** The whole map is in place and acknowledged, and the source has let go of the vCPUs. */
   private void resumeGuest() throws IOException {
     arrival.journal().appendDepartures(path);
+    stages.resumed();
     enter(DestinationPhase.RUNNING, "poison map applied: " + arrival.poisonedFrames().size());
     resumed = true;
     openLine();
-    arrival.faultLoop().start((IoEventLoop) connections.urgent().eventLoop());
+    arrival.faultLoop().start(link.faultEvents());
     arrival.guest().resume();
     PageSet lost = arrival.poisonedFrames().copy();
     settings.announceEvery().ifPresent(interval -> arrival.guest().announce(lost, interval));
@@ -625,7 +668,7 @@ public final class DestinationSession implements AutoCloseable {
             digest));
   }
 
-  private void onAccepted() {
+  private void onAccepted() throws IOException {
     requireMessageIn(DestinationPhase.HANDING_OVER, "HandOverAccepted");
     send(new ControlMessage.HandOverConfirmed());
     complete(DestinationOutcome.Kind.COMPLETE, "the guest is here; the source has let go");
@@ -660,6 +703,76 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
+  // --- a home that outlives this process -------------------------------------------------------
+
+  private void beginAt(GuestHome home) {
+    try {
+      early = open(home.guest().memory().layout().guest());
+      stages = new StageFile(early.migrationFile(), home.identity(), settings.source().toString());
+      Optional<MigrationRecord> left = stages.inherited(home.hasRun());
+      if (left.isPresent()) {
+        takeOver(home, left.get());
+      } else {
+        requireEmpty(home);
+        dial(1);
+      }
+    } catch (IOException | RuntimeException e) {
+      leaveAsItIs(e);
+    }
+  }
+
+  private void requireEmpty(GuestHome home) throws IOException {
+    InheritedPages.of(home.guest().memory(), parts.scan(), early.ledger(), home.givenBack(), false);
+  }
+
+  /** Whatever was found, the next process finds it again. */
+  private void leaveAsItIs(Exception cause) {
+    enter(DestinationPhase.ABORTED, textOf(cause));
+    outcome.complete(
+        new DestinationOutcome(
+            kindOf(cause), textOf(cause) + "; the memory and its guest are left as they are"));
+  }
+
+  /**
+   * A process before this one has died, or has left, in the middle of its session. What it had got
+   * done is seen from the guest's memory and the ledger; the source tells the rest, as after a
+   * break.
+   */
+  private void takeOver(GuestHome home, MigrationRecord left) throws IOException {
+    Arrival inherited = arrival(home.guest(), early);
+    String found = inherited.inherit(parts.scan(), home.givenBack());
+    arrival = inherited;
+    session = left.session();
+    memory =
+        left.memory()
+            .orElseThrow(
+                () -> new InheritanceException("the record says nothing of the memory: " + left));
+    mapApplied = true;
+    resumed = left.stage() != MigrationRecord.Stage.MAP_APPLIED;
+    released = resumed;
+    interrupted = DestinationPhase.RECEIVING_MAP;
+    brokenNanos = System.nanoTime();
+    enter(
+        DestinationPhase.RECOVERING,
+        "took over session %s, left in stage %s: %s".formatted(session, left.stage(), found));
+    run(() -> goOn(left));
+  }
+
+  private void goOn(MigrationRecord left) throws IOException {
+    if (resumed) {
+      arrival.faultLoop().start(link.faultEvents());
+      arrival.wakeEverybody();
+      arrival.guest().resume(); // it may have been paused, or its process not have heard of it
+    }
+    if (left.stage() == MigrationRecord.Stage.COMPLETE) {
+      complete(DestinationOutcome.Kind.COMPLETE, "the guest is here, whole, as it was before");
+    } else {
+      long since = brokenNanos;
+      later(() -> giveUpIfLost(since), settings.sourceLoss().after().toMillis());
+      dial(left.attempt() + 1);
+    }
+  }
+
   // --- recovery ------------------------------------------------------------------------------
 
   /** All connections go; the guest runs on as far as its pages reach. */
@@ -678,7 +791,7 @@ public final class DestinationSession implements AutoCloseable {
   }
 
   /** Also a source that takes connections and says nothing is lost when its time is over. */
-  private void giveUpIfLost(long since) {
+  private void giveUpIfLost(long since) throws IOException {
     if (phase == DestinationPhase.RECOVERING && brokenNanos == since && isSourceLost()) {
       hangUp();
       onSourceLost();
@@ -689,7 +802,7 @@ public final class DestinationSession implements AutoCloseable {
     return settings.sourceLoss().isReached(System.nanoTime() - brokenNanos, isSourceNeeded());
   }
 
-  private void dialAgain() {
+  private void dialAgain() throws IOException {
     if (phase != DestinationPhase.RECOVERING) {
       return;
     }
@@ -701,7 +814,7 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  private void dialIfStillBroken(int attempt) {
+  private void dialIfStillBroken(int attempt) throws IOException {
     if (phase == DestinationPhase.RECOVERING) {
       dial(attempt);
     }
@@ -751,12 +864,12 @@ public final class DestinationSession implements AutoCloseable {
     return resumed && arrival.resolver().unresolved() > 0;
   }
 
-  private void onSourceLost() {
+  private void onSourceLost() throws IOException {
     long seconds = TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - brokenNanos);
     onSourceLost("the source could not be reached for %d s".formatted(seconds));
   }
 
-  private void onSourceLost(String text) {
+  private void onSourceLost(String text) throws IOException {
     if (resumed && arrival.resolver().unresolved() == 0) {
       complete(
           DestinationOutcome.Kind.COMPLETE,
@@ -783,15 +896,16 @@ public final class DestinationSession implements AutoCloseable {
               arrival.poisonedFrames().addAll(poisoned);
               listener.latePoison(poisoned, held);
               if (!phase.isLast()) { // given up while the ledger was being written
-                complete(
-                    DestinationOutcome.Kind.SOURCE_LOST,
+                String lost =
                     "%s: %d of the guest's %d pages had not arrived and are poison now; it runs on here"
-                        .formatted(text, poisoned.size(), arrival.table().pageCount()));
+                        .formatted(text, poisoned.size(), arrival.table().pageCount());
+                tryTo(() -> complete(DestinationOutcome.Kind.SOURCE_LOST, lost));
               }
             });
   }
 
-  private void complete(DestinationOutcome.Kind kind, String text) {
+  private void complete(DestinationOutcome.Kind kind, String text) throws IOException {
+    stages.complete();
     totalNanos = System.nanoTime() - startNanos;
     forgetThatItLeft();
     enter(DestinationPhase.COMPLETE, text);
@@ -839,25 +953,33 @@ public final class DestinationSession implements AutoCloseable {
 
   /** Gives every kind of trouble its outcome. Callable from any thread. */
   private void failed(Throwable cause) {
-    DestinationOutcome.Kind kind;
+    DestinationOutcome.Kind kind = kindOf(cause);
+    boolean mayBeItsEnd = parts.home().isPresent() && kind == DestinationOutcome.Kind.HOST_REFUSED;
+    later(() -> fail(kind, textOf(cause)), mayBeItsEnd ? HOME_END_MILLIS : 0);
+  }
+
+  private static DestinationOutcome.Kind kindOf(Throwable cause) {
     if (cause instanceof ProtocolException) {
-      kind = DestinationOutcome.Kind.PEER_REFUSED;
-    } else if (cause instanceof LedgerException ledger
-        && ledger.kind() != LedgerException.Kind.IO) {
-      kind = DestinationOutcome.Kind.INPUT_REFUSED;
-    } else if (cause instanceof IOException) {
-      kind = DestinationOutcome.Kind.HOST_REFUSED;
-    } else {
-      log.error("a fault in Ward itself", cause);
-      kind = DestinationOutcome.Kind.HOST_REFUSED;
+      return DestinationOutcome.Kind.PEER_REFUSED;
     }
-    run(() -> fail(kind, textOf(cause)));
+    boolean input =
+        cause instanceof UnfitGuestException
+            || cause instanceof InheritanceException
+            || cause instanceof LedgerException ledger && ledger.kind() != LedgerException.Kind.IO;
+    if (input) {
+      return DestinationOutcome.Kind.INPUT_REFUSED;
+    }
+    if (!(cause instanceof IOException)) {
+      log.error("a fault in Ward itself", cause);
+    }
+    return DestinationOutcome.Kind.HOST_REFUSED;
   }
 
   private void fail(DestinationOutcome.Kind kind, String text) {
     if (phase.isLast()) {
       return;
     }
+    noteAbort();
     if (resumed) {
       pauseGuest();
       enter(DestinationPhase.UNFINISHED, text);
@@ -873,7 +995,25 @@ public final class DestinationSession implements AutoCloseable {
     outcome.complete(new DestinationOutcome(last, text + whereTheGuestIs(resumed)));
   }
 
+  /** Only if the source hears of it: otherwise it waits for this session to return. */
+  private void noteAbort() {
+    try {
+      if (!resumed && connections != null && connections.control() != null) {
+        stages.aborted();
+      }
+    } catch (LedgerException e) {
+      log.warn("the migration's record stays: {}", e.getMessage());
+    }
+  }
+
+  private boolean hasGuestEnded() {
+    return arrival.guest().exited().toCompletableFuture().isDone();
+  }
+
   private void pauseGuest() {
+    if (hasGuestEnded()) {
+      return;
+    }
     try {
       arrival.guest().pause();
     } catch (RuntimeException e) {
@@ -883,8 +1023,11 @@ public final class DestinationSession implements AutoCloseable {
 
   private String whereTheGuestIs(boolean ran) {
     return ran
-        ? "; the guest is paused here, %d of its %d pages never arrived"
-            .formatted(arrival.resolver().unresolved(), arrival.table().pageCount())
+        ? "; the guest %s here, %d of its %d pages never arrived"
+            .formatted(
+                hasGuestEnded() ? "has ended" : "is paused",
+                arrival.resolver().unresolved(),
+                arrival.table().pageCount())
         : "; the guest did not run here, it is still at the source";
   }
 

@@ -4,6 +4,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.EventLoop;
+import io.netty.channel.IoEventLoop;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.group.ChannelGroup;
 import io.netty.channel.group.DefaultChannelGroup;
@@ -52,6 +53,11 @@ public final class NettySourceLink implements SourceLink {
       return urgentLoop;
     }
     return next == urgentLoop ? transport.eventLoops().next() : next; // they take turns
+  }
+
+  @Override
+  public IoEventLoop faultEvents() {
+    return (IoEventLoop) urgentLoop;
   }
 
   @Override

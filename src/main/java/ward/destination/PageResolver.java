@@ -200,6 +200,27 @@ final class PageResolver {
     return 1;
   }
 
+  /**
+   * Counts what was done before this process began.
+   *
+   * @param present pages that are in place; whether as data or as zeros, nobody knows any more
+   * @param empty pages that were given back
+   */
+  void inherit(long present, long empty) {
+    counts.addData(present);
+    counts.addGivenBack(empty);
+    settled(present + empty);
+  }
+
+  /** Counts markers that are in place, with their entries on disk, since before this process. */
+  void inheritMarked(PageRun run) {
+    synchronized (marked) {
+      marked.add(run);
+    }
+    counts.addPoisoned(run.pageCount());
+    settled(run.pageCount());
+  }
+
   /** Places markers on pages that the caller moved to POISONED, with their entries on disk. */
   void poison(PageRun claimed) throws ResolveException {
     synchronized (marked) {
@@ -287,7 +308,7 @@ final class PageResolver {
   }
 
   private void settled(long pages) {
-    if (unresolved.addAndGet(-pages) == 0) {
+    if (unresolved.addAndGet(-pages) == 0 && pages > 0) {
       whenAllResolved.run();
     }
   }

@@ -1,6 +1,7 @@
 package ward.destination;
 
 import io.netty.channel.Channel;
+import io.netty.channel.IoEventLoop;
 import java.io.IOException;
 import java.util.UUID;
 import java.util.concurrent.CompletionStage;
@@ -52,6 +53,9 @@ public interface SourceLink extends AutoCloseable {
    * @param number from 1; greater than that of every attempt of this session before
    */
   Attempt attempt(DestinationSettings settings, UUID session, int number);
+
+  /** The event loop of all connections of kind URGENT, also while there is none. */
+  IoEventLoop faultEvents();
 
   /** Closes every connection. */
   @Override

@@ -55,6 +55,11 @@ public final class NativeKernel implements Kernel {
         stubs.ward_memfd(name, lengthBytes));
   }
 
+  /** For what the seam offers beside {@link Kernel}. */
+  static Stubs stubs() {
+    return Holder.STUBS;
+  }
+
   private Fd opened(String call, String subject, String name, long result)
       throws KernelCallException {
     return adopt((int) positive(call, subject, result), name);
@@ -216,6 +221,20 @@ public final class NativeKernel implements Kernel {
     long ward_lose(long address, long length);
 
     long ward_copy(long to, long from, long length);
+
+    long ward_socket_connect(String path);
+
+    long ward_socket_listen(String path);
+
+    long ward_socket_accept(int fd);
+
+    long ward_socket_peer(int fd);
+
+    long ward_socket_send(int fd, long address, long length, int descriptor);
+
+    long ward_socket_receive(int fd, long address, long length, long descriptor);
+
+    long ward_socket_end(int fd);
 
     long ward_thread_id();
 

@@ -14,7 +14,7 @@ import ward.kernel.Linux;
 import ward.memory.Pages;
 
 /**
- * Reads from this process's page tables what its pages really are: the audit of poison markers,
+ * Reads from the page tables of a process what its pages really are: the audit of poison markers,
  * independent of anyone's record.
  *
  * <p>A poison marker is a swap entry of a special type. The type is shown only with {@code
@@ -23,6 +23,10 @@ import ward.memory.Pages;
  *
  * <p>A marker that is a mapping has no entry. It is known by {@code /proc/self/maps}, and confirmed
  * in the same way.
+ *
+ * <p>{@code MADV_POPULATE_READ} works on the caller's memory only. In another process a marker is
+ * known by its entry, with {@code CAP_SYS_ADMIN}: it looks as one that was made here for comparison
+ * ({@link #ofProcess}).
  *
  * <p>Touches no page, and asks nothing about an empty one, which would raise a fault and wait. But
  * a page that is given back between the two steps does raise one: while the guest runs, scan on a
@@ -38,9 +42,10 @@ public final class MarkerScan {
   private static final Path OWN = Path.of("/proc/self/pagemap");
   private static final int ENTRIES_PER_READ = 8192;
 
-  private final Kernel kernel;
   private final PoisonMarker marker;
   private final Path pagemap;
+  private final Confirmation confirmation;
+  private final FileChannel kept; // null: opened for each scan
 
   /** For markers that {@code UFFDIO_POISON} placed. */
   public MarkerScan(Kernel kernel) {
@@ -52,9 +57,54 @@ public final class MarkerScan {
   }
 
   MarkerScan(Kernel kernel, PoisonMarker marker, Path pagemap) {
-    this.kernel = kernel;
+    this(marker, pagemap, populating(kernel), null);
+  }
+
+  private MarkerScan(
+      PoisonMarker marker, Path pagemap, Confirmation confirmation, FileChannel kept) {
     this.marker = marker;
     this.pagemap = pagemap;
+    this.confirmation = confirmation;
+    this.kept = kept;
+  }
+
+  /** Tells a marker from a page that is swapped out. */
+  private interface Confirmation {
+    boolean isMarker(long entry, long address);
+  }
+
+  private static Confirmation populating(Kernel kernel) {
+    return (entry, address) ->
+        kernel.advise(address, Pages.SIZE_BYTES, Linux.MADV_POPULATE_READ)
+            == -Errno.EHWPOISON.intValue();
+  }
+
+  /**
+   * For markers that {@code UFFDIO_POISON} placed in the memory of another process. The process is
+   * looked up once: a later one of the same number is not mistaken for it.
+   *
+   * @throws IOException if this process may not read the other's page tables, or may not see there
+   *     what kind of entry a marker is, and what right is missing
+   */
+  public static MarkerScan ofProcess(Kernel kernel, long process) throws IOException {
+    long looksLike = KnownMarker.entry(kernel);
+    Path pagemap = Path.of("/proc/%d/pagemap".formatted(process));
+    return new MarkerScan(
+        new MarkerEntry(),
+        pagemap,
+        (entry, address) -> KnownMarker.kindOf(entry) == looksLike,
+        opened(pagemap));
+  }
+
+  private static FileChannel opened(Path pagemap) throws IOException {
+    try {
+      return FileChannel.open(pagemap, StandardOpenOption.READ);
+    } catch (IOException e) {
+      throw new IOException(
+          "the page tables of the memory's owner cannot be read (%s); run as the same user as the owner, or with CAP_SYS_PTRACE"
+              .formatted(e),
+          e);
+    }
   }
 
   /** What a page table holds. */
@@ -89,12 +139,17 @@ public final class MarkerScan {
     ByteBuffer buffer =
         ByteBuffer.allocateDirect(entries * Long.BYTES).order(ByteOrder.nativeOrder());
     LongPredicate withoutEntry = marker.withoutEntry();
-    try (FileChannel channel = FileChannel.open(pagemap, StandardOpenOption.READ)) {
+    FileChannel channel = kept == null ? FileChannel.open(pagemap, StandardOpenOption.READ) : kept;
+    try {
       for (long done = 0; done < pageCount; done += buffer.limit() / Long.BYTES) {
         long address = hostAddress + Pages.bytes(done);
         buffer.clear().limit((int) Math.min(entries, pageCount - done) * Long.BYTES);
         readFully(channel, buffer, address);
         visitAll(buffer.flip(), address, firstPage + done, withoutEntry, visitor);
+      }
+    } finally {
+      if (channel != kept) {
+        channel.close();
       }
     }
   }
@@ -104,7 +159,7 @@ public final class MarkerScan {
     while (buffer.hasRemaining()) {
       if (channel.read(buffer, position + buffer.position()) < 0) {
         throw new EOFException(
-            "%s ends before the entry of the page at 0x%x; only user addresses can be scanned"
+            "%s ends before the entry of the page at 0x%x: the process is gone, or that is no user address"
                 .formatted(pagemap, address + Pages.bytes(buffer.position() / Long.BYTES)));
       }
     }
@@ -129,7 +184,6 @@ public final class MarkerScan {
     if ((entry & SWAPPED) == 0) {
       return withoutEntry.test(address) ? Real.POISONED : Real.EMPTY;
     }
-    int answer = kernel.advise(address, Pages.SIZE_BYTES, Linux.MADV_POPULATE_READ);
-    return answer == -Errno.EHWPOISON.intValue() ? Real.POISONED : Real.MAPPED;
+    return confirmation.isMarker(entry, address) ? Real.POISONED : Real.MAPPED;
   }
 }

@@ -1,5 +1,6 @@
 package ward.uffd;
 
+import java.util.List;
 import jnr.constants.platform.Errno;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -28,6 +29,8 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
   static final int IOCTL_TYPE = 0xAA;
 
   private static final Logger log = LoggerFactory.getLogger(Userfaultfd.class);
+  private static final List<Feature> ADOPTED_FEATURES =
+      List.of(Feature.POISON, Feature.EVENT_REMOVE);
 
   private final Kernel kernel;
   private final Fd fd;
@@ -60,6 +63,38 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
    */
   public static Userfaultfd open(Kernel kernel, PoisonMarker marker) throws UserfaultfdException {
     return new Userfaultfd(kernel, Handshake.open(kernel, marker.kind()), marker);
+  }
+
+  /**
+   * Takes over a descriptor that another process has made for its own memory. Everything done with
+   * this object happens there: only what {@link #copy} reads is in this process.
+   *
+   * <p>Closing it changes nothing there as long as the other process keeps its own.
+   *
+   * @param fd closed with this
+   * @param features of the handshake that the other process has done
+   * @throws UserfaultfdException if the handshake left out what Ward relies on
+   */
+  public static Userfaultfd adopt(Kernel kernel, Fd fd, long features) throws UserfaultfdException {
+    for (Feature needed : ADOPTED_FEATURES) {
+      if (!needed.isIn(features)) {
+        throw new UserfaultfdException(
+            UserfaultfdException.Kind.NOT_SUPPORTED,
+            "%s was made with features 0x%x, without UFFD_FEATURE_%s (0x%x); its owner must ask for it in UFFDIO_API"
+                .formatted(fd, features, needed, needed.bit()));
+      }
+    }
+    return new Userfaultfd(kernel, fd, new MarkerEntry());
+  }
+
+  /** What {@link #open(Kernel)} asks a descriptor for, as far as this kernel offers it. */
+  public static long wantedFeatures(Kernel kernel) throws UserfaultfdException {
+    return Handshake.offered(kernel) & Feature.mask(Handshake.WANTED);
+  }
+
+  /** The descriptor itself, to be sent to another process. It still belongs to this object. */
+  public Fd shared() {
+    return fd;
   }
 
   /** What this kernel offers: a mask of {@link Feature#bit()}, and bits not known here. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -50,6 +51,48 @@ class MainTest {
     assertThat(err.toString())
         .startsWith("ward " + command + ": ")
         .contains("(`ward " + command + " --help` lists the options)");
+  }
+
+  /** Half of it would be obeyed by nobody. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--vcpu kvm",
+        "--threads 3",
+        "--console /tmp/console",
+        "--guest-log /tmp/log",
+        "--offer 127.0.0.1:1",
+        "--announce-poison",
+        "--marker sigbus"
+      })
+  void whatIsTheMemoryOwnersIsNotAskedOfTheDestination(String option) {
+    List<String> words =
+        new ArrayList<>(
+            List.of("destination", "--connect", "127.0.0.1:1", "--ledger", "/nowhere/ledger"));
+    words.addAll(List.of("--memory-owner", "/nowhere/owner.sock"));
+    words.addAll(List.of(option.split(" ")));
+
+    int code = run(words.toArray(String[]::new));
+
+    assertThat(code).isEqualTo(ExitCode.USAGE.code());
+    assertThat(err.toString()).contains(option.split(" ")[0] + " ", "with --memory-owner");
+  }
+
+  @Test
+  void anOwnerThatDoesNotListenIsNamed() {
+    int code =
+        run(
+            "destination",
+            "--connect",
+            "127.0.0.1:1",
+            "--ledger",
+            "/nowhere/ledger",
+            "--memory-owner",
+            "/nowhere/owner.sock");
+
+    assertThat(code).isEqualTo(ExitCode.HOST_REFUSED.code());
+    assertThat(err.toString())
+        .contains("no memory owner at /nowhere/owner.sock", "ENOENT", "has to listen before");
   }
 
   @Test

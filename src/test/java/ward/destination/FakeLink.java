@@ -5,6 +5,7 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOutboundHandlerAdapter;
 import io.netty.channel.ChannelPromise;
+import io.netty.channel.IoEventLoop;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -56,6 +57,11 @@ final class FakeLink implements SourceLink {
     lastAttempt = number;
     connections.clear();
     return new FakeAttempt();
+  }
+
+  @Override
+  public IoEventLoop faultEvents() {
+    return (IoEventLoop) transport.eventLoops().next();
   }
 
   /** The number of the session's last attempt to connect. */

@@ -1,11 +1,14 @@
 package ward.uffd;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static ward.uffd.WatchedMemory.PAGE;
 import static ward.uffd.WatchedMemory.await;
 
+import java.io.IOException;
 import java.util.HashMap;
 import java.util.Map;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -61,6 +64,41 @@ class MarkerScanKernelTest {
       assertThat(found.get(1003L)).isEqualTo(Real.POISONED);
       assertThat(found.get(1004L)).isEqualTo(Real.MAPPED);
       assertThat(found.get(1005L)).isEqualTo(Real.EMPTY);
+    }
+  }
+
+  /** By the entry alone, as it has to be where the memory is another process's. */
+  @ParameterizedTest
+  @EnumSource
+  void tellsTheSameOfAProcessByItsNumber(Kind kind) throws Exception {
+    try (WatchedMemory memory = new WatchedMemory(kind)) {
+      memory.copy(1);
+      memory.zero(2);
+      memory.uffd.poison(memory.page(4), 3 * PAGE);
+      memory.copy(9);
+      memory.poison(15);
+      Map<Long, Real> found = new HashMap<>();
+
+      MarkerScan.ofProcess(memory.kernel, ProcessHandle.current().pid())
+          .scan(memory.base, 1000, WatchedMemory.PAGE_COUNT, found::put);
+
+      for (int i = 0; i < WatchedMemory.PAGE_COUNT; i++) {
+        assertThat(found.get(1000L + i)).as("page %d", i).isEqualTo(expected(i));
+      }
+      assertThat(memory.uffd.readEvents(new EventBatch(1))).isZero();
+    }
+  }
+
+  @Test
+  void aProcessThatIsNotThereIsNamed() throws Exception {
+    try (WatchedMemory memory = new WatchedMemory(Kind.ANONYMOUS)) {
+      var e =
+          assertThrows(
+              IOException.class, () -> MarkerScan.ofProcess(memory.kernel, Integer.MAX_VALUE));
+
+      assertThat(e)
+          .hasMessageContaining("/proc/%d/pagemap", Integer.MAX_VALUE)
+          .hasMessageContaining("CAP_SYS_PTRACE");
     }
   }
 
