@@ -101,6 +101,15 @@ final class Chaos implements Callable<Integer> {
   List<ChaosFaultKind> faults = List.of();
 
   @Option(
+      names = "--guests",
+      paramLabel = "KIND",
+      split = ",",
+      description =
+          "Draw from these guests only: ${COMPLETION-CANDIDATES} (default: from all that can run"
+              + " here). A guest that is HELD consists of threads in a process that owns the memory.")
+  List<ChaosPlan.Mover> guests = List.of();
+
+  @Option(
       names = "--logs",
       paramLabel = "DIR",
       description =
@@ -122,7 +131,7 @@ final class Chaos implements Callable<Integer> {
   private long lastProgressNanos = startNanos;
   private final Set<ChaosRun> open = ConcurrentHashMap.newKeySet();
   private volatile boolean isEnding;
-  private boolean kvm;
+  private Set<ChaosPlan.Mover> movers;
   private Set<ChaosFaultKind> kinds;
 
   public static void main(String[] arguments) {
@@ -145,7 +154,7 @@ final class Chaos implements Callable<Integer> {
     requireAllowed("--jobs", jobs, 0, JOBS_MAX);
     requireAllowed("--minutes", (long) Math.ceil(minutes), 0, RUNS_MAX);
     kinds = faults.isEmpty() ? BY_DEFAULT : EnumSet.copyOf(faults);
-    kvm = Files.isWritable(Path.of("/dev/kvm"));
+    movers = movers();
     Runtime.getRuntime().addShutdownHook(new Thread(this::endAll, "chaos-end"));
     Path archives = Files.createTempDirectory("ward-chaos-classes-");
     try {
@@ -162,8 +171,23 @@ final class Chaos implements Callable<Integer> {
     }
   }
 
+  private Set<ChaosPlan.Mover> movers() {
+    boolean kvm = Files.isWritable(Path.of("/dev/kvm"));
+    Set<ChaosPlan.Mover> possible = EnumSet.allOf(ChaosPlan.Mover.class);
+    possible.removeIf(guest -> guest.isVirtualMachine() && !kvm);
+    if (guests.isEmpty()) {
+      return possible;
+    }
+    if (!possible.containsAll(guests)) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--guests: only %s can run here; /dev/kvm cannot be opened".formatted(possible));
+    }
+    return EnumSet.copyOf(guests);
+  }
+
   private int runAll(Path archives) throws IOException {
-    if (!kvm) {
+    if (guests.isEmpty() && movers.stream().noneMatch(ChaosPlan.Mover::isVirtualMachine)) {
       System.err.println("no KVM here: threads take the guests' place");
     }
     ChaosMeans making = new ChaosMeans(archives, true, SteppedClock.built());
@@ -186,7 +210,7 @@ final class Chaos implements Callable<Integer> {
 
   /** Nothing goes wrong in it, and it leaves the archives of classes behind. */
   private ChaosResult warmUp(ChaosMeans making) throws IOException {
-    ChaosPlan plan = ChaosPlan.draw(seed, Set.of(), kvm);
+    ChaosPlan plan = ChaosPlan.draw(seed, Set.of(), movers);
     try (ChaosRun run = new ChaosRun(plan, making)) {
       return run.run(-1);
     }
@@ -246,7 +270,7 @@ final class Chaos implements Callable<Integer> {
   }
 
   private void runOne(long index, ChaosMeans means) {
-    ChaosPlan plan = ChaosPlan.draw(seedOf(seed, index), kinds, kvm);
+    ChaosPlan plan = ChaosPlan.draw(seedOf(seed, index), kinds, movers);
     if (showPlan) {
       System.err.printf("run %d: %s", index, plan.describe());
     }
@@ -289,11 +313,14 @@ final class Chaos implements Callable<Integer> {
   }
 
   private String repeat(long index) {
-    String subset =
-        faults.isEmpty()
-            ? ""
-            : " --faults " + String.join(",", kinds.stream().map(Enum::name).toList());
-    return "testbed/chaos --seed %d --run %d%s".formatted(seed, index, subset);
+    return "testbed/chaos --seed %d --run %d%s%s"
+        .formatted(seed, index, subset("--faults", faults), subset("--guests", guests));
+  }
+
+  private static String subset(String option, List<? extends Enum<?>> names) {
+    return names.isEmpty()
+        ? ""
+        : " %s %s".formatted(option, String.join(",", names.stream().map(Enum::name).toList()));
   }
 
   private synchronized void showProgress() {

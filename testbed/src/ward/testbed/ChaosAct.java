@@ -28,8 +28,8 @@ sealed interface ChaosAct extends Fault.Act {
   }
 
   /**
-   * SIGKILL. A source is replaced by another process on the same memory and ledger after that time;
-   * a destination by nobody.
+   * SIGKILL. After that time another process takes its place, on the same ledger and memory; a
+   * destination's memory outlives it only if it belongs to another process.
    */
   record Kill(ChaosSide side, Duration vacancy) implements ChaosAct {
     @Override
@@ -53,6 +53,14 @@ sealed interface ChaosAct extends Fault.Act {
       return "ClockStep " + side;
     }
   }
+
+  /**
+   * The guest gives pages back (MADV_DONTNEED), as a balloon does; only where another process owns
+   * its memory.
+   *
+   * @param draw a random number that chooses the first of them
+   */
+  record GiveBack(int pages, long draw) implements ChaosAct {}
 
   /** Which pages are lost late. */
   enum Victims {

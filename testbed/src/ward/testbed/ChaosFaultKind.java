@@ -26,7 +26,8 @@ enum ChaosFaultKind {
   DISK_SOURCE(5),
   DISK_DESTINATION(5),
   KILL_SOURCE(8),
-  KILL_DESTINATION(3);
+  KILL_DESTINATION(5),
+  GIVE_BACK(5);
 
   private static final int BITS = 8;
   private static final int STALL_MILLIS_MAX = 700;
@@ -36,6 +37,7 @@ enum ChaosFaultKind {
   private static final int FREEZE_MILLIS_MAX = 900;
   private static final int FULL_MILLIS_MAX = 1500;
   private static final int VACANCY_MILLIS_MAX = 800;
+  private static final int PAGES_GIVEN_BACK_MAX = 64;
   private static final int PAGES_REPORTED_MAX = 12;
   private static final long CLOCK_SECONDS_MAX = 400L * 24 * 3600;
 
@@ -76,7 +78,10 @@ enum ChaosFaultKind {
       case DISK_SOURCE -> fillDisk(ChaosSide.SOURCE, random);
       case DISK_DESTINATION -> fillDisk(ChaosSide.DESTINATION, random);
       case KILL_SOURCE -> new ChaosAct.Kill(ChaosSide.SOURCE, millis(random, VACANCY_MILLIS_MAX));
-      case KILL_DESTINATION -> new ChaosAct.Kill(ChaosSide.DESTINATION, Duration.ZERO);
+      case KILL_DESTINATION ->
+          new ChaosAct.Kill(ChaosSide.DESTINATION, millis(random, VACANCY_MILLIS_MAX));
+      case GIVE_BACK ->
+          new ChaosAct.GiveBack(1 + random.nextInt(PAGES_GIVEN_BACK_MAX), random.nextLong() >>> 1);
     };
   }
 

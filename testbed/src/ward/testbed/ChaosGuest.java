@@ -46,7 +46,7 @@ record ChaosGuest(WalkerGuest walker, PageSet declared, PageSet found) {
   }
 
   private static WalkerGuest walker(ChaosPlan plan, FileChannel memoryFile) throws IOException {
-    if (plan.guest() == ChaosPlan.Mover.THREADS) {
+    if (!plan.guest().isVirtualMachine()) {
       return memoryOnly(plan, memoryFile);
     }
     WalkerGuestBuilder builder =

@@ -25,6 +25,7 @@ final class ChaosParties implements AutoCloseable {
   /** Longer than any fault lasts, also where the machine is busy with something else. */
   private static final String SOURCE_LOSS_SECONDS = "20";
 
+  private static final int PACE_MICROS_MAX = 300;
   private static final String HANDSHAKE_SECONDS = "60";
 
   private final ChaosPlan plan;
@@ -162,7 +163,7 @@ final class ChaosParties implements AutoCloseable {
     command.addAll(List.of("--memory", path("memory").toString()));
     command.addAll(List.of("--layout", path("layout.json").toString()));
     command.addAll(List.of("--ledger", ledger(ChaosSide.SOURCE).toString()));
-    if (plan.guest() != ChaosPlan.Mover.THREADS) {
+    if (plan.guest().isVirtualMachine()) {
       command.addAll(List.of("--vcpu-state", path("vcpus").toString()));
     }
     if (succession == Succession.BEGIN_AGAIN) {
@@ -186,6 +187,17 @@ final class ChaosParties implements AutoCloseable {
     return String.join(",", addresses);
   }
 
+  /** A process that owns the memory at the destination; it does not listen yet. */
+  HolderProcess startHolder() throws IOException {
+    return HolderProcess.start(
+        directory,
+        path("layout.json"),
+        plan.vcpus(),
+        plan.seed(),
+        plan.seed() % PACE_MICROS_MAX,
+        ChaosMeans.quick());
+  }
+
   /** A daemon that is about to come for it. */
   ChaosDaemon startDestination(InetSocketAddress source) throws IOException {
     destinations++;
@@ -193,13 +205,17 @@ final class ChaosParties implements AutoCloseable {
     command.addAll(List.of("--connect", "127.0.0.1:" + source.getPort()));
     command.addAll(List.of("--host", "chaos-destination"));
     command.addAll(List.of("--ledger", ledger(ChaosSide.DESTINATION).toString()));
-    command.addAll(List.of("--vcpu", plan.guest() == ChaosPlan.Mover.THREADS ? "thread" : "kvm"));
-    command.addAll(List.of("--threads", Integer.toString(plan.vcpus())));
-    command.addAll(List.of("--seed", Long.toString(plan.seed())));
-    command.addAll(List.of("--marker", plan.marker()));
+    if (plan.guest() == ChaosPlan.Mover.HELD) {
+      command.addAll(List.of("--memory-owner", path("owner.sock").toString()));
+    } else {
+      command.addAll(List.of("--vcpu", plan.guest().isVirtualMachine() ? "kvm" : "thread"));
+      command.addAll(List.of("--threads", Integer.toString(plan.vcpus())));
+      command.addAll(List.of("--seed", Long.toString(plan.seed())));
+      command.addAll(List.of("--marker", plan.marker()));
+      command.addAll(List.of("--guest-log", destinationLog().toString()));
+    }
     command.addAll(List.of("--streams", Integer.toString(plan.streams())));
     command.addAll(List.of("--source-loss-after", SOURCE_LOSS_SECONDS));
-    command.addAll(List.of("--guest-log", destinationLog().toString()));
     return start(ChaosSide.DESTINATION, destinations, command);
   }
 

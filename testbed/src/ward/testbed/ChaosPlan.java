@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.TreeSet;
 import java.util.random.RandomGenerator;
 import ward.wire.ConnectionKind;
 
@@ -37,10 +38,16 @@ record ChaosPlan(
   enum Mover {
     /** Threads of the destination, each page twice. */
     THREADS,
+    /** Threads of a process that owns the memory, and outlives every destination. */
+    HELD,
     /** A virtual machine that begins at the destination. */
     ASLEEP,
     /** One that runs at the source first. */
-    MOVED
+    MOVED;
+
+    boolean isVirtualMachine() {
+      return this == ASLEEP || this == MOVED;
+    }
   }
 
   private static final long MIB = 1 << 20;
@@ -50,6 +57,7 @@ record ChaosPlan(
   private static final int URGENT_BYTES_DOWN = 1_000_000;
   private static final int URGENT_BYTES_UP = 12_000;
   private static final int STREAM_BYTES_UP = 150;
+  private static final int FOUND_ON_FULL_DISK = 120;
   private static final int MESSAGES_MAX = 8;
   private static final int DATA_FRAMES_MAX = 60;
 
@@ -59,34 +67,41 @@ record ChaosPlan(
 
   /**
    * @param kinds of faults that may be drawn; none is a run in which nothing goes wrong
-   * @param kvm whether a virtual machine can run here; otherwise threads take its place
+   * @param guests that may be drawn; at least one
    */
-  static ChaosPlan draw(long seed, Set<ChaosFaultKind> kinds, boolean kvm) {
+  static ChaosPlan draw(long seed, Set<ChaosFaultKind> kinds, Set<Mover> guests) {
     RandomGenerator random = new SplittableRandom(seed);
-    Mover drawn = Mover.values()[random.nextInt(Mover.values().length)];
-    Mover guest = kvm ? drawn : Mover.THREADS;
+    Mover guest = List.copyOf(new TreeSet<>(guests)).get(random.nextInt(guests.size()));
     long memoryBytes = memoryBytes(guest, random);
     int streams = random.nextInt(3) == 0 ? 2 + random.nextInt(3) : 1;
+    List<Fault> faults = faults(random, kinds, memoryBytes, streams);
     return new ChaosPlan(
         seed,
         guest,
         memoryBytes,
-        guest == Mover.THREADS ? 1 + random.nextInt(4) : 2,
+        guest.isVirtualMachine() ? 2 : 1 + random.nextInt(4),
         1 + random.nextInt(3),
         random.nextInt(4) == 0 ? 0 : random.nextInt(24),
-        random.nextInt(3) == 0 ? 0 : random.nextInt(24),
-        random.nextInt(5) == 0 ? "sigbus" : "uffd",
+        found(random, faults),
+        random.nextInt(5) == 0 && guest != Mover.HELD ? "sigbus" : "uffd",
         streams,
         random.nextInt(3) == 0 ? 1 + random.nextInt(500) : 0,
-        faults(random, kinds, memoryBytes, streams));
+        faults);
+  }
+
+  /** So many, where a disk is full, that their entries do not fit in what a file has left. */
+  private static int found(RandomGenerator random, List<Fault> faults) {
+    boolean full = faults.stream().anyMatch(f -> f.effect() instanceof ChaosAct.FillDisk);
+    int some = random.nextInt(3) == 0 ? 0 : random.nextInt(24);
+    return full ? FOUND_ON_FULL_DISK + some : some;
   }
 
   /** Small ones are the most frequent: what may go wrong does not grow with the memory. */
   private static long memoryBytes(Mover guest, RandomGenerator random) {
     double doublings = random.nextDouble() * random.nextDouble();
-    return guest == Mover.THREADS
-        ? MIB * (int) (4 * Math.pow(16, doublings))
-        : 8 * MIB * (int) (2 * Math.pow(4, doublings));
+    return guest.isVirtualMachine()
+        ? 8 * MIB * (int) (2 * Math.pow(4, doublings))
+        : MIB * (int) (4 * Math.pow(16, doublings));
   }
 
   private static List<Fault> faults(
@@ -116,6 +131,10 @@ record ChaosPlan(
       // Both are in front of the moment at which the destination opens its other connections.
       return at(
           ConnectionKind.CONTROL, LinkDirection.TO_DESTINATION, message(1, 3, random), effect);
+    }
+    if (effect instanceof ChaosAct.FillDisk) {
+      return at(
+          ConnectionKind.CONTROL, LinkDirection.TO_DESTINATION, message(1, 5, random), effect);
     }
     if (kind == ChaosFaultKind.REPORT_IN_FLIGHT) {
       ConnectionKind where = random.nextBoolean() ? ConnectionKind.URGENT : ConnectionKind.STREAM;

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,9 +22,12 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Pattern;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import ward.cli.ExitCode;
+import ward.memory.PageRun;
 import ward.memory.PageSet;
+import ward.memory.Pages;
 import ward.poison.LedgerJournal;
 import ward.poison.PoisonLedger;
 import ward.wire.ControlMessage;
@@ -38,6 +42,7 @@ import ward.wire.ControlMessage;
 final class ChaosRun implements AutoCloseable {
 
   private static final Duration TIME = Duration.ofMinutes(4);
+  private static final Pattern RECONNECTED = Pattern.compile("reconnected after (\\d+) ms");
   private static final Pattern INJECTED =
       Pattern.compile("MemoryErrorInjector: memory error at .* on vCPU ");
   private static final int ATTEMPTS_MAX = 8;
@@ -69,6 +74,11 @@ final class ChaosRun implements AutoCloseable {
   private volatile long vacantUntil;
   private boolean replacing;
   private boolean closed;
+  private volatile long destinationVacantUntil;
+  private long harmEarlier; // before the attempt before this one
+  private HolderProcess holder; // null where the destination owns the memory
+  private final PageSet givenBackPages = new PageSet(); // by the guest
+  private final List<String> giveBacks = new ArrayList<>(); // what the holder has to say of them
   private int wordsBefore; // characters that the source had logged before the attempt began
   private ChaosParties.Succession succession = ChaosParties.Succession.WHOLE;
   private int givenBack;
@@ -108,12 +118,20 @@ final class ChaosRun implements AutoCloseable {
     return result(index, TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - started));
   }
 
+  /** Times without a source, milliseconds: as destinations say when they have one again. */
+  private LongStream breaks() {
+    return daemons.stream()
+        .flatMap(daemon -> RECONNECTED.matcher(daemon.log()).results())
+        .mapToLong(result -> Long.parseLong(result.group(1)));
+  }
+
   /** Of the kills only those that were not spared. */
   private Map<String, Long> injected() {
     Map<String, Long> counts = link.counts();
     if (daemons.stream().anyMatch(ChaosRun::hasNoticedFullDisk)) {
       counts.put("a full disk was noticed", 1L);
     }
+    counts.computeIfPresent("GiveBack", (name, drawn) -> (long) giveBacks.size());
     counts.computeIfPresent("Kill SOURCE", (name, drawn) -> killsOfSource.get());
     counts.computeIfPresent("Kill DESTINATION", (name, drawn) -> killsOfDestination.get());
     return counts;
@@ -124,13 +142,13 @@ final class ChaosRun implements AutoCloseable {
     return new ChaosResult(
         index,
         injected(),
-        known ? lastStatus.get("breaks").get("count").asLong() : 0,
+        breaks().count(),
         givenBack,
         lostWithDestination,
         losses.poisoned(),
         losses.held(),
         known ? lastStatus.get("faults").get("maxMicros").asDouble() / 1000 : 0,
-        known ? lastStatus.get("breaks").get("longestMillis").asDouble() : 0,
+        breaks().max().orElse(0),
         millis,
         List.copyOf(failures));
   }
@@ -180,7 +198,10 @@ final class ChaosRun implements AutoCloseable {
     }
     parties.freeDisks();
     killed.clear();
-    vacantUntil = 0;
+    if (plan.guest() == ChaosPlan.Mover.HELD && holder == null) {
+      holder = parties.startHolder();
+      deadline.await("the memory's owner to listen", () -> holder.hasSaid("listening"));
+    }
     long harmBefore = harm();
     wordsBefore = source.log().length();
     // Both start at the same time; the link holds the destination until the source is ready.
@@ -193,11 +214,14 @@ final class ChaosRun implements AutoCloseable {
     if (isArrived()) {
       return Ending.ARRIVED;
     }
-    if (killed.contains(ChaosSide.DESTINATION)
+    if (holder == null
+        && killed.contains(ChaosSide.DESTINATION)
         && source.log().indexOf("-> MAP_APPLIED", wordsBefore) >= 0) {
       return afterDeathOfDestination();
     }
-    requireGivenBack(harm() > harmBefore);
+    // What a destination's death has left on disk may cost the next attempt, too.
+    requireGivenBack(harm() > (holder == null ? harmBefore : harmEarlier));
+    harmEarlier = harmBefore;
     return Ending.GIVEN_BACK;
   }
 
@@ -264,7 +288,8 @@ final class ChaosRun implements AutoCloseable {
 
   private boolean isOver() throws IOException {
     if (!destination.isAlive()) {
-      return true;
+      replaceSourceIfDue();
+      return !isToBeReplaced();
     }
     String phase = destination.phase();
     if (phase.equals("UNFINISHED")) {
@@ -323,6 +348,35 @@ final class ChaosRun implements AutoCloseable {
   private boolean hasRefusedWhatWasHandedOver(int code) {
     return code == ExitCode.INPUT_REFUSED.code()
         && source.hasLogged("the guest was handed over to");
+  }
+
+  // --- a destination that was killed, and whose guest lives on ---------------------------------
+
+  /** Starts its successor if the time has come. */
+  private boolean isToBeReplaced() throws IOException {
+    boolean tooEarly = destination.hasLogged("another daemon is attached");
+    if (holder == null || !killed.contains(ChaosSide.DESTINATION) && !tooEarly) {
+      return false;
+    }
+    if (!tooEarly && !isPromised()) {
+      return !hasSourceSettled(); // then it is given back
+    }
+    if (System.nanoTime() >= destinationVacantUntil) {
+      killed.remove(ChaosSide.DESTINATION);
+      destinationVacantUntil = System.nanoTime() + TRY_AGAIN.toNanos();
+      destination = watched(parties.startDestination(link.address()));
+    }
+    return true;
+  }
+
+  /** Whether the source has said that the guest may run at the destination. */
+  private boolean isPromised() {
+    return source.log().indexOf("-> MAP_APPLIED", wordsBefore) >= 0
+        || source.log().indexOf("going on with session", wordsBefore) >= 0;
+  }
+
+  private boolean hasSourceSettled() {
+    return !isVacant() && !replacing && !source.phase().equals("SENDING_MAP");
   }
 
   // --- a destination that was killed -----------------------------------------------------------
@@ -462,6 +516,8 @@ final class ChaosRun implements AutoCloseable {
     } else if (act instanceof ChaosAct.FillDisk full) {
       parties.fillDisk(full.side());
       after(full.time(), () -> parties.freeDisk(full.side()));
+    } else if (act instanceof ChaosAct.GiveBack giveBack) {
+      giveBack(giveBack);
     } else if (act instanceof ChaosAct.Kill kill) {
       kill(kill);
     } else if (act instanceof ChaosAct.ClockStep step) {
@@ -478,11 +534,30 @@ final class ChaosRun implements AutoCloseable {
             && plan.guest() == ChaosPlan.Mover.MOVED
             && !source.hasLogged("-> MAP_APPLIED");
     if (!spared && killed.add(kill.side())) {
-      vacantUntil = System.nanoTime() + kill.vacancy().toNanos();
+      long until = System.nanoTime() + kill.vacancy().toNanos();
+      if (kill.side() == ChaosSide.SOURCE) {
+        vacantUntil = until;
+      } else {
+        destinationVacantUntil = until;
+      }
       // Counted first: whoever sees that it is dead asks why.
       (kill.side() == ChaosSide.SOURCE ? killsOfSource : killsOfDestination).incrementAndGet();
       daemon(kill.side()).kill();
     }
+  }
+
+  private void giveBack(ChaosAct.GiveBack pages) throws IOException {
+    if (holder == null) {
+      return;
+    }
+    long first = pages.draw() % guest.layout().pageCount();
+    long count = Math.min(pages.pages(), guest.layout().pagesLeftInRegion(first));
+    String range = "0x%x %d".formatted(guest.layout().addressOf(first), count);
+    synchronized (giveBacks) {
+      givenBackPages.add(new PageRun(first, count));
+      giveBacks.add("gave back " + range);
+    }
+    holder.command("give-back %s", range);
   }
 
   private ChaosDaemon daemon(ChaosSide side) {
@@ -534,6 +609,7 @@ final class ChaosRun implements AutoCloseable {
   // --- the verdict -----------------------------------------------------------------------------
 
   private void judge() throws IOException {
+    awaitGiveBacks();
     JsonNode status = destination.status();
     lastStatus = status;
     int sourceCode = endOfSource();
@@ -618,6 +694,13 @@ final class ChaosRun implements AutoCloseable {
     return LedgerJournal.read(parties.ledger(side)).ledger();
   }
 
+  /** The kernel lets them go when a destination has heard of it. */
+  private void awaitGiveBacks() throws IOException {
+    if (holder != null) {
+      deadline.await("pages to go back", () -> holder.said().containsAll(giveBacks));
+    }
+  }
+
   private LoopbackSettings settings(int late) {
     return new LoopbackSettings(
         plan.memoryBytes(),
@@ -626,7 +709,7 @@ final class ChaosRun implements AutoCloseable {
         plan.found(),
         late,
         plan.seed(),
-        plan.guest() == ChaosPlan.Mover.THREADS ? "thread" : "kvm",
+        plan.guest().isVirtualMachine() ? "kvm" : "thread",
         plan.marker(),
         plan.guest() == ChaosPlan.Mover.MOVED,
         TIME);
@@ -637,14 +720,16 @@ final class ChaosRun implements AutoCloseable {
     status
         .get("regions")
         .forEach(region -> addresses.add(Long.decode(region.get("hostAddress").asText())));
-    try (OutsideView view = new OutsideView(destination.pid(), guest.layout(), addresses)) {
-      return view.compare(guest.walker(), memory, lost, changed());
+    long owner = holder == null ? destination.pid() : holder.pid();
+    try (OutsideView view = new OutsideView(owner, guest.layout(), addresses)) {
+      return view.compare(guest.walker(), memory, lost, changed(lost));
     }
   }
 
-  /** What a guest that ran at the source writes there and here. */
-  private PageSet changed() {
-    PageSet changed = new PageSet();
+  /** What a guest that ran at the source writes there and here, and what one gave back. */
+  private PageSet changed(PageSet lost) {
+    PageSet changed = givenBackPages.copy();
+    changed.removeAll(lost);
     if (plan.guest() == ChaosPlan.Mover.MOVED) {
       changed.addAll(guest.walker().stackPages());
       changed.addAll(guest.walker().counterPages());
@@ -655,6 +740,7 @@ final class ChaosRun implements AutoCloseable {
   private Witness witness(PageSet lost) throws IOException {
     Path here = parties.destinationLog();
     return switch (plan.guest()) {
+      case HELD -> Witness.ofThreads(touches(lost), guest.walker(), memory, lost);
       case THREADS -> Witness.ofThreads(here, guest.walker(), memory, lost);
       case ASLEEP -> Witness.ofGuest(here, guest.walker(), memory, lost);
       case MOVED ->
@@ -663,6 +749,28 @@ final class ChaosRun implements AutoCloseable {
                   Witness.reports(List.of(parties.sourceLog(), here)),
                   Witness.reports(List.of(parties.sourceLog())));
     };
+  }
+
+  /** What threads read, where zeros from a page that was given back are as good as its bytes. */
+  private Path touches(PageSet lost) throws IOException {
+    PageSet changed = changed(lost);
+    List<String> lines = new ArrayList<>();
+    for (String line : Files.readAllLines(holder.touches())) {
+      String[] words = line.split(" ");
+      long page = Long.parseLong(words[1]);
+      boolean zeros = changed.contains(page) && words[3].equals(zeroHash(page));
+      lines.add(zeros ? String.join(" ", words[0], words[1], words[2], hash(page)) : line);
+    }
+    return Files.write(directory.resolve("touches-compared"), lines);
+  }
+
+  private String zeroHash(long page) {
+    ByteBuffer zeros = ByteBuffer.allocate(Pages.SIZE_BYTES);
+    return "%016x".formatted(WalkerHash.of(zeros, guest.layout().addressOf(page)));
+  }
+
+  private String hash(long page) throws IOException {
+    return "%016x".formatted(guest.walker().expectedHash(memory, page));
   }
 
   // --- after it --------------------------------------------------------------------------------
@@ -706,6 +814,9 @@ final class ChaosRun implements AutoCloseable {
     timer.shutdownNow();
     for (ChaosDaemon daemon : daemons) {
       daemon.close();
+    }
+    if (holder != null) {
+      holder.close();
     }
     parties.close();
     link.close();

@@ -21,9 +21,11 @@ class ChaosPlanTest {
 
   private static final Set<ChaosFaultKind> ALL = EnumSet.allOf(ChaosFaultKind.class);
 
+  private static final Set<ChaosPlan.Mover> GUESTS = EnumSet.allOf(ChaosPlan.Mover.class);
+
   private static Stream<ChaosPlan> plans(Set<ChaosFaultKind> kinds) {
     return LongStream.range(0, SEEDS)
-        .mapToObj(index -> ChaosPlan.draw(Chaos.seedOf(1, index), kinds, true));
+        .mapToObj(index -> ChaosPlan.draw(Chaos.seedOf(1, index), kinds, GUESTS));
   }
 
   private static Map<String, Long> effects(Set<ChaosFaultKind> kinds) {
@@ -104,17 +106,34 @@ class ChaosPlanTest {
     plans(ALL)
         .forEach(
             plan -> {
-              boolean threads = plan.guest() == ChaosPlan.Mover.THREADS;
+              boolean threads = !plan.guest().isVirtualMachine();
               long mebibytes = plan.memoryBytes() >> 20;
               assertThat(mebibytes).isBetween(threads ? 4L : 16L, 64L);
               assertThat(mebibytes % (threads ? 1 : 8)).isZero();
             });
   }
 
+  @ParameterizedTest
+  @EnumSource
+  void onlyGuestsThatMayBeAreDrawn(ChaosPlan.Mover guest) {
+    assertThat(
+            LongStream.range(0, SEEDS).mapToObj(seed -> ChaosPlan.draw(seed, ALL, Set.of(guest))))
+        .allMatch(plan -> plan.guest() == guest);
+  }
+
   @Test
-  void withoutKvmThreadsAreDrawnForEveryRun() {
-    assertThat(ChaosPlan.draw(1, ALL, false).guest()).isEqualTo(ChaosPlan.Mover.THREADS);
-    assertThat(ChaosPlan.draw(2, ALL, false).guest()).isEqualTo(ChaosPlan.Mover.THREADS);
+  void onlyMarkersThatAnotherProcessCanHaveAreDrawnWhereItOwnsTheMemory() {
+    assertThat(
+            LongStream.range(0, SEEDS)
+                .mapToObj(seed -> ChaosPlan.draw(seed, ALL, Set.of(ChaosPlan.Mover.HELD))))
+        .allMatch(plan -> plan.marker().equals("uffd"));
+  }
+
+  /** A file's last block has room for some entries even on a full disk. */
+  @Test
+  void whereADiskIsFullMorePagesAreFoundLostThanABlockHolds() {
+    assertThat(plans(EnumSet.of(ChaosFaultKind.DISK_SOURCE, ChaosFaultKind.DISK_DESTINATION)))
+        .allMatch(plan -> plan.found() >= 100);
   }
 
   @Test
