@@ -332,4 +332,22 @@ class LostDestinationScenario {
       run.awaitEnd();
     }
   }
+
+  /** It could not tell a marker from a swapped page. */
+  @Test
+  void whoMayNotSeeMarkersIsToldSoBeforeAnythingIsDone() throws IOException {
+    try (OwnedRun run = new OwnedRun(withEveryLoss())) {
+      run.begin();
+
+      Daemon blind =
+          run.startDaemonBy(
+              List.of("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"));
+
+      assertEquals(4, blind.await(run.deadline));
+      assertThat(blind.errors()).contains("without CAP_SYS_ADMIN", "Run with CAP_SYS_ADMIN");
+      assertThat(run.holder().said())
+          .anyMatch(line -> line.startsWith("refused: a poison marker made for comparison"));
+      assertThat(run.source.status().get("phase").asText()).isEqualTo("LISTENING");
+    }
+  }
 }

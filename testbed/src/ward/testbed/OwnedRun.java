@@ -96,6 +96,13 @@ final class OwnedRun implements AutoCloseable {
 
   /** Starts the next daemon. */
   Daemon startDaemon(String... more) throws IOException {
+    return startDaemonBy(List.of(), more);
+  }
+
+  /**
+   * @param prefix what runs it
+   */
+  Daemon startDaemonBy(List<String> prefix, String... more) throws IOException {
     List<String> command = new ArrayList<>(List.of("destination", "--json", "--keep"));
     command.addAll(List.of("--memory-owner", holder.socket().toString()));
     command.addAll(
@@ -108,8 +115,7 @@ final class OwnedRun implements AutoCloseable {
     command.addAll(List.of("--control", control().toString()));
     command.addAll(List.of(more));
     Files.deleteIfExists(control());
-    Daemon daemon =
-        Daemon.start(directory, "destination-" + (daemons.size() + 1), List.of(), command);
+    Daemon daemon = Daemon.start(directory, "destination-" + (daemons.size() + 1), prefix, command);
     daemons.add(daemon);
     return daemon;
   }

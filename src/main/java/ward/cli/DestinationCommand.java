@@ -101,7 +101,8 @@ final class DestinationCommand implements Callable<Integer> {
       description =
           "The guest's memory and vCPUs belong to another process, which listens on this UNIX socket"
               + " and hands over its userfaultfd (proto/owner.proto). If this daemon dies, the guest"
-              + " waits there, and the same command goes on where it was. Needs CAP_SYS_ADMIN.")
+              + " waits there, and the same command goes on where it was. Needs CAP_SYS_ADMIN and"
+              + " CAP_SYS_PTRACE.")
   Path memoryOwner;
 
   @Option(
@@ -199,6 +200,8 @@ final class DestinationCommand implements Callable<Integer> {
 
   @Mixin HandshakeOption handshake;
 
+  @Mixin LedgerPatienceOption ledgerPatience;
+
   @Option(names = "--json", description = "Print the result as a JSON object.")
   boolean json;
 
@@ -219,7 +222,7 @@ final class DestinationCommand implements Callable<Integer> {
         Userfaultfd userfaultfd = openUserfaultfd(kernel, lost);
         Transport transport = Transports.open("ward-destination");
         NettySourceLink link = new NettySourceLink(transport)) {
-      GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host));
+      GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host), ledgerPatience.limit());
       GuestChoice choice =
           GuestChoice.of(vcpu, kernel, books, reports, console.console(), threads, seed);
       log.info("{}", choice.description());
@@ -238,7 +241,7 @@ final class DestinationCommand implements Callable<Integer> {
     try (OwnedHome owned = OwnedHome.take(kernel, memoryOwner, settings.host());
         Transport transport = Transports.open("ward-destination");
         NettySourceLink link = new NettySourceLink(transport)) {
-      GuestBooks books = new GuestBooks(ledger, settings.host());
+      GuestBooks books = new GuestBooks(ledger, settings.host(), ledgerPatience.limit());
       log.info("{}", owned.choice().description());
       return run(
           settings,
@@ -311,7 +314,12 @@ final class DestinationCommand implements Callable<Integer> {
 
   private Optional<Onward> onward(Kernel kernel, Transport transport) {
     SourceSettings settings =
-        new SourceSettings(HostName.orSystems(host), false, Optional.empty(), handshake.limit());
+        new SourceSettings(
+            HostName.orSystems(host),
+            false,
+            Optional.empty(),
+            handshake.limit(),
+            ledgerPatience.limit());
     return Optional.ofNullable(offer)
         .map(address -> new Onward(kernel, transport, address.resolve(), settings));
   }
@@ -324,7 +332,8 @@ final class DestinationCommand implements Callable<Integer> {
           HostName.orSystems(host),
           announceEvery(),
           sourceLoss(),
-          handshake.limit());
+          handshake.limit(),
+          ledgerPatience.limit());
     } catch (IllegalArgumentException e) {
       throw new CommandFailure(ExitCode.USAGE, "--streams: " + e.getMessage());
     }

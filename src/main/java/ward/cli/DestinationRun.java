@@ -67,6 +67,7 @@ final class DestinationRun implements ControlServer.Commands {
   }
 
   private void stop() {
+    books.stopWaiting();
     session.abandon("stopped by a signal");
     signalled.complete(null);
     SourceRun next = departing;

@@ -2,6 +2,7 @@ package ward.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.List;
@@ -9,6 +10,8 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Queue;
 import java.util.concurrent.atomic.LongAdder;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
@@ -23,22 +26,34 @@ final class GuestBooks implements MemoryErrors {
   /** A report is for people and scripts; all of them are in the log. */
   static final int EVENTS_MAX = 1000;
 
+  private static final Logger log = LoggerFactory.getLogger(GuestBooks.class);
+  private static final long RETRY_MILLIS = 250;
+
   private final Path directory;
   private final String host;
+  private final Duration patience;
   private final LongAdder injected = new LongAdder();
   private final LongAdder fresh = new LongAdder();
   private final LongAdder announced = new LongAdder();
   private final Queue<MemoryErrorEvent> events = new ArrayDeque<>();
   private volatile LedgerJournal journal;
+  private boolean waitedFor = true;
 
-  GuestBooks(Path directory, String host) {
+  /**
+   * @param patience how long a loss is tried to be written for when the disk is full or fails
+   */
+  GuestBooks(Path directory, String host, Duration patience) {
     this.directory = directory;
     this.host = host;
+    this.patience = patience;
   }
 
   /** Opens the ledger; what vCPUs meet from now on is compared with it. */
   LedgerJournal open(String guest) throws LedgerException {
-    LedgerJournal opened = LedgerJournal.open(directory, guest);
+    return keep(LedgerJournal.open(directory, guest));
+  }
+
+  LedgerJournal keep(LedgerJournal opened) {
     journal = opened;
     return opened;
   }
@@ -58,14 +73,69 @@ final class GuestBooks implements MemoryErrors {
     return journal.ledger().extentAt(guestPhysicalAddress);
   }
 
-  /** A loss that no ledger knew is this host's own. */
+  /**
+   * {@inheritDoc}
+   *
+   * <p>A loss that no ledger knew is this host's own. While the disk does not take it the vCPU
+   * waits here: it can neither go on nor meet the loss again, for what it was about to do may be
+   * half done.
+   */
   @Override
   public void consumed(MemoryError error) throws IOException {
     OptionalLong address = error.guestPhysicalAddress();
     if (address.isPresent() && !isKnown(address.getAsLong())) {
       fresh.increment();
-      journal.append(List.of(entry(address.getAsLong(), error)));
+      record(entry(address.getAsLong(), error));
     }
+  }
+
+  private void record(PoisonEntry entry) throws LedgerException {
+    long since = System.nanoTime();
+    LedgerException refused = refusal(entry);
+    if (refused != null) {
+      log.warn(
+          "{}; a vCPU that has met a loss waits until it is written: free or repair the disk within {} s",
+          refused.getMessage(),
+          patience.toSeconds());
+    }
+    while (refused != null) {
+      if (!awaitRetry(since + patience.toNanos())) {
+        throw refused;
+      }
+      refused = refusal(entry);
+    }
+  }
+
+  /** Null if it was written. */
+  private LedgerException refusal(PoisonEntry entry) throws LedgerException {
+    try {
+      journal.append(List.of(entry));
+      return null;
+    } catch (LedgerException e) {
+      if (e.kind() != LedgerException.Kind.IO) {
+        throw e;
+      }
+      return e;
+    }
+  }
+
+  /** Whether there is time for another try. */
+  private synchronized boolean awaitRetry(long deadline) {
+    if (waitedFor && System.nanoTime() < deadline) {
+      try {
+        wait(RETRY_MILLIS);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return false;
+      }
+    }
+    return waitedFor && System.nanoTime() < deadline;
+  }
+
+  /** Whoever waits for the disk is told that it is too late; for an operator's signal. */
+  synchronized void stopWaiting() {
+    waitedFor = false;
+    notifyAll();
   }
 
   private PoisonEntry entry(long address, MemoryError error) {

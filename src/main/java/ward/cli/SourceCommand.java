@@ -161,6 +161,8 @@ final class SourceCommand implements Callable<Integer> {
 
   @Mixin HandshakeOption handshake;
 
+  @Mixin LedgerPatienceOption ledgerPatience;
+
   @Option(names = "--json", description = "Print the result as a JSON object.")
   boolean json;
 
@@ -171,11 +173,15 @@ final class SourceCommand implements Callable<Integer> {
     // Before anything is made: it refuses what is no usage.
     SourceSettings settings =
         new SourceSettings(
-            HostName.orSystems(host), pauseStream, returnWithin(), handshake.limit());
+            HostName.orSystems(host),
+            pauseStream,
+            returnWithin(),
+            handshake.limit(),
+            ledgerPatience.limit());
     Kernel kernel = NativeKernel.load();
     GuestLayout guest = LayoutFile.read(layout);
     byte[] states = readVcpuStates();
-    GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host));
+    GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host), ledgerPatience.limit());
     try (SourceMemory mapped = map(kernel, guest);
         LedgerJournal journal = openLedger(books, guest);
         Transport transport = Transports.open("ward-source");

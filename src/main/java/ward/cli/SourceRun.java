@@ -112,6 +112,7 @@ final class SourceRun implements AutoCloseable {
   /** For an operator's signal: no further destination is waited for. */
   void stop() {
     stopped = true;
+    parts.books().stopWaiting();
     session.abandon("stopped by a signal");
   }
 

@@ -2,7 +2,6 @@ package ward.destination;
 
 import java.io.IOException;
 import java.util.List;
-import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import ward.guest.Guest;
 import ward.guest.GuestMemory;
@@ -10,6 +9,7 @@ import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.PageSet;
 import ward.poison.LedgerJournal;
+import ward.poison.LedgerQueue;
 import ward.poison.PoisonEntry;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
@@ -33,7 +33,7 @@ final class Arrival {
 
   /** Where an arrival turns with what it cannot settle itself. */
   record Surroundings(
-      Executor disk,
+      LedgerQueue writes,
       RequestLine requests,
       Runnable whenAllResolved,
       Consumer<Throwable> onFailure,
@@ -65,8 +65,7 @@ final class Arrival {
     faults =
         new PageFaults(
             layout, table, resolver, givenBack, around.listener(), around.requests()::present);
-    recorder =
-        new PoisonRecorder(layout, table, resolver, journal, around.disk(), around.onFailure());
+    recorder = new PoisonRecorder(layout, table, resolver, journal, around.writes());
     audit = new Audit(memory, table, resolver, givenBack, scan);
     FaultLoop.Reactions reactions =
         new FaultLoop.Reactions(

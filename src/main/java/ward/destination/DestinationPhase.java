@@ -40,7 +40,10 @@ public enum DestinationPhase {
    * is lost.
    */
   COMPLETE,
-  /** Given up before the guest ran here. The guest is at the source, untouched. */
+  /**
+   * Given up before the guest ran here: the guest is at the source, untouched. Or before this
+   * process took over a guest that was here: it is left as it is.
+   */
   ABORTED,
   /** The source left, or broke the protocol, while pages were missing. The guest is paused here. */
   UNFINISHED;

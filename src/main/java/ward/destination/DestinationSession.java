@@ -2,6 +2,7 @@ package ward.destination;
 
 import io.netty.channel.Channel;
 import java.io.IOException;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -26,6 +27,7 @@ import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
+import ward.poison.LedgerQueue;
 import ward.poison.MigrationFile;
 import ward.poison.MigrationRecord;
 import ward.poison.Origin;
@@ -222,7 +224,7 @@ public final class DestinationSession implements AutoCloseable {
 
   // --- connections -------------------------------------------------------------------------
 
-  private void dial(int attempt) throws IOException {
+  private void dial(int attempt) throws LedgerException {
     stages.attempt(attempt);
     connections = new Connections(attempt, link.attempt(settings, session, attempt));
     connect(ConnectionKind.CONTROL);
@@ -513,7 +515,7 @@ public final class DestinationSession implements AutoCloseable {
   private Arrival arrival(Guest guest, LedgerJournal journal) throws IOException {
     Arrival.Surroundings around =
         new Arrival.Surroundings(
-            thread, requests, () -> run(this::handOver), this::failed, listener);
+            writes(), requests, () -> run(this::handOver), this::failed, listener);
     return new Arrival(guest, journal, parts.userfaultfd(), parts.scan(), around);
   }
 
@@ -523,6 +525,16 @@ public final class DestinationSession implements AutoCloseable {
       log.warn("{}", warning);
     }
     return journal;
+  }
+
+  private LedgerQueue writes() {
+    return new LedgerQueue(
+        (task, millis) -> later(task::run, millis), this::ledgerPatience, this::failed);
+  }
+
+  /** Before the source is told that its map is in place, the guest is better off there. */
+  private Duration ledgerPatience() {
+    return mapApplied ? settings.ledgerPatience() : Duration.ZERO;
   }
 
   private void onMapPart(ControlMessage.PoisonMapPart part) {
@@ -755,10 +767,10 @@ public final class DestinationSession implements AutoCloseable {
     enter(
         DestinationPhase.RECOVERING,
         "took over session %s, left in stage %s: %s".formatted(session, left.stage(), found));
-    run(() -> goOn(left));
+    run(() -> goOnFrom(left));
   }
 
-  private void goOn(MigrationRecord left) throws IOException {
+  private void goOnFrom(MigrationRecord left) throws IOException {
     if (resumed) {
       arrival.faultLoop().start(link.faultEvents());
       arrival.wakeEverybody();
@@ -766,10 +778,12 @@ public final class DestinationSession implements AutoCloseable {
     }
     if (left.stage() == MigrationRecord.Stage.COMPLETE) {
       complete(DestinationOutcome.Kind.COMPLETE, "the guest is here, whole, as it was before");
+    } else if (stages.isSourceLost()) {
+      poisonTheRest("the source is lost, as a process before this one has found");
     } else {
       long since = brokenNanos;
       later(() -> giveUpIfLost(since), settings.sourceLoss().after().toMillis());
-      dial(left.attempt() + 1);
+      dialIfStillBroken(left.attempt() + 1);
     }
   }
 
@@ -814,9 +828,15 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  private void dialIfStillBroken(int attempt) throws IOException {
-    if (phase == DestinationPhase.RECOVERING) {
+  private void dialIfStillBroken(int attempt) {
+    if (phase != DestinationPhase.RECOVERING) {
+      return;
+    }
+    try {
       dial(attempt);
+    } catch (LedgerException e) { // the guest need not stop for it
+      log.warn("the next attempt waits for the disk: {}", e.getMessage());
+      later(() -> dialIfStillBroken(attempt), backoff.nextMillis());
     }
   }
 
@@ -830,18 +850,18 @@ public final class DestinationSession implements AutoCloseable {
             resolved.presentPages(), poisoned.size(), released, resumed));
   }
 
-  /**
-   * The losses that came before it are on the session's thread already, and are dealt with first.
-   */
+  /** The losses that came before it are dealt with first, however long the disk takes. */
   private void onMapCheck() {
     requireMessageIn(DestinationPhase.RECOVERING, "PoisonMapCheck");
-    run(
-        () -> {
-          PageSet poisoned = arrival.poisonedFrames();
-          send(
-              new ControlMessage.PoisonMapApplied(
-                  poisoned.size(), LedgerDigest.ofFrames(poisoned)));
-        });
+    Connections of = connections;
+    arrival.recorder().afterwards(() -> answerMapCheck(of));
+  }
+
+  private void answerMapCheck(Connections of) {
+    if (!of.isOver()) {
+      PageSet poisoned = arrival.poisonedFrames();
+      send(new ControlMessage.PoisonMapApplied(poisoned.size(), LedgerDigest.ofFrames(poisoned)));
+    }
   }
 
   private void onRecovered() {
@@ -885,7 +905,8 @@ public final class DestinationSession implements AutoCloseable {
   /**
    * What never arrived is lost: the guest loses what touches those pages, instead of everything.
    */
-  private void poisonTheRest(String text) {
+  private void poisonTheRest(String text) throws IOException {
+    stages.sourceLost();
     UnarrivedPages unarrived = UnarrivedPages.of(arrival.layout(), arrival.table());
     Origin origin = new Origin(settings.host(), Instant.now(), Origin.Discovery.SOURCE_LOST);
     arrival
@@ -904,12 +925,21 @@ public final class DestinationSession implements AutoCloseable {
             });
   }
 
-  private void complete(DestinationOutcome.Kind kind, String text) throws IOException {
-    stages.complete();
+  private void complete(DestinationOutcome.Kind kind, String text) {
+    noteCompletion();
     totalNanos = System.nanoTime() - startNanos;
     forgetThatItLeft();
     enter(DestinationPhase.COMPLETE, text);
     outcome.complete(new DestinationOutcome(kind, text));
+  }
+
+  /** A process that follows and finds no word of it asks the source once more. */
+  private void noteCompletion() {
+    try {
+      stages.complete();
+    } catch (LedgerException e) {
+      log.warn("the migration's record says less than is true: {}", e.getMessage());
+    }
   }
 
   /** A guest that left this host earlier is back: the record that its copy here is stale, is. */

@@ -14,6 +14,8 @@ import java.util.Optional;
  *     at most; empty if it is not told
  * @param sourceLoss what to do when the source cannot be reached
  * @param handshakeLimit how long the source may take for its Hello, on each connection
+ * @param ledgerPatience how long an entry is tried to be written for when the ledger's disk is full
+ *     or fails and the guest may run here; before, the first failure is the end
  */
 public record DestinationSettings(
     InetSocketAddress source,
@@ -21,7 +23,8 @@ public record DestinationSettings(
     String host,
     Optional<Duration> announceEvery,
     SourceLoss sourceLoss,
-    Duration handshakeLimit) {
+    Duration handshakeLimit,
+    Duration ledgerPatience) {
 
   public static final int MAX_STREAMS = 16;
 

@@ -2,14 +2,13 @@ package ward.destination;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Executor;
 import java.util.function.BiConsumer;
-import java.util.function.Consumer;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerJournal;
+import ward.poison.LedgerQueue;
 import ward.poison.PoisonEntry;
 
 /**
@@ -25,45 +24,42 @@ final class PoisonRecorder {
   private final PageTable table;
   private final PageResolver resolver;
   private final LedgerJournal journal;
-  private final Executor disk;
-  private final Consumer<Throwable> onFailure;
+  private final LedgerQueue writes;
 
-  /**
-   * @param disk one thread, which may wait for fsync
-   */
   PoisonRecorder(
       GuestLayout layout,
       PageTable table,
       PageResolver resolver,
       LedgerJournal journal,
-      Executor disk,
-      Consumer<Throwable> onFailure) {
+      LedgerQueue writes) {
     this.layout = layout;
     this.table = table;
     this.resolver = resolver;
     this.journal = journal;
-    this.disk = disk;
-    this.onFailure = onFailure;
+    this.writes = writes;
   }
 
   /**
-   * Claims and records; runs on the caller's thread only as far as the page table.
+   * Claims and records; runs on the caller's thread only as far as the page table. While the entry
+   * cannot be written the page stays claimed: it gets neither content nor a marker, and whoever
+   * touches it waits.
    *
    * @param outcome given the guest frame numbers that are poisoned now and those that had their
    *     content, once both are true
    */
   void accept(List<PoisonEntry> entries, BiConsumer<PageSet, PageSet> outcome) {
     Claim claim = claim(entries);
-    disk.execute(
+    writes.add(
         () -> {
-          try {
-            journal.append(claim.entries());
-            placeMarkers(claim.claimedPages());
-            outcome.accept(claim.poisonedFrames(), claim.heldFrames());
-          } catch (Exception e) {
-            onFailure.accept(e);
-          }
+          journal.append(claim.entries());
+          placeMarkers(claim.claimedPages());
+          outcome.accept(claim.poisonedFrames(), claim.heldFrames());
         });
+  }
+
+  /** Does something when all that was accepted before is in the ledger and in the page tables. */
+  void afterwards(LedgerQueue.Write what) {
+    writes.add(what);
   }
 
   private void placeMarkers(PageSet pages) throws ResolveException {

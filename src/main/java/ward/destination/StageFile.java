@@ -21,6 +21,8 @@ final class StageFile {
 
   static final StageFile NONE = new StageFile(null, "", "");
   private static final String OWNER = "memory-owner";
+  private static final String SOURCE = "source";
+  private static final String LOST = "lost";
 
   private final MigrationFile file; // null: nothing is written
   private final String home;
@@ -99,6 +101,20 @@ final class StageFile {
   /** The guest is about to run. */
   void resumed() throws LedgerException {
     enter(Stage.RESUMED);
+  }
+
+  /**
+   * Whatever has not arrived is about to be taken for lost: from now on the source is not asked.
+   */
+  void sourceLost() throws LedgerException {
+    if (record != null) {
+      write(record.with(SOURCE, LOST));
+    }
+  }
+
+  /** Whether that was decided, perhaps by a process before this one. */
+  boolean isSourceLost() {
+    return record != null && LOST.equals(record.details().get(SOURCE));
   }
 
   /** Every page is here, and the source has let go or is lost. */

@@ -16,7 +16,7 @@ import ward.poison.Origin.Discovery;
  * <pre>{@code
  *        0         8         12        16 bytes
  *        +---------+---------+---------+
- * header | magic   | version | CRC32C  |     "WARDLEDG", 1, over the 12 bytes before
+ * header | magic   | version | CRC32C  |     "WARDLEDG", 2, over the 12 bytes before
  *        +---------+---------+---------+
  *
  *        0         4      5            5+n      9+n bytes
@@ -24,19 +24,31 @@ import ward.poison.Origin.Discovery;
  * record | n       | type | body       | CRC32C |     over n, type and body; n is at most 1024
  *        +---------+------+-----//-----+--------+
  *
+ * a body starts with the record's number, 8 bytes, from 0; in version 1 it has none. Then
+ *
  * type 1, GUEST    | name, UTF-8                                                  |
  * type 2, POISON   | address 8 | shift 1 | severity 1 | discovery 1 | time 8 | host |
  * type 3, HELD     | first guest frame 8 | count 8                               |
+ * type 4, GIVEN_UP | first guest frame 8 | count 8                               |
  * type 5, LEFT     | time 8 | host                                              |
  * }</pre>
  *
  * <p>The time is milliseconds since 1970 UTC. The host is UTF-8 and reaches to the end of the body.
  * Severity: 1 action required, 2 action optional. Discovery: 1 declared, 2 unreadable, 3 reported,
  * 4 consumed, 5 source lost.
+ *
+ * <p>What a record means depends on those before it: a page that is held or given up is lost again
+ * by the next entry about it. So a record that is not where its number belongs, being a copy or out
+ * of order, is damage. A journal of version 1 stays one: what is appended to it has no number. A
+ * Ward that knows version 1 only refuses version 2 by name, and version 1 if it holds a type that
+ * it does not know.
  */
 final class JournalFormat {
 
-  static final int VERSION = 1;
+  /** Of new journals. */
+  static final int VERSION = 2;
+
+  private static final int VERSION_WITHOUT_NUMBERS = 1;
   static final int HEADER_BYTES = 16;
   static final int MAX_BODY_BYTES = 1024;
 
@@ -48,26 +60,34 @@ final class JournalFormat {
   static final byte GUEST = 1;
   static final byte POISON = 2;
   static final byte HELD = 3;
+  static final byte GIVEN_UP = 4;
   static final byte LEFT = 5;
 
   private static final byte[] MAGIC = "WARDLEDG".getBytes(StandardCharsets.US_ASCII);
   private static final int VERSION_AT = 8;
   private static final int HEADER_SUM_AT = 12;
   private static final int POISON_BYTES_BEFORE_HOST = 19;
-  private static final int HELD_BYTES = 16;
+  private static final int NUMBER_BYTES = 8;
+  private static final int FRAMES_BYTES = 16;
   private static final int LEFT_BYTES_BEFORE_HOST = 8;
 
   private JournalFormat() {}
 
   static byte[] header() {
-    ByteBuffer header = ByteBuffer.allocate(HEADER_BYTES).put(MAGIC).putInt(VERSION);
+    return header(VERSION);
+  }
+
+  static byte[] header(int version) {
+    ByteBuffer header = ByteBuffer.allocate(HEADER_BYTES).put(MAGIC).putInt(version);
     return header.putInt(sum(header.array(), 0, HEADER_SUM_AT)).array();
   }
 
   /**
+   * The version of a journal.
+   *
    * @throws IllegalArgumentException saying what is wrong and what to do
    */
-  static void requireHeader(byte[] file) {
+  static int version(byte[] file) {
     if (file.length < HEADER_BYTES || !ByteBuffer.wrap(MAGIC).equals(start(file))) {
       throw new IllegalArgumentException(
           "no journal header; name a ledger's directory, or restore the file");
@@ -77,39 +97,70 @@ final class JournalFormat {
       throw new IllegalArgumentException(
           "the checksum of the header at offset 12 is wrong; restore the file from a copy");
     }
-    if (header.getInt(VERSION_AT) != VERSION) {
+    int version = header.getInt(VERSION_AT);
+    if (version != VERSION && version != VERSION_WITHOUT_NUMBERS) {
       throw new IllegalArgumentException(
-          "format version %d at offset 8, and this Ward reads version %d; use the Ward that wrote it"
-              .formatted(header.getInt(VERSION_AT), VERSION));
+          "format version %d at offset 8, and this Ward reads versions 1 and %d; use the Ward that wrote it"
+              .formatted(version, VERSION));
     }
+    return version;
   }
 
   private static ByteBuffer start(byte[] file) {
     return ByteBuffer.wrap(file, 0, MAGIC.length);
   }
 
-  static byte[] encode(List<? extends JournalRecord> records) {
+  /**
+   * @param firstNumber of these records in their journal, from 0
+   */
+  static byte[] encode(int version, long firstNumber, List<? extends JournalRecord> records) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    records.forEach(record -> bytes.writeBytes(encode(record)));
+    long number = firstNumber;
+    for (JournalRecord record : records) {
+      bytes.writeBytes(framed(typeOf(record), numbered(version, number, bodyOf(record))));
+      number++;
+    }
     return bytes.toByteArray();
   }
 
-  private static byte[] encode(JournalRecord record) {
-    if (record instanceof JournalRecord.Guest guest) {
-      return framed(GUEST, guest.name().getBytes(StandardCharsets.UTF_8));
-    } else if (record instanceof JournalRecord.Poison poison) {
-      return framed(POISON, body(poison.entry()));
-    } else if (record instanceof JournalRecord.Held held) {
-      return framed(HELD, body(held.frames()));
-    } else {
-      return framed(LEFT, body(((JournalRecord.Left) record).departure()));
-    }
+  private static byte[] numbered(int version, long number, byte[] body) {
+    return version == VERSION_WITHOUT_NUMBERS
+        ? body
+        : ByteBuffer.allocate(NUMBER_BYTES + body.length).putLong(number).put(body).array();
   }
 
   private static byte[] framed(byte type, byte[] body) {
     ByteBuffer record = ByteBuffer.allocate(FRAME_BYTES + body.length);
     record.putInt(body.length).put(type).put(body);
     return record.putInt(sum(record.array(), 0, BODY + body.length)).array();
+  }
+
+  private static byte typeOf(JournalRecord record) {
+    if (record instanceof JournalRecord.Guest) {
+      return GUEST;
+    } else if (record instanceof JournalRecord.Poison) {
+      return POISON;
+    } else if (record instanceof JournalRecord.Held) {
+      return HELD;
+    } else if (record instanceof JournalRecord.GivenUp) {
+      return GIVEN_UP;
+    } else {
+      return LEFT;
+    }
+  }
+
+  private static byte[] bodyOf(JournalRecord record) {
+    if (record instanceof JournalRecord.Guest guest) {
+      return guest.name().getBytes(StandardCharsets.UTF_8);
+    } else if (record instanceof JournalRecord.Poison poison) {
+      return body(poison.entry());
+    } else if (record instanceof JournalRecord.Held held) {
+      return body(held.frames());
+    } else if (record instanceof JournalRecord.GivenUp givenUp) {
+      return body(givenUp.frames());
+    } else {
+      return body(((JournalRecord.Left) record).departure());
+    }
   }
 
   private static byte[] body(PoisonEntry entry) {
@@ -125,7 +176,7 @@ final class JournalFormat {
   }
 
   private static byte[] body(PageRun frames) {
-    return ByteBuffer.allocate(HELD_BYTES)
+    return ByteBuffer.allocate(FRAMES_BYTES)
         .putLong(frames.firstPage())
         .putLong(frames.pageCount())
         .array();
@@ -161,22 +212,40 @@ final class JournalFormat {
   /**
    * Reads the intact record at this offset.
    *
+   * @param number that it must have
    * @throws IllegalArgumentException saying what no Ward of this version would have written
    */
-  static JournalRecord decode(byte[] file, int offset) {
+  static JournalRecord decode(byte[] file, int offset, int version, long number) {
     ByteBuffer body =
         ByteBuffer.wrap(file, offset + BODY, sizeAt(file, offset) - FRAME_BYTES).slice();
+    if (version != VERSION_WITHOUT_NUMBERS) {
+      requireNumber(body, number);
+    }
     byte type = file[offset + BODY - 1];
     return switch (type) {
       case GUEST -> new JournalRecord.Guest(text(body));
       case POISON -> new JournalRecord.Poison(entry(body));
-      case HELD -> new JournalRecord.Held(frames(body));
+      case HELD -> new JournalRecord.Held(frames("HELD", body));
+      case GIVEN_UP -> new JournalRecord.GivenUp(frames("GIVEN_UP", body));
       case LEFT -> new JournalRecord.Left(departure(body));
       default ->
           throw new IllegalArgumentException(
               "record type %d, which this Ward does not know; use the Ward that wrote it"
                   .formatted(type));
     };
+  }
+
+  private static void requireNumber(ByteBuffer body, long number) {
+    if (body.remaining() < NUMBER_BYTES) {
+      throw new IllegalArgumentException(
+          "a record of %d bytes, too short for its number".formatted(body.remaining()));
+    }
+    long found = body.getLong();
+    if (found != number) {
+      throw new IllegalArgumentException(
+          "record %d, where record %d belongs: one was copied, moved or cut out; restore the file from a copy"
+              .formatted(found, number));
+    }
   }
 
   private static PoisonEntry entry(ByteBuffer body) {
@@ -193,10 +262,10 @@ final class JournalFormat {
     return new PoisonEntry(address, shift, severity, new Origin(text(body), time, discovery));
   }
 
-  private static PageRun frames(ByteBuffer body) {
-    if (body.remaining() != HELD_BYTES) {
+  private static PageRun frames(String type, ByteBuffer body) {
+    if (body.remaining() != FRAMES_BYTES) {
       throw new IllegalArgumentException(
-          "a HELD record of %d bytes; %d are needed".formatted(body.remaining(), HELD_BYTES));
+          "a %s record of %d bytes; %d are needed".formatted(type, body.remaining(), FRAMES_BYTES));
     }
     return new PageRun(body.getLong(), body.getLong());
   }

@@ -2,8 +2,10 @@ package ward.poison;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.poison.LedgerException.Kind;
 
@@ -21,6 +23,8 @@ final class JournalReplay {
   private final PoisonLedger ledger = new PoisonLedger();
   private final List<Departure> departures = new ArrayList<>();
   private Optional<String> guest = Optional.empty();
+  private int version;
+  private long records;
   private int offset;
 
   private JournalReplay(Path path, byte[] file) {
@@ -40,10 +44,11 @@ final class JournalReplay {
 
   private void run() throws LedgerException {
     try {
-      JournalFormat.requireHeader(file);
+      version = JournalFormat.version(file);
       offset = JournalFormat.HEADER_BYTES;
       while (JournalFormat.isIntactAt(file, offset)) {
-        apply(JournalFormat.decode(file, offset));
+        apply(JournalFormat.decode(file, offset, version, records));
+        records++;
         offset += JournalFormat.sizeAt(file, offset);
       }
     } catch (IllegalArgumentException e) {
@@ -58,12 +63,18 @@ final class JournalReplay {
     } else if (record instanceof JournalRecord.Poison poison) {
       ledger.record(poison.entry());
     } else if (record instanceof JournalRecord.Held held) {
-      PageSet frames = new PageSet();
-      frames.add(held.frames());
-      ledger.markHeld(frames);
+      ledger.markHeld(setOf(held.frames()));
+    } else if (record instanceof JournalRecord.GivenUp givenUp) {
+      ledger.giveUp(setOf(givenUp.frames()));
     } else if (record instanceof JournalRecord.Left left) {
       departures.add(left.departure());
     }
+  }
+
+  private static PageSet setOf(PageRun run) {
+    PageSet frames = new PageSet();
+    frames.add(run);
+    return frames;
   }
 
   private void bind(String name) {
@@ -105,6 +116,21 @@ final class JournalReplay {
   /** In the order in which they were written. */
   List<Departure> departures() {
     return departures;
+  }
+
+  /** Of the journal's format. */
+  int version() {
+    return version;
+  }
+
+  /** How many there are. */
+  long records() {
+    return records;
+  }
+
+  /** The file up to the end of its last intact record. */
+  byte[] intact() {
+    return Arrays.copyOf(file, offset);
   }
 
   /** The length of the file up to the end of its last intact record. */

@@ -1,5 +1,6 @@
 package ward.poison;
 
+import java.io.ByteArrayOutputStream;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -10,6 +11,7 @@ import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.memory.PageSet;
+import ward.poison.JournalRecord.GivenUp;
 import ward.poison.JournalRecord.Guest;
 import ward.poison.JournalRecord.Held;
 import ward.poison.JournalRecord.Left;
@@ -21,6 +23,11 @@ import ward.poison.LedgerException.Kind;
  *
  * <p>What {@link #ledger()} knows is on disk. A loss that someone acted on and a crash then forgot
  * would come back to the guest as zeros or stale bytes.
+ *
+ * <p>After a failed fsync(2) nothing is taken for written: the kernel may hold the pages for clean
+ * although they never reached the disk, and a second fsync that succeeds proves nothing. So the
+ * whole journal is written anew, in its place, before the next record; and when it is opened, since
+ * whoever had it before may have ended just then.
  *
  * <p>{@link JournalFormat} draws the bytes. Safe for use by several threads.
  */
@@ -35,13 +42,16 @@ public final class LedgerJournal implements AutoCloseable {
   private final List<Departure> departures;
   private final List<String> warnings;
   private Optional<String> guest;
-  private long length;
-  private State state = State.USABLE;
+  private final int version;
+  private final ByteArrayOutputStream content = new ByteArrayOutputStream();
+  private long records;
+  private State state = State.DOUBTFUL;
 
   private enum State {
+    /** The file holds the content, on disk. */
     USABLE,
-    /** A failed append could not be undone, so where the next record belongs is unknown. */
-    BROKEN,
+    /** What of the content is on disk, and what is behind it in the file, is unknown. */
+    DOUBTFUL,
     CLOSED
   }
 
@@ -53,8 +63,12 @@ public final class LedgerJournal implements AutoCloseable {
     this.ledger = replay.ledger();
     this.departures = new ArrayList<>(replay.departures());
     this.guest = replay.guest();
-    this.length = replay.intactBytes();
-    this.warnings = cutTornTail(replay);
+    this.version = replay.version();
+    this.records = replay.records();
+    this.content.writeBytes(replay.intact());
+    this.warnings = warnings(path, replay, "cut off");
+    writeAnew();
+    warnings.forEach(log::warn);
   }
 
   /**
@@ -99,7 +113,7 @@ public final class LedgerJournal implements AutoCloseable {
       return new LedgerJournal(path, file, lock, JournalReplay.of(path, file.read()));
     } catch (IOException e) {
       closeAfter(e, file);
-      throw e instanceof LedgerException known ? known : LedgerException.io("read", path, e);
+      throw e instanceof LedgerException known ? known : LedgerException.io("open", path, e);
     }
   }
 
@@ -134,16 +148,6 @@ public final class LedgerJournal implements AutoCloseable {
         : List.of(
             "%s: %d bytes of a torn record %s at offset %d; everything before is intact"
                 .formatted(path, replay.tornBytes(), treatment, replay.intactBytes()));
-  }
-
-  private List<String> cutTornTail(JournalReplay replay) throws IOException {
-    List<String> found = warnings(path, replay, "cut off");
-    if (!found.isEmpty()) {
-      file.truncate(length);
-      file.force();
-      found.forEach(log::warn);
-    }
-    return found;
   }
 
   private static void requireName(String guest) {
@@ -188,10 +192,27 @@ public final class LedgerJournal implements AutoCloseable {
   public synchronized void appendHeld(PageSet frames) throws LedgerException {
     requireOpen();
     PageSet lost = ledger.lostAmong(frames);
-    List<Held> records = new ArrayList<>();
-    lost.forEachRun(run -> records.add(new Held(run)));
-    write(records);
+    List<Held> held = new ArrayList<>();
+    lost.forEachRun(run -> held.add(new Held(run)));
+    write(held);
     ledger.markHeld(lost);
+  }
+
+  /**
+   * Records that the guest gave these frames back and has fresh memory there, see {@link
+   * PoisonLedger#giveUp}.
+   *
+   * @param frames guest frame numbers
+   * @throws LedgerException IO: none of them was recorded
+   */
+  public synchronized void appendGivenUp(PageSet frames) throws LedgerException {
+    requireOpen();
+    PageSet news = frames.copy();
+    news.removeAll(ledger.givenUpFrames());
+    List<GivenUp> givenUp = new ArrayList<>();
+    news.forEachRun(run -> givenUp.add(new GivenUp(run)));
+    write(givenUp);
+    ledger.giveUp(news);
   }
 
   /**
@@ -228,37 +249,52 @@ public final class LedgerJournal implements AutoCloseable {
     }
   }
 
-  private void write(List<? extends JournalRecord> records) throws LedgerException {
-    if (state == State.BROKEN) {
-      throw new LedgerException(
-          Kind.IO,
-          "%s takes no more records: an append failed and could not be undone; free or repair the"
-                  .formatted(path)
-              + " disk, then open the ledger again");
-    }
-    if (records.isEmpty()) {
+  private void write(List<? extends JournalRecord> news) throws LedgerException {
+    if (news.isEmpty()) {
       return;
     }
-    byte[] bytes = JournalFormat.encode(records);
+    byte[] bytes = JournalFormat.encode(version, records, news);
     try {
-      file.write(length, bytes);
-      file.force();
+      if (state == State.DOUBTFUL) {
+        writeAnew();
+      }
+      append(bytes);
     } catch (IOException e) {
-      undo(e);
       throw LedgerException.io("append to", path, e);
     }
-    length += bytes.length;
+    content.writeBytes(bytes);
+    records += news.size();
   }
 
-  // Forced as well: if the disk comes back, what it holds is what the ledger says.
+  private void append(byte[] bytes) throws IOException {
+    state = State.DOUBTFUL;
+    try {
+      file.write(content.size(), bytes);
+      file.force();
+      state = State.USABLE;
+    } catch (IOException e) {
+      undo(e);
+      throw e;
+    }
+  }
+
+  /** Nothing was promised: whoever reads the file now need not see it. */
   private void undo(IOException failure) {
     try {
-      file.truncate(length);
-      file.force();
+      file.truncate(content.size());
     } catch (IOException e) {
-      state = State.BROKEN;
       failure.addSuppressed(e);
     }
+  }
+
+  /**
+   * The same bytes in the same place: also a power failure in the middle leaves them as they are.
+   */
+  private void writeAnew() throws IOException {
+    file.write(0, content.toByteArray());
+    file.truncate(content.size());
+    file.force();
+    state = State.USABLE;
   }
 
   /** What is lost. To be read only: what is recorded in it directly is not on disk. */

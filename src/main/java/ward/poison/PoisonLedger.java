@@ -34,10 +34,12 @@ public final class PoisonLedger {
   private final SortedSet<PoisonEntry> entries = new TreeSet<>(BY_ADDRESS);
   private final PageSet lost = new PageSet();
   private final PageSet held = new PageSet();
+  private final PageSet givenUp = new PageSet();
 
   /**
    * Adds a loss. Adding it again is harmless, also after its pages were marked as held; another
-   * entry about a held page is a new loss, and the page is lost from then on.
+   * entry about a held page, or about one that the guest gave up, is a new loss, and the page is
+   * lost from then on.
    *
    * @return whether it was news: at least one page was not lost before. What is no news is not
    *     listed
@@ -50,6 +52,7 @@ public final class PoisonLedger {
     }
     lost.addAll(extent);
     held.removeAll(extent);
+    givenUp.removeAll(extent);
     return true;
   }
 
@@ -92,6 +95,24 @@ public final class PoisonLedger {
     return !now.isEmpty();
   }
 
+  /**
+   * Notes that the guest gave these frames back, a balloon for instance, and that the operator's
+   * policy lets it have fresh memory there: nothing that it could miss is lost any more. They leave
+   * {@link #frames()} and the digest; the entries stay listed.
+   *
+   * @param frames also those that are not lost here are remembered: the host that the guest goes to
+   *     may know them as lost
+   * @return whether any of them was news
+   */
+  public synchronized boolean giveUp(PageSet frames) {
+    PageSet news = frames.copy();
+    news.removeAll(givenUp);
+    givenUp.addAll(news);
+    held.removeAll(news);
+    lost.removeAll(news);
+    return !news.isEmpty();
+  }
+
   synchronized PageSet lostAmong(PageSet frames) {
     PageSet among = lost.copy();
     among.retainAll(frames);
@@ -105,7 +126,7 @@ public final class PoisonLedger {
 
   /**
    * log2 of the size in bytes of the largest lost extent that this byte belongs to; empty if it is
-   * not lost for the guest. An extent of which a part is held counts page by page.
+   * not lost for the guest. An extent of which a part is held or given up counts page by page.
    */
   public synchronized OptionalInt extentAt(long guestPhysicalAddress) {
     return effectiveEntries().stream()
@@ -124,6 +145,11 @@ public final class PoisonLedger {
     return held.copy();
   }
 
+  /** The frames that were lost once, and that the guest has given up since; a copy. */
+  public synchronized PageSet givenUpFrames() {
+    return givenUp.copy();
+  }
+
   /** How many frames are lost for the guest. */
   public synchronized long pageCount() {
     return lost.size();
@@ -135,15 +161,17 @@ public final class PoisonLedger {
   }
 
   /**
-   * The entries that are true for the guest: those of held frames are left out, and an extent of
-   * which a part is held is listed page by page.
+   * The entries that are true for the guest: those of frames that are held or given up are left
+   * out, and an extent of which a part is so is listed page by page.
    */
   public synchronized List<PoisonEntry> effectiveEntries() {
     List<PoisonEntry> effective = new ArrayList<>();
+    PageSet untrue = held.copy();
+    untrue.addAll(givenUp);
     for (PoisonEntry entry : entries) {
       PageSet extent = framesOf(entry);
       long frames = extent.size();
-      extent.removeAll(held);
+      extent.removeAll(untrue);
       if (extent.size() == frames) {
         effective.add(entry);
       } else {
@@ -177,7 +205,7 @@ public final class PoisonLedger {
 
   @Override
   public synchronized String toString() {
-    return "%d lost pages in %d entries, %d held"
-        .formatted(lost.size(), entries.size(), held.size());
+    return "%d lost pages in %d entries, %d held, %d given up"
+        .formatted(lost.size(), entries.size(), held.size(), givenUp.size());
   }
 }

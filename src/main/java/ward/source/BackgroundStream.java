@@ -7,7 +7,6 @@ import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Consumer;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
 import ward.memory.Pages;
@@ -31,22 +30,19 @@ final class BackgroundStream {
   private final LostPages lost;
   private final StreamCursor cursor;
   private final SourceListener listener;
-  private final Consumer<Throwable> onFailure;
   private final Channel channel;
   private final Queue<PageRun> unreadable = new ArrayDeque<>();
   private int recording;
   private boolean retrying;
   private boolean ended;
 
-  BackgroundStream(
-      SourceParts parts, StreamCursor cursor, Consumer<Throwable> onFailure, Channel channel) {
+  BackgroundStream(SourceParts parts, StreamCursor cursor, Channel channel) {
     this.layout = parts.layout();
     this.served = parts.served();
     this.reader = parts.reader();
     this.lost = parts.lost();
     this.listener = parts.listener();
     this.cursor = cursor;
-    this.onFailure = onFailure;
     this.channel = channel;
   }
 
@@ -134,10 +130,7 @@ final class BackgroundStream {
   private void skip(long page, PageReader.Result result) {
     if (result.stop() == PageReader.Stop.LOST) {
       recording++;
-      lost.found(
-          page,
-          entries -> channel.eventLoop().execute(() -> writePoisoned(page, entries)),
-          onFailure);
+      lost.found(page, entries -> channel.eventLoop().execute(() -> writePoisoned(page, entries)));
     } else {
       served.unclaim(page);
       unreadable.add(new PageRun(page, 1));

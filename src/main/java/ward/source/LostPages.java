@@ -3,7 +3,6 @@ package ward.source;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import ward.memory.GuestLayout;
@@ -11,6 +10,7 @@ import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
+import ward.poison.LedgerQueue;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.poison.Severity;
@@ -28,10 +28,11 @@ final class LostPages {
   private final LedgerJournal journal;
   private final String host;
   private final Clock clock;
-  private final Executor disk;
+  private final LedgerQueue writes;
   private final SourceListener listener;
   private final PageSet unconfirmed = new PageSet();
   private final PageSet held = new PageSet();
+  private final PageSet settled = new PageSet();
 
   LostPages(
       GuestLayout layout,
@@ -39,14 +40,14 @@ final class LostPages {
       LedgerJournal journal,
       SourceSettings settings,
       Clock clock,
-      Executor disk,
+      LedgerQueue writes,
       SourceListener listener) {
     this.layout = layout;
     this.served = served;
     this.journal = journal;
     this.host = settings.host();
     this.clock = clock;
-    this.disk = disk;
+    this.writes = writes;
     this.listener = listener;
   }
 
@@ -67,19 +68,17 @@ final class LostPages {
   }
 
   /**
-   * Records a loss found on an event loop, then lets it be answered.
+   * Records a loss found on an event loop, then lets it be answered. A page whose loss cannot be
+   * written is not answered at all: the destination's guest waits for it.
    *
    * @param answer called on the session's thread, when the entry is on disk
    */
-  void found(long page, Consumer<List<PoisonEntry>> answer, Consumer<Throwable> onFailure) {
-    disk.execute(
+  void found(long page, Consumer<List<PoisonEntry>> answer) {
+    PoisonEntry entry = unreadable(page);
+    writes.add(
         () -> {
-          try {
-            record(List.of(unreadable(page)));
-            answer.accept(entriesAt(page));
-          } catch (LedgerException | RuntimeException e) {
-            onFailure.accept(e);
-          }
+          record(List.of(entry));
+          answer.accept(entriesAt(page));
         });
   }
 
@@ -173,11 +172,26 @@ final class LostPages {
     return frames;
   }
 
-  /** The destination has the guest: what it held is not lost any more, for good. */
-  void settle() throws LedgerException {
-    if (!held.isEmpty()) {
-      journal.appendHeld(held);
-    }
+  /** Whether the ledger says of everything that the destination held that it is not lost. */
+  boolean isSettled() {
+    PageSet open = held.copy();
+    open.removeAll(settled);
+    return open.isEmpty();
+  }
+
+  /**
+   * The destination will have the guest: what it held is not lost any more, for good.
+   *
+   * @param then called on the session's thread, when that is on disk
+   */
+  void settle(LedgerQueue.Write then) {
+    PageSet now = held.copy();
+    writes.add(
+        () -> {
+          journal.appendHeld(now);
+          settled.addAll(now);
+          then.run();
+        });
   }
 
   /** Whether the destination has answered for all of it. */

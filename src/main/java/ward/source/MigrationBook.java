@@ -62,6 +62,10 @@ final class MigrationBook {
     write(record.at(Stage.HANDED_OVER, clock.instant()));
   }
 
+  boolean isHandedOver() {
+    return record != null && record.stage() == Stage.HANDED_OVER;
+  }
+
   private void write(MigrationRecord next) throws LedgerException {
     file.write(next);
     record = next;

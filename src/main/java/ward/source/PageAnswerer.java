@@ -5,7 +5,6 @@ import io.netty.channel.Channel;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.OptionalLong;
-import java.util.function.Consumer;
 import ward.memory.GuestLayout;
 import ward.memory.Pages;
 import ward.poison.PoisonEntry;
@@ -22,15 +21,13 @@ final class PageAnswerer {
   private final PageReader reader;
   private final LostPages lost;
   private final SourceListener listener;
-  private final Consumer<Throwable> onFailure;
 
-  PageAnswerer(SourceParts parts, Consumer<Throwable> onFailure) {
+  PageAnswerer(SourceParts parts) {
     this.layout = parts.layout();
     this.served = parts.served();
     this.reader = parts.reader();
     this.lost = parts.lost();
     this.listener = parts.listener();
-    this.onFailure = onFailure;
   }
 
   /** Answers every page of the request with a frame of its own. */
@@ -50,7 +47,7 @@ final class PageAnswerer {
 
   private void answerPage(long requestId, long page, Channel channel) {
     if (served.isLost(page)) {
-      lost.found(page, entries -> writePoisoned(requestId, page, entries, channel), onFailure);
+      lost.found(page, entries -> writePoisoned(requestId, page, entries, channel));
       return;
     }
     ByteBuf body = channel.alloc().directBuffer(Pages.SIZE_BYTES, Pages.SIZE_BYTES);
@@ -59,7 +56,7 @@ final class PageAnswerer {
       case NONE -> writeContent(requestId, page, body.writerIndex(Pages.SIZE_BYTES), channel);
       case LOST -> {
         body.release();
-        lost.found(page, entries -> writePoisoned(requestId, page, entries, channel), onFailure);
+        lost.found(page, entries -> writePoisoned(requestId, page, entries, channel));
       }
       case FAILED -> {
         body.release();

@@ -27,6 +27,7 @@ import ward.memory.Pages;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
+import ward.poison.LedgerQueue;
 import ward.poison.MigrationRecord;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
@@ -72,6 +73,7 @@ public final class SourceSession implements AutoCloseable {
       new ScheduledThreadPoolExecutor(1, task -> new Thread(task, "ward-session"));
   private final CompletableFuture<SourceOutcome> outcome = new CompletableFuture<>();
   private final GuestLayout layout;
+  private final LedgerQueue writes;
   private final LostPages lost;
   private final SourceParts parts;
   private final PageAnswerer answerer;
@@ -107,12 +109,17 @@ public final class SourceSession implements AutoCloseable {
     thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false); // what is due still runs
     layout = subject.memory().memory().layout();
     ServedPages served = new ServedPages(layout.pageCount());
+    writes =
+        new LedgerQueue(
+            (task, millis) -> later(task::run, Duration.ofMillis(millis)),
+            settings::ledgerPatience,
+            this::failed);
     lost =
         new LostPages(
-            layout, served, subject.journal(), settings, Clock.systemUTC(), thread, listener);
+            layout, served, subject.journal(), settings, Clock.systemUTC(), writes, listener);
     PageReader reader = new PageReader(kernel, subject.memory().memory());
     parts = new SourceParts(layout, served, reader, lost, listener);
-    answerer = new PageAnswerer(parts, this::failed);
+    answerer = new PageAnswerer(parts);
     cursor = new StreamCursor(layout, settings.streamPaused());
     samples = new MemorySamples(parts);
     book =
@@ -354,7 +361,7 @@ public final class SourceSession implements AutoCloseable {
   }
 
   private void onStream(Channel channel) {
-    BackgroundStream stream = new BackgroundStream(parts, cursor, this::failed, channel);
+    BackgroundStream stream = new BackgroundStream(parts, cursor, channel);
     streams.put(channel, stream);
     if (phase == SourcePhase.SERVING) {
       channel.eventLoop().execute(stream::pump);
@@ -557,7 +564,7 @@ public final class SourceSession implements AutoCloseable {
 
   /** Poison that the destination has not answered for yet would make any verdict premature. */
   private void decideHandOver() throws IOException {
-    if (pendingHandOver == null || !lost.isConfirmed()) {
+    if (pendingHandOver == null || phase != SourcePhase.SERVING || !lost.isConfirmed()) {
       return;
     }
     Optional<String> objection =
@@ -567,11 +574,22 @@ public final class SourceSession implements AutoCloseable {
       fail(SourceOutcome.Kind.VERIFICATION_FAILED, objection.get());
       return;
     }
-    lost.settle();
-    book.handedOver();
+    if (!lost.isSettled()) {
+      lost.settle(this::decideHandOver);
+      return;
+    }
+    if (!book.isHandedOver()) {
+      writes.add(this::bookAndDecideHandOver);
+      return;
+    }
     enter(SourcePhase.HANDING_OVER, "counts, ledger and markers agree");
     send(new ControlMessage.HandOverAccepted());
     giveUpWaiting(CONFIRM_WITHIN, this::stopWaitingForConfirmation);
+  }
+
+  private void bookAndDecideHandOver() throws IOException {
+    book.handedOver();
+    decideHandOver();
   }
 
   private void onConfirmed() {

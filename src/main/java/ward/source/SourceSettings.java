@@ -11,9 +11,15 @@ import java.util.Optional;
  * @param returnWithin how long a destination that broke off after it may have run the guest is
  *     waited for; empty if without end
  * @param handshakeLimit how long whoever connects may take for its Hello
+ * @param ledgerPatience how long an entry is tried to be written for when the ledger's disk is full
+ *     or fails
  */
 public record SourceSettings(
-    String host, boolean streamPaused, Optional<Duration> returnWithin, Duration handshakeLimit) {
+    String host,
+    boolean streamPaused,
+    Optional<Duration> returnWithin,
+    Duration handshakeLimit,
+    Duration ledgerPatience) {
 
   public SourceSettings {
     if (returnWithin.filter(Duration::isNegative).isPresent()) {

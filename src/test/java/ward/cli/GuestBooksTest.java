@@ -1,13 +1,21 @@
 package ward.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import ward.poison.FickleLedger;
+import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
@@ -27,7 +35,7 @@ class GuestBooksTest {
 
   @Test
   void aLossThatNoLedgerKnewIsOnDiskWhenTheGuestIsTold() throws Exception {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
     try (LedgerJournal journal = books.open("web-7")) {
       books.consumed(at(OptionalLong.of(0x5000), 12));
 
@@ -41,8 +49,70 @@ class GuestBooksTest {
   }
 
   @Test
+  void aVcpuWaitsWithItsNewLossUntilTheDiskTakesIt() throws Exception {
+    FickleLedger ledger = new FickleLedger("web-7");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ofMinutes(1));
+    books.keep(ledger.journal());
+    ledger.fill();
+
+    CompletableFuture<Void> vcpu = onItsThread(books);
+    while (ledger.refusals() < 2) {
+      Thread.sleep(1);
+    }
+    boolean early = vcpu.isDone();
+    ledger.free();
+    vcpu.get(20, TimeUnit.SECONDS);
+
+    assertThat(early).isFalse();
+    assertThat(ledger.onDisk().contains(0x5000)).isTrue();
+  }
+
+  @Test
+  void aVcpuDoesNotWaitLongerThanItsOperatorDoes() throws Exception {
+    FickleLedger ledger = new FickleLedger("web-7");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ofMinutes(10));
+    books.keep(ledger.journal());
+    ledger.fill();
+    CompletableFuture<Void> vcpu = onItsThread(books);
+    while (ledger.refusals() == 0) {
+      Thread.sleep(1);
+    }
+
+    books.stopWaiting();
+
+    assertThat(vcpu)
+        .failsWithin(Duration.ofSeconds(20))
+        .withThrowableThat()
+        .withMessageContaining("cannot append to")
+        .withMessageContaining("No space left on device");
+    assertThat(ledger.onDisk().pageCount()).isZero();
+  }
+
+  @Test
+  void withoutPatienceTheGuestStopsAtOnce() throws Exception {
+    FickleLedger ledger = new FickleLedger("web-7");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
+    books.keep(ledger.journal());
+    ledger.fill();
+
+    assertThatThrownBy(() -> books.consumed(at(OptionalLong.of(0x5000), 12)))
+        .isInstanceOf(LedgerException.class);
+  }
+
+  private static CompletableFuture<Void> onItsThread(GuestBooks books) {
+    return CompletableFuture.runAsync(
+        () -> {
+          try {
+            books.consumed(at(OptionalLong.of(0x5000), 12));
+          } catch (IOException e) {
+            throw new CompletionException(e);
+          }
+        });
+  }
+
+  @Test
   void everyKindOfErrorIsAnEventButOnlyLossesThatWereMetAreCountedAsSuch() {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
 
     for (MemoryError.Input input : MemoryError.Input.values()) {
       MemoryError error =
@@ -60,7 +130,7 @@ class GuestBooksTest {
 
   @Test
   void onlyTheLatestEventsAreKept() {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
 
     for (int i = 0; i <= GuestBooks.EVENTS_MAX; i++) {
       MemoryError error = at(OptionalLong.of((long) i << 12), 12);
@@ -76,7 +146,7 @@ class GuestBooksTest {
 
   @Test
   void aLossThatCameWithTheGuestKeepsItsOrigin() throws Exception {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
     try (LedgerJournal journal = books.open("web-7")) {
       Origin origin = new Origin("host-a", Instant.EPOCH, Origin.Discovery.DECLARED);
       PoisonEntry known = new PoisonEntry(0x5000, 12, Severity.ACTION_REQUIRED, origin);
@@ -91,7 +161,7 @@ class GuestBooksTest {
 
   @Test
   void aLossWithoutAnAddressIsNotWrittenDownAnywhereInParticular() throws Exception {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
     try (LedgerJournal journal = books.open("web-7")) {
       books.consumed(at(OptionalLong.empty(), 12));
 
@@ -101,7 +171,7 @@ class GuestBooksTest {
 
   @Test
   void anExtentOf2MiBIsRecordedFromItsBeginning() throws Exception {
-    GuestBooks books = new GuestBooks(directory, "host-b");
+    GuestBooks books = new GuestBooks(directory, "host-b", Duration.ZERO);
     try (LedgerJournal journal = books.open("web-7")) {
       books.consumed(at(OptionalLong.of(0x205000), 21));
 

@@ -42,6 +42,7 @@ import ward.memory.PageRun;
 import ward.memory.PageSample;
 import ward.memory.PageSet;
 import ward.memory.Pages;
+import ward.poison.FickleLedger;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
 import ward.poison.MigrationFile;
@@ -77,6 +78,7 @@ class DestinationSessionKernelTest {
   private final NativeKernel kernel = NativeKernel.load();
   private final List<String> log = Collections.synchronizedList(new ArrayList<>());
   private Userfaultfd uffd;
+  private DestinationSession.LedgerOpener ledgers = guest -> LedgerJournal.open(directory, guest);
   private FakeLink link;
   private DestinationSession session;
   private CompletableFuture<DestinationOutcome> outcome;
@@ -97,12 +99,10 @@ class DestinationSessionKernelTest {
                 "host-b",
                 Optional.of(Duration.ofMillis(7)),
                 sourceLoss,
-                Duration.ofSeconds(10)),
+                Duration.ofSeconds(10),
+                Duration.ofSeconds(60)),
             new DestinationSession.Parts(
-                (layout, states) -> new FakeGuest(),
-                guest -> LedgerJournal.open(directory, guest),
-                uffd,
-                new MarkerScan(kernel)),
+                (layout, states) -> new FakeGuest(), ledgers, uffd, new MarkerScan(kernel)),
             link,
             new DestinationListener() {
               @Override
@@ -637,6 +637,76 @@ class DestinationSessionKernelTest {
 
   private void awaitPhase(DestinationPhase phase) throws Exception {
     awaitThat(() -> session.phase() == phase, "phase " + phase);
+  }
+
+  private FickleLedger startOnFickleDisk() throws Exception {
+    FickleLedger ledger = new FickleLedger("vm-1");
+    ledgers = guest -> ledger.journal();
+    startAgain(WAIT);
+    return ledger;
+  }
+
+  private static void awaitRefusals(FickleLedger ledger, int count) throws Exception {
+    awaitThat(() -> ledger.refusals() >= count, count + " refused writes");
+  }
+
+  @Test
+  void aFullDiskBeforeTheGuestRanSendsItBack() throws Exception {
+    FickleLedger ledger = startOnFickleDisk();
+    ledger.fill();
+
+    offer();
+    sendMap(5);
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(Kind.HOST_REFUSED);
+    assertThat(end.text())
+        .contains("cannot append to", "No space left on device")
+        .endsWith("the guest did not run here, it is still at the source");
+    assertThat(log).contains("phase ABORTED", "sent Farewell").doesNotContain("resume");
+  }
+
+  @Test
+  void aLossThatCannotBeWrittenMakesItsReaderWaitAndNobodyElse() throws Exception {
+    FickleLedger ledger = startOnFickleDisk();
+    running();
+    ledger.fill();
+    link.say(new ControlMessage.LatePoison(List.of(Fixture.lost(7))));
+    awaitRefusals(ledger, 1);
+    CompletableFuture<Integer> waiting = touch(7);
+    CompletableFuture<Integer> other = touch(8);
+    awaitThat(() -> !requests().isEmpty(), "the other's request");
+    stream(0, 7);
+    stream(7, 9); // also page 7, sent before it was lost
+
+    assertThat(TouchedMemory.await(other)).isZero();
+    awaitRefusals(ledger, 3);
+    assertThat(waiting).isNotDone();
+    assertThat(log).doesNotContain("sent PoisonOutcome", "sent HandOver");
+    ledger.free();
+    assertThat(TouchedMemory.await(waiting)).isEqualTo(-Errno.EFAULT.intValue());
+    link.awaitSent(ControlMessage.HandOver.class);
+    assertThat(log).containsSubsequence("sent PoisonOutcome", "sent HandOver");
+    assertThat(ledger.onDisk().contains(Fixture.gpa(7))).isTrue();
+  }
+
+  @Test
+  void afterABreakTheMapIsCheckedOnlyWhenEveryLossIsWritten() throws Exception {
+    FickleLedger ledger = startOnFickleDisk();
+    running();
+    breakAndDialAgain();
+    ledger.fill();
+    link.say(new ControlMessage.LatePoison(List.of(Fixture.lost(7))));
+    link.say(new ControlMessage.PoisonMapCheck());
+    awaitRefusals(ledger, 2);
+    boolean early = log.lastIndexOf("sent PoisonMapApplied") > at("resume");
+
+    ledger.free();
+    ControlMessage.PoisonMapApplied applied = link.awaitSent(ControlMessage.PoisonMapApplied.class);
+
+    assertThat(early).isFalse();
+    assertThat(applied.pages()).isEqualTo(1);
+    assertThat(log).containsSubsequence("sent PoisonOutcome", "sent PoisonMapApplied");
   }
 
   @Test

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -17,6 +18,7 @@ import ward.destination.PageTable.State;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerJournal;
+import ward.poison.LedgerQueue;
 import ward.wire.PageAnswer;
 import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
@@ -42,8 +44,8 @@ class PageAnswersTest {
             fixture.table,
             fixture.resolver,
             journal,
-            Runnable::run,
-            fixture.failures::add);
+            new LedgerQueue(
+                (task, millis) -> task.run(), () -> Duration.ZERO, fixture.failures::add));
     answers =
         new PageAnswers(
             new PageAnswers.Parts(

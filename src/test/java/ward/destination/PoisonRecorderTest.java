@@ -3,6 +3,7 @@ package ward.destination;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -16,8 +17,10 @@ import org.junit.jupiter.api.io.TempDir;
 import ward.destination.PageTable.State;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
+import ward.poison.FickleLedger;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
+import ward.poison.LedgerQueue;
 import ward.poison.PoisonEntry;
 
 @Timeout(20)
@@ -31,6 +34,7 @@ class PoisonRecorderTest {
   private final Fixture fixture = new Fixture(filler, 1024);
   private final Deque<Runnable> disk = new ArrayDeque<>();
   private final List<PageSet> outcomes = new ArrayList<>();
+  private Duration patience = Duration.ZERO;
   private LedgerJournal journal;
   private PoisonRecorder recorder;
 
@@ -43,8 +47,8 @@ class PoisonRecorderTest {
             fixture.table,
             fixture.resolver,
             journal,
-            disk::add,
-            fixture.failures::add);
+            new LedgerQueue(
+                (task, millis) -> disk.add(task), () -> patience, fixture.failures::add));
   }
 
   @AfterEach
@@ -166,6 +170,47 @@ class PoisonRecorderTest {
     assertThat(filler.calls).isEmpty();
     assertThat(outcomes).isEmpty();
     assertThat(fixture.table.get(3)).isEqualTo(State.POISONED);
+  }
+
+  /** Not poison, which would be in no ledger after a crash; not content; and nobody is told. */
+  @Test
+  void whileTheLedgerIsFullAPageIsNothingAndWhateverComesLaterWaitsForIt() throws Exception {
+    FickleLedger ledger = new FickleLedger("vm-1");
+    PoisonRecorder careful =
+        new PoisonRecorder(
+            fixture.memory.layout(),
+            fixture.table,
+            fixture.resolver,
+            ledger.journal(),
+            new LedgerQueue(
+                (task, millis) -> disk.add(task), () -> patience, fixture.failures::add));
+    patience = Duration.ofMinutes(1);
+    ledger.fill();
+    careful.accept(List.of(Fixture.lost(3)), (poisoned, held) -> outcomes.add(poisoned));
+    careful.accept(List.of(Fixture.lost(3)), (poisoned, held) -> outcomes.add(poisoned));
+    careful.afterwards(() -> outcomes.add(frames(99)));
+    turn();
+    turn();
+    long placed = fixture.resolver.data(new PageRun(3, 1), SOURCE);
+    fixture.fault(3);
+
+    assertThat(placed).isZero();
+    assertThat(filler.calls).isEmpty();
+    assertThat(filler.woken).isEmpty();
+    assertThat(outcomes).isEmpty();
+    assertThat(fixture.resolver.unresolved()).isEqualTo(1024);
+    ledger.free();
+    turn();
+    assertThat(outcomes).containsExactly(frames(3), frames(3), frames(99));
+    assertThat(filler.calls).containsExactly("poison 3+1");
+    assertThat(ledger.onDisk().frames()).isEqualTo(frames(3));
+    assertThat(fixture.failures).isEmpty();
+  }
+
+  private void turn() {
+    for (int left = disk.size(); left > 0; left--) {
+      disk.remove().run();
+    }
   }
 
   @Test

@@ -6,7 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
@@ -80,6 +82,45 @@ class StageFileTest {
     assertEquals(4, recorded().attempt());
     assertEquals(Stage.RESUMED, recorded().stage());
     assertEquals(SESSION, recorded().session());
+  }
+
+  /** Half of what had not arrived may be in the ledger by then; the source would contradict it. */
+  @Test
+  void thatTheSourceIsTakenForLostIsNotTakenBackByTheNextProcess() throws IOException {
+    StageFile stages = stagesIn("process 7");
+    stages.mapApplied(IDENTITY, SESSION, 1);
+    stages.resumed();
+    assertThat(stages.isSourceLost()).isFalse();
+
+    stages.sourceLost();
+
+    StageFile next = stagesIn("process 7");
+    next.inherited(true);
+    assertThat(next.isSourceLost()).isTrue();
+  }
+
+  /** The copy that it left here is stale, also if it nearly came back. */
+  @Test
+  void howTheGuestOnceLeftIsKnownAgainWhenItsReturnWasGivenUp() throws IOException {
+    MigrationRecord departed =
+        new MigrationRecord(
+            MigrationRecord.Role.SOURCE,
+            "vm-1",
+            SESSION,
+            1,
+            Stage.HANDED_OVER,
+            "host-b",
+            Instant.EPOCH,
+            Optional.of(IDENTITY),
+            Map.of());
+    journal.migrationFile().write(departed);
+    StageFile stages = stagesIn("process 7");
+
+    assertThat(stages.inherited(false)).isEmpty();
+    stages.mapApplied(IDENTITY, SESSION, 1);
+    stages.aborted();
+
+    assertEquals(departed, recorded());
   }
 
   @Test

@@ -2,8 +2,10 @@ package ward.poison;
 
 import java.io.IOException;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Queue;
 import java.util.Set;
 
@@ -26,6 +28,10 @@ final class FakeDisk implements JournalFile {
   private Runnable onForce = () -> {};
   private boolean shortWrites;
   int forces;
+
+  /** Offset and length of each write that went well. */
+  final List<String> writes = new ArrayList<>();
+
   boolean closed;
 
   FakeDisk() {
@@ -75,11 +81,12 @@ final class FakeDisk implements JournalFile {
   public void write(long offset, byte[] bytes) throws IOException {
     failIf(Action.WRITE);
     int written = shortWrites ? bytes.length / 2 : bytes.length;
-    cache = Arrays.copyOf(cache, (int) offset + written);
+    cache = Arrays.copyOf(cache, Math.max(cache.length, (int) offset + written));
     System.arraycopy(bytes, 0, cache, (int) offset, written);
     if (shortWrites) {
       throw new IOException("No space left on device");
     }
+    writes.add(offset + "+" + written);
   }
 
   @Override

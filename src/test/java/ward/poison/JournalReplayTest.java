@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import ward.memory.PageRun;
+import ward.poison.JournalRecord.GivenUp;
 import ward.poison.JournalRecord.Guest;
 import ward.poison.JournalRecord.Held;
 import ward.poison.JournalRecord.Poison;
@@ -34,7 +35,7 @@ class JournalReplayTest {
   private final int last = fileOf(FIRST, MIDDLE).length;
 
   private static byte[] fileOf(JournalRecord... records) {
-    return join(JournalFormat.header(), JournalFormat.encode(List.of(records)));
+    return join(JournalFormat.header(), JournalFormat.encode(2, 0, List.of(records)));
   }
 
   private static byte[] join(byte[]... parts) {
@@ -60,30 +61,73 @@ class JournalReplayTest {
         .hasMessage("%s is damaged at %s (nothing was changed)", PATH, message);
   }
 
+  private static final String BYTES_OF_VERSION_1 =
+      "574152444c45444700000001" // WARDLEDG, version 1
+          + "175c641e"
+          + "00000005"
+          + "01"
+          + "7765622d37" // GUEST web-7
+          + "2297cfa9"
+          + "00000019"
+          + "02"
+          + "0000000000005000"
+          + "0c"
+          + "01"
+          + "02"
+          + "0000019c13ec9e00"
+          + "686f73742d61" // POISON, host-a
+          + "8059e9c4"
+          + "00000010"
+          + "03"
+          + "0000000000000005"
+          + "0000000000000001" // HELD
+          + "007db1b8";
+
+  private static final String BYTES_OF_VERSION_2 =
+      "574152444c45444700000002" // WARDLEDG, version 2
+          + "040c97ea"
+          + "0000000d"
+          + "01"
+          + "0000000000000000"
+          + "7765622d37" // 0: GUEST web-7
+          + "b0a1294f"
+          + "00000021"
+          + "02"
+          + "0000000000000001"
+          + "0000000000005000"
+          + "0c"
+          + "01"
+          + "02"
+          + "0000019c13ec9e00"
+          + "686f73742d61" // 1: POISON, host-a
+          + "5365332a"
+          + "00000018"
+          + "04"
+          + "0000000000000002"
+          + "0000000000000005"
+          + "0000000000000001" // 2: GIVEN_UP
+          + "2dd62811";
+
   @Test
   void theBytesOfAJournalStayWhatTheyAre() {
-    assertThat(HexFormat.of().formatHex(fileOf(FIRST, LAST, new Held(new PageRun(5, 1)))))
-        .isEqualTo(
-            "574152444c45444700000001" // WARDLEDG, version 1
-                + "175c641e"
-                + "00000005"
-                + "01"
-                + "7765622d37" // GUEST web-7
-                + "2297cfa9"
-                + "00000019"
-                + "02"
-                + "0000000000005000"
-                + "0c"
-                + "01"
-                + "02"
-                + "0000019c13ec9e00"
-                + "686f73742d61" // POISON, host-a
-                + "8059e9c4"
-                + "00000010"
-                + "03"
-                + "0000000000000005"
-                + "0000000000000001" // HELD
-                + "007db1b8");
+    byte[] bytes = fileOf(FIRST, LAST, new GivenUp(new PageRun(5, 1)));
+
+    assertThat(HexFormat.of().formatHex(bytes)).isEqualTo(BYTES_OF_VERSION_2);
+  }
+
+  @Test
+  void aJournalOfVersion1IsReadAndStaysOne() throws Exception {
+    FakeDisk disk = new FakeDisk(HexFormat.of().parseHex(BYTES_OF_VERSION_1));
+    LedgerJournal journal = LedgerJournal.over(disk, () -> {}, PATH);
+    assertThat(journal.guest()).contains("web-7");
+    assertThat(journal.ledger().heldFrames()).isEqualTo(frames(5));
+
+    journal.append(List.of(page(0x6000)));
+
+    JournalReplay again = replay(disk.read());
+    assertThat(again.version()).isEqualTo(1);
+    assertThat(again.ledger().entries()).containsExactly(LAST.entry(), page(0x6000));
+    assertThat(HexFormat.of().formatHex(disk.read())).startsWith(BYTES_OF_VERSION_1);
   }
 
   @Test
@@ -205,13 +249,13 @@ class JournalReplayTest {
 
   @Test
   void refusesAVersionThatItDoesNotKnow() {
-    ByteBuffer header = ByteBuffer.wrap(file.clone()).putInt(8, 2);
+    ByteBuffer header = ByteBuffer.wrap(file.clone()).putInt(8, 3);
     header.putInt(12, sum(header.array(), 0, 12));
 
     assertRefused(
         header.array(),
-        "offset 0: format version 2 at offset 8, and this Ward reads version 1; use the Ward that"
-            + " wrote it");
+        "offset 0: format version 3 at offset 8, and this Ward reads versions 1 and 2; use the Ward"
+            + " that wrote it");
   }
 
   @Test
@@ -247,10 +291,11 @@ class JournalReplayTest {
             + " from a copy");
   }
 
+  /** The fourth record of a journal. */
   private static byte[] record(int type, byte[] body) {
-    ByteBuffer record = ByteBuffer.allocate(9 + body.length);
-    record.putInt(body.length).put((byte) type).put(body);
-    return record.putInt(sum(record.array(), 0, 5 + body.length)).array();
+    ByteBuffer record = ByteBuffer.allocate(17 + body.length);
+    record.putInt(8 + body.length).put((byte) type).putLong(3).put(body);
+    return record.putInt(sum(record.array(), 0, 13 + body.length)).array();
   }
 
   private static int sum(byte[] bytes, int from, int to) {

@@ -112,19 +112,80 @@ class LedgerJournalFaultTest {
     assertThat(afterPowerFailure().contains(0x2000)).isTrue();
   }
 
+  /**
+   * The kernel may take pages for clean that an fsync(2) failed to write: they are written again.
+   */
   @Test
-  void refusesRecordsOnceAFailedAppendCannotBeUndone() {
+  void afterAFailedForceTheWholeJournalIsWrittenBeforeTheNextRecord() throws Exception {
     disk.fail(Action.FORCE, Action.TRUNCATE);
     assertThatThrownBy(() -> journal.append(List.of(page(0x2000))))
         .isInstanceOf(LedgerException.class);
+    byte[] before = disk.afterPowerFailure();
+    disk.recover();
+    disk.writes.clear();
+
+    journal.append(List.of(page(0x3000)));
+
+    int news = disk.read().length - before.length;
+    assertThat(disk.writes)
+        .containsExactly("0+" + before.length, "%d+%d".formatted(before.length, news));
+    assertThat(afterPowerFailure().entries()).containsExactly(page(0x1000), page(0x3000));
+  }
+
+  @Test
+  void anAppendThatFailsAgainAndAgainIsNoNewsUntilItSucceeds() throws Exception {
+    disk.fail(Action.WRITE);
+    for (int i = 0; i < 3; i++) {
+      assertThatThrownBy(() -> journal.append(List.of(page(0x2000))))
+          .isInstanceOf(LedgerException.class);
+    }
+    assertThat(journal.ledger().contains(0x2000)).isFalse();
     disk.recover();
 
-    assertThatThrownBy(() -> journal.append(List.of(page(0x3000))))
-        .hasMessage(
-            "%s takes no more records: an append failed and could not be undone; free or repair the"
-                + " disk, then open the ledger again",
-            PATH);
-    assertThat(journal.ledger().entries()).containsExactly(page(0x1000));
+    assertThat(journal.append(List.of(page(0x2000)))).containsExactly(page(0x2000));
+    assertThat(afterPowerFailure().contains(0x2000)).isTrue();
+  }
+
+  /** Who had it before may have ended right after a failed fsync(2). */
+  @Test
+  void aJournalIsWrittenAnewWhenItIsOpened() throws Exception {
+    FakeDisk cached = new FakeDisk(disk.read());
+    cached.writes.clear();
+
+    LedgerJournal.over(cached, () -> {}, PATH);
+
+    assertThat(cached.writes).containsExactly("0+" + cached.read().length);
+    assertThat(cached.forces).isEqualTo(1);
+  }
+
+  @Test
+  void aJournalThatCannotBeForcedIsNotOpened() {
+    disk.fail(Action.FORCE);
+
+    assertThatThrownBy(() -> LedgerJournal.over(disk, () -> {}, PATH))
+        .hasMessage("cannot open %s: IOException: Input/output error", PATH);
+  }
+
+  @Test
+  void whatTheGuestGaveUpIsOnTheDiskBeforeAnyoneCanSeeIt() throws Exception {
+    List<Boolean> lost = new ArrayList<>();
+    disk.onForce(() -> lost.add(journal.ledger().contains(0x1000)));
+
+    journal.appendGivenUp(frames(1));
+
+    assertThat(lost).containsExactly(true);
+    assertThat(journal.ledger().contains(0x1000)).isFalse();
+    assertThat(afterPowerFailure().givenUpFrames()).isEqualTo(frames(1));
+  }
+
+  @Test
+  void whatIsGivenUpAlreadyIsNotWrittenAgain() throws Exception {
+    journal.appendGivenUp(frames(1, 9));
+    int before = disk.forces;
+
+    journal.appendGivenUp(frames(1, 9));
+
+    assertThat(disk.forces).isEqualTo(before);
   }
 
   @Test

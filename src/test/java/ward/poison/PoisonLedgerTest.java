@@ -158,4 +158,39 @@ class PoisonLedgerTest {
     assertThat(difference.isEmpty()).isFalse();
     assertThat(ledger.difference(ledger).isEmpty()).isTrue();
   }
+
+  @Test
+  void aPageThatTheGuestGaveUpIsNotLostUntilItIsLostAgain() {
+    ledger.record(page(0x5000));
+    LedgerDigest lost = ledger.digest();
+
+    ledger.giveUp(frames(5));
+
+    assertThat(ledger.contains(0x5000)).isFalse();
+    assertThat(ledger.givenUpFrames()).isEqualTo(frames(5));
+    assertThat(ledger.effectiveEntries()).isEmpty();
+    assertThat(ledger.entries()).containsExactly(page(0x5000));
+    assertThat(ledger.record(page(0x5000))).as("the same loss is no news").isFalse();
+    assertThat(ledger.record(Losses.entry(0x5000, 12, "host-b"))).isTrue();
+    assertThat(ledger.givenUpFrames().isEmpty()).isTrue();
+    assertThat(ledger.digest()).isEqualTo(lost);
+  }
+
+  @Test
+  void anExtentOfWhichAPageIsGivenUpIsLostPageByPage() {
+    ledger.record(extent(0x200000, 21));
+
+    ledger.giveUp(frames(0x201));
+
+    assertThat(ledger.effectiveEntries()).hasSize(511).doesNotContain(page(0x201000));
+  }
+
+  @Test
+  void whatWasNeverLostHereCanBeGivenUpForTheNextHost() {
+    assertThat(ledger.giveUp(frames(7))).isTrue();
+    assertThat(ledger.giveUp(frames(7))).isFalse();
+
+    assertThat(ledger.givenUpFrames()).isEqualTo(frames(7));
+    assertThat(ledger.pageCount()).isZero();
+  }
 }

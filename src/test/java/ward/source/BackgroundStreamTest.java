@@ -31,7 +31,7 @@ class BackgroundStreamTest {
   void open() throws IOException {
     bench = new Bench(directory);
     cursor = new StreamCursor(SmallGuest.LAYOUT, false);
-    stream = new BackgroundStream(bench.parts, cursor, bench.failures::add, bench.channel);
+    stream = new BackgroundStream(bench.parts, cursor, bench.channel);
   }
 
   @AfterEach

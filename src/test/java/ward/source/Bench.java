@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
+import ward.poison.LedgerQueue;
 import ward.wire.Frame;
 
 /** The parts that serve a small guest, without threads: the disk works when it is told to. */
@@ -25,22 +26,35 @@ final class Bench implements AutoCloseable {
   final Queue<Runnable> disk = new ArrayDeque<>();
   final List<Throwable> failures = new ArrayList<>();
   final EmbeddedChannel channel = new EmbeddedChannel();
+  Duration patience = Duration.ZERO;
   final LostPages lost;
   final SourceParts parts;
 
   Bench(Path directory) throws IOException {
-    guest = new SmallGuest(directory);
+    this(new SmallGuest(directory));
+  }
+
+  Bench(SmallGuest guest) throws IOException {
+    this.guest = guest;
     lost =
         new LostPages(
             SmallGuest.LAYOUT,
             served,
             guest.journal,
-            new SourceSettings("venus", false, Optional.of(Duration.ZERO), Duration.ofSeconds(10)),
+            new SourceSettings(
+                "venus", false, Optional.of(Duration.ZERO), Duration.ofSeconds(10), Duration.ZERO),
             Clock.fixed(NOW, ZoneOffset.UTC),
-            disk::add,
+            new LedgerQueue((task, millis) -> disk.add(task), () -> patience, failures::add),
             events);
     PageReader reader = new PageReader(guest.kernel, guest.memory.memory());
     parts = new SourceParts(SmallGuest.LAYOUT, served, reader, lost, events);
+  }
+
+  /** The disk does what it has been given so far. */
+  void turn() {
+    for (int left = disk.size(); left > 0; left--) {
+      disk.remove().run();
+    }
   }
 
   /** The disk does what it was given, then the event loop does. */

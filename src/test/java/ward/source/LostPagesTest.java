@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import ward.memory.PageSet;
+import ward.poison.FickleLedger;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
@@ -54,8 +56,7 @@ class LostPagesTest {
           } catch (IOException e) {
             throw new AssertionError(e);
           }
-        },
-        bench.failures::add);
+        });
 
     assertThat(answers).isEmpty();
     bench.settle();
@@ -73,12 +74,58 @@ class LostPagesTest {
     bench.guest.journal.close();
     List<List<PoisonEntry>> answers = new ArrayList<>();
 
-    lost.found(3, answers::add, bench.failures::add);
+    lost.found(3, answers::add);
     bench.settle();
 
     assertThat(answers).isEmpty();
     assertThat(bench.failures).hasSize(1);
     assertFalse(bench.served.isLost(3));
+  }
+
+  @Test
+  void whileTheLedgerIsFullALossIsNotAnsweredAndThenItIs() throws Exception {
+    FickleLedger ledger = new FickleLedger(SmallGuest.LAYOUT.guest());
+    try (Bench full = new Bench(new SmallGuest(directory, ledger.journal()))) {
+      full.patience = Duration.ofMinutes(1);
+      List<List<PoisonEntry>> answers = new ArrayList<>();
+      ledger.fill();
+      full.lost.found(3, answers::add);
+      full.turn();
+      full.turn();
+      assertThat(answers).isEmpty();
+      assertFalse(full.served.isLost(3));
+
+      ledger.free();
+      full.settle();
+
+      assertThat(answers).hasSize(1);
+      assertTrue(full.served.isLost(3));
+      assertEquals(SmallGuest.frames(3), ledger.onDisk().frames());
+      assertThat(full.failures).isEmpty();
+    }
+  }
+
+  @Test
+  void whatTheDestinationHeldIsSettledOnlyOnceItIsOnDisk() throws Exception {
+    FickleLedger ledger = new FickleLedger(SmallGuest.LAYOUT.guest());
+    try (Bench full = new Bench(new SmallGuest(directory, ledger.journal()))) {
+      full.patience = Duration.ofMinutes(1);
+      List<String> settled = new ArrayList<>();
+      full.lost.record(List.of(SmallGuest.entry(4)));
+      full.lost.confirmed(new PageSet(), SmallGuest.frames(4));
+      ledger.fill();
+
+      full.lost.settle(() -> settled.add("settled"));
+      full.turn();
+
+      assertThat(settled).isEmpty();
+      assertFalse(full.lost.isSettled());
+      ledger.free();
+      full.settle();
+      assertThat(settled).containsExactly("settled");
+      assertTrue(full.lost.isSettled());
+      assertTrue(ledger.onDisk().frames().isEmpty());
+    }
   }
 
   @Test
@@ -88,7 +135,7 @@ class LostPagesTest {
     lost.startFromLedger();
     List<List<PoisonEntry>> answers = new ArrayList<>();
 
-    lost.found(7, answers::add, bench.failures::add);
+    lost.found(7, answers::add);
     bench.settle();
 
     assertEquals(List.of(List.of(old)), answers);
@@ -121,7 +168,8 @@ class LostPagesTest {
     assertEquals(SmallGuest.frames(4), lost.lostForTheGuest());
     assertEquals(SmallGuest.frames(4, 5), onDisk());
 
-    lost.settle();
+    lost.settle(() -> {});
+    bench.settle();
 
     assertEquals(SmallGuest.frames(4), onDisk());
   }

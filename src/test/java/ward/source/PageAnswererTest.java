@@ -28,7 +28,7 @@ class PageAnswererTest {
   @BeforeEach
   void open() throws IOException {
     bench = new Bench(directory);
-    answerer = new PageAnswerer(bench.parts, bench.failures::add);
+    answerer = new PageAnswerer(bench.parts);
   }
 
   @AfterEach

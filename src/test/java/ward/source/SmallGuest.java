@@ -39,10 +39,14 @@ final class SmallGuest implements AutoCloseable {
   final LedgerJournal journal;
 
   SmallGuest(Path directory) throws IOException {
+    this(directory, LedgerJournal.open(directory.resolve("ledger"), LAYOUT.guest()));
+  }
+
+  SmallGuest(Path directory, LedgerJournal journal) throws IOException {
     file = directory.resolve("memory");
     Files.write(file, content());
     memory = SourceMemory.map(kernel, file, LAYOUT, SourceMemory.Access.READ);
-    journal = LedgerJournal.open(directory.resolve("ledger"), LAYOUT.guest());
+    this.journal = journal;
   }
 
   private static byte[] content() {

@@ -45,6 +45,7 @@ import ward.memory.PageRun;
 import ward.memory.PageSample;
 import ward.memory.PageSet;
 import ward.memory.Pages;
+import ward.poison.FickleLedger;
 import ward.poison.LedgerDigest;
 import ward.poison.MigrationFile;
 import ward.poison.MigrationRecord;
@@ -83,6 +84,8 @@ class SourceSessionTest {
 
   /** A destination that breaks off is not waited for, unless a test says so. */
   private Optional<Duration> returnWithin = Optional.of(Duration.ZERO);
+
+  private Duration ledgerPatience = Duration.ofSeconds(60);
 
   @BeforeEach
   void open() throws Exception {
@@ -314,7 +317,7 @@ class SourceSessionTest {
   }
 
   private SourceSettings settings() {
-    return new SourceSettings("venus", false, returnWithin, Duration.ofSeconds(10));
+    return new SourceSettings("venus", false, returnWithin, Duration.ofSeconds(10), ledgerPatience);
   }
 
   private void start(DepartingGuest departing) throws Exception {
@@ -497,6 +500,64 @@ class SourceSessionTest {
     destination.confirm();
     assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
     assertEquals(0, guest.journal.ledger().pageCount());
+  }
+
+  private FickleLedger startOnFickleDisk() throws Exception {
+    FickleLedger ledger = new FickleLedger(SmallGuest.LAYOUT.guest(), directory);
+    guest.close();
+    guest.memory.close();
+    guest = new SmallGuest(directory, ledger.journal());
+    start();
+    return ledger;
+  }
+
+  private static void awaitRefusals(FickleLedger ledger, int count) throws Exception {
+    while (ledger.refusals() < count) {
+      Thread.sleep(1);
+    }
+  }
+
+  @Test
+  void aPageThatCannotBeReadIsAnsweredOnlyWhenItsLossIsOnDiskAndNobodyElseWaits() throws Exception {
+    FickleLedger ledger = startOnFickleDisk();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    guest.spoil(3, Errno.EHWPOISON);
+    ledger.fill();
+
+    destination.urgent.send(new PageRequest(1, SmallGuest.LAYOUT.addressOf(3), 1));
+    awaitRefusals(ledger, 2);
+    destination.urgent.send(new PageRequest(2, SmallGuest.LAYOUT.addressOf(4), 1));
+    PageAnswer healthy = destination.urgent.take(PageAnswer.class);
+    assertThat(report(7)).failsWithin(Duration.ofSeconds(10));
+    ledger.free();
+    PageAnswer lost = destination.urgent.take(PageAnswer.class);
+
+    assertInstanceOf(PageAnswer.Data.class, healthy);
+    assertEquals(2, healthy.requestId());
+    assertInstanceOf(PageAnswer.Poisoned.class, lost);
+    assertEquals(1, lost.requestId());
+    assertEquals(SmallGuest.frames(3), ledger.onDisk().frames());
+    assertEquals(SourcePhase.SERVING, session.phase());
+  }
+
+  @Test
+  void aHandOverIsAcceptedOnlyWhenTheLedgerSaysWhatTheDestinationHeld() throws Exception {
+    FickleLedger ledger = startOnFickleDisk();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    report(7);
+    destination.control.takeMessage(ControlMessage.LatePoison.class);
+    ledger.fill();
+    destination.control.send(new ControlMessage.PoisonOutcome(NONE, SmallGuest.frames(7)));
+
+    destination.handOver(NONE);
+    awaitRefusals(ledger, 2);
+    SourcePhase meanwhile = session.phase();
+    ledger.free();
+    destination.confirm();
+
+    assertEquals(SourcePhase.SERVING, meanwhile);
+    assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
+    assertEquals(SmallGuest.frames(7), ledger.onDisk().heldFrames());
   }
 
   @Test
@@ -1007,6 +1068,7 @@ class SourceSessionTest {
 
   @Test
   void aHandOverThatCannotBeWrittenIsNotAccepted() throws Exception {
+    ledgerPatience = Duration.ZERO;
     startPatiently();
     Destination destination = new Destination().takeMap().applyMap().resume();
     obstructRecords();
