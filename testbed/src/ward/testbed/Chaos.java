@@ -53,10 +53,6 @@ final class Chaos implements Callable<Integer> {
   private static final int JOBS_MAX = 256;
   private static final long PROGRESS_EVERY_NANOS = 10_000_000_000L;
 
-  /** Nobody waits for space on a disk yet. */
-  private static final Set<ChaosFaultKind> BY_DEFAULT =
-      EnumSet.complementOf(EnumSet.of(ChaosFaultKind.DISK_SOURCE, ChaosFaultKind.DISK_DESTINATION));
-
   @Option(
       names = "--runs",
       paramLabel = "N",
@@ -97,7 +93,7 @@ final class Chaos implements Callable<Integer> {
       paramLabel = "KIND",
       split = ",",
       description =
-          "Draw from these kinds of faults only: ${COMPLETION-CANDIDATES} (default: from all but DISK).")
+          "Draw from these kinds of faults only: ${COMPLETION-CANDIDATES} (default: from all).")
   List<ChaosFaultKind> faults = List.of();
 
   @Option(
@@ -153,7 +149,7 @@ final class Chaos implements Callable<Integer> {
     requireAllowed("--run", only, -1, RUNS_MAX);
     requireAllowed("--jobs", jobs, 0, JOBS_MAX);
     requireAllowed("--minutes", (long) Math.ceil(minutes), 0, RUNS_MAX);
-    kinds = faults.isEmpty() ? BY_DEFAULT : EnumSet.copyOf(faults);
+    kinds = faults.isEmpty() ? EnumSet.allOf(ChaosFaultKind.class) : EnumSet.copyOf(faults);
     movers = movers();
     Runtime.getRuntime().addShutdownHook(new Thread(this::endAll, "chaos-end"));
     Path archives = Files.createTempDirectory("ward-chaos-classes-");
