@@ -127,6 +127,7 @@ final class Chaos implements Callable<Integer> {
   private long lastProgressNanos = startNanos;
   private final Set<ChaosRun> open = ConcurrentHashMap.newKeySet();
   private volatile boolean isEnding;
+  private volatile boolean isOver;
   private Set<ChaosPlan.Mover> movers;
   private Set<ChaosFaultKind> kinds;
 
@@ -195,13 +196,21 @@ final class Chaos implements Callable<Integer> {
       return HOST_REFUSED;
     }
     runSideBySide(making.using());
+    if (isEnding) {
+      return FAILED; // the signal's thread reports
+    }
+    isOver = true;
+    return report().failedRuns().isEmpty() ? 0 : FAILED;
+  }
+
+  private ChaosTally.Summary report() throws IOException {
     ChaosTally.Summary summary = tally.summary(seed, seconds());
     System.out.println(ChaosTally.text(summary));
     if (json != null) {
       ObjectMapper mapper = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
       Files.writeString(json, mapper.writeValueAsString(summary) + System.lineSeparator());
     }
-    return summary.failedRuns().isEmpty() ? 0 : FAILED;
+    return summary;
   }
 
   /** Nothing goes wrong in it, and it leaves the archives of classes behind. */
@@ -214,7 +223,19 @@ final class Chaos implements Callable<Integer> {
 
   /** For SIGINT and SIGTERM: no daemon, directory or mount outlives this process. */
   private void endAll() {
+    if (isOver) {
+      return;
+    }
     isEnding = true;
+    closeAll();
+    try {
+      report();
+    } catch (IOException e) {
+      System.err.println("no summary: " + e);
+    }
+  }
+
+  private void closeAll() {
     for (ChaosRun run : open) {
       try {
         run.close();

@@ -51,7 +51,16 @@ final class ChaosRun implements AutoCloseable {
   private static final Duration HELD_AT_MOST = Duration.ofMillis(200);
   private static final int IN_FLIGHT_MILLIS_MAX = 30;
   private static final Set<String> ENDING =
-      Set.of("Flip", "Reset", "ResetAll", "Cut", "Outage", "Kill SOURCE", "Kill DESTINATION");
+      Set.of(
+          "Flip",
+          "Reset",
+          "ResetAll",
+          "Cut",
+          "Outage",
+          "Kill SOURCE",
+          "Kill DESTINATION",
+          "FillDisk SOURCE",
+          "FillDisk DESTINATION");
   private static final Duration TRY_AGAIN = Duration.ofMillis(300);
   private static final Duration LETTING_GO = Duration.ofSeconds(3);
 
