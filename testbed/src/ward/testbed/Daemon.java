@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
@@ -36,24 +37,40 @@ final class Daemon implements AutoCloseable {
   }
 
   /**
+   * What the process is besides its arguments.
+   *
+   * @param prefix what runs it in its network, perhaps nothing
+   * @param machineOptions the Java virtual machine's
+   * @param environment more variables than this process has
+   */
+  record Surroundings(
+      List<String> prefix, List<String> machineOptions, Map<String, String> environment) {}
+
+  /**
    * @param prefix what runs it in its network, perhaps nothing
    */
   static Daemon start(Path directory, String name, List<String> prefix, List<String> arguments)
       throws IOException {
-    List<String> command = new ArrayList<>(prefix);
+    Surroundings around = new Surroundings(prefix, machineOptions(), Map.of());
+    return start(directory, name, around, arguments);
+  }
+
+  static Daemon start(Path directory, String name, Surroundings around, List<String> arguments)
+      throws IOException {
+    List<String> command = new ArrayList<>(around.prefix());
     command.add(ProcessHandle.current().info().command().orElse("java"));
-    command.addAll(machineOptions());
+    command.addAll(around.machineOptions());
     command.addAll(List.of("-jar", WardJar.path().toString()));
     command.addAll(arguments);
     Path output = directory.resolve(name + ".out");
     Path errors = directory.resolve(name + ".err");
-    Process process =
+    ProcessBuilder builder =
         new ProcessBuilder(command)
             .redirectInput(new java.io.File("/dev/null"))
             .redirectOutput(output.toFile())
-            .redirectError(errors.toFile())
-            .start();
-    return new Daemon(name, arguments, process, output, errors);
+            .redirectError(errors.toFile());
+    builder.environment().putAll(around.environment());
+    return new Daemon(name, arguments, builder.start(), output, errors);
   }
 
   /** The lab chooses a compiler and a collector that are quick where everything is emulated. */

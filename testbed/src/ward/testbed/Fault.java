@@ -21,6 +21,7 @@ record Fault(
   /** Numbers of frame kinds, as the protocol has them. */
   static final int MESSAGE = 1;
 
+  static final int REQUEST = 2;
   static final int DATA = 3;
   static final int POISONED = 5;
 
@@ -76,6 +77,12 @@ record Fault(
 
   /** The byte, and what comes behind it in this direction, takes so much longer. */
   record Stall(Duration time) implements Effect {}
+
+  /**
+   * Something that {@link FaultyLink#onAct} knows how to do, to the link or to what is at its ends;
+   * the byte waits until it is done.
+   */
+  non-sealed interface Act extends Effect {}
 
   /**
    * The same faults for the same seed: of all effects, on the connections of a migration.

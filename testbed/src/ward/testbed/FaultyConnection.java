@@ -121,6 +121,7 @@ final class FaultyConnection {
     int at = 0;
     while (at < chunk.length) {
       FrameTracker.Span span = tracker.next(chunk, at, chunk.length);
+      link.passes(tracker.frameKind(), tracker.address());
       for (FaultyLink.Hit hit : link.hits(kind, direction, span)) {
         int there = at + hit.at();
         if (!link.happens(hit)) {
@@ -146,6 +147,10 @@ final class FaultyConnection {
     if (effect instanceof Fault.Stall stall) {
       pause(stall.time());
       return over.getCount() > 0; // what is held back when the connection ends never arrives
+    }
+    if (effect instanceof Fault.Act act) {
+      link.perform(act);
+      return true;
     }
     if (effect instanceof Fault.Reset) {
       reset();

@@ -17,6 +17,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import ward.wire.ConnectionKind;
 
 /**
@@ -30,12 +31,16 @@ final class FaultyLink implements AutoCloseable {
 
   private static final InetAddress HERE = InetAddress.getLoopbackAddress();
 
-  private final InetSocketAddress source;
+  private volatile InetSocketAddress source;
   private final int port;
   private final List<Armed> faults = new CopyOnWriteArrayList<>();
   private final Set<FaultyConnection> connections = ConcurrentHashMap.newKeySet();
   private final Map<String, AtomicLong> counts = new ConcurrentHashMap<>();
   private volatile Duration latency = Duration.ZERO;
+  private volatile Consumer<Fault.Act> acts = act -> {};
+  private volatile long lastAsked = -1;
+  private volatile long lastSent = -1;
+  private volatile Sluice sluice; // null: connections go through as they come
   private ServerSocket listening;
   private Thread accepting;
   private Socket placeholder; // keeps the port, and lets the kernel refuse whoever comes
@@ -53,7 +58,7 @@ final class FaultyLink implements AutoCloseable {
   /**
    * Accepts connections at once.
    *
-   * @param source where they lead
+   * @param source where they lead; null: nowhere yet
    */
   FaultyLink(InetSocketAddress source) throws IOException {
     this.source = source;
@@ -72,6 +77,62 @@ final class FaultyLink implements AutoCloseable {
     faults.add(new Armed(fault, new AtomicInteger(fault.times())));
   }
 
+  /** Where connections that come from now on lead; those that waited too. */
+  synchronized void leadTo(InetSocketAddress otherSource) {
+    source = otherSource;
+    notifyAll();
+  }
+
+  /** Connections wait until it is known where they lead. */
+  synchronized void leadNowhere() {
+    source = null;
+  }
+
+  private synchronized InetSocketAddress awaitSource() throws InterruptedException {
+    while (source == null) {
+      wait();
+    }
+    return source;
+  }
+
+  /** The guest-physical address that was asked for last; -1 if none was. */
+  long lastAsked() {
+    return lastAsked;
+  }
+
+  /** The one whose content went through last, or is going through; -1 if none was. */
+  long lastSent() {
+    return lastSent;
+  }
+
+  /** A part of a frame is about to go through. */
+  void passes(int frameKind, long address) {
+    if (frameKind == Fault.REQUEST) {
+      lastAsked = address;
+    } else if (frameKind == Fault.DATA) {
+      lastSent = address;
+    }
+  }
+
+  /** What {@link Fault.Act}s do; called on a connection's thread. */
+  void onAct(Consumer<Fault.Act> doing) {
+    acts = doing;
+  }
+
+  void perform(Fault.Act act) {
+    acts.accept(act);
+  }
+
+  /**
+   * Holds the next connections until all of them have come, or for some time, and lets them through
+   * in another order.
+   *
+   * @param order a permutation of 0 to n - 1
+   */
+  void reorder(List<Integer> order, Duration atMost) {
+    sluice = new Sluice(order, atMost);
+  }
+
   /** Takes back all faults that have not happened. */
   void heal() {
     faults.clear();
@@ -81,7 +142,9 @@ final class FaultyLink implements AutoCloseable {
   /** Every chunk of bytes, in both directions, takes so much longer. */
   void delay(Duration time) {
     latency = time;
-    count("Delay");
+    if (!time.isZero()) {
+      count("Delay");
+    }
   }
 
   /** Both ends of every open connection get a reset. */
@@ -163,12 +226,17 @@ final class FaultyLink implements AutoCloseable {
             });
   }
 
-  private void connect(Socket destination) throws IOException {
+  private void connect(Socket destination) throws IOException, InterruptedException {
+    InetSocketAddress end = awaitSource();
+    Sluice held = sluice;
+    if (held != null && held.pass()) {
+      count("Overtaken");
+    }
     Socket onwards = new Socket();
     onwards.setTcpNoDelay(true);
     destination.setTcpNoDelay(true);
     try {
-      onwards.connect(source);
+      onwards.connect(end);
     } catch (IOException nobodyThere) {
       onwards.close();
       destination.setSoLinger(true, 0);

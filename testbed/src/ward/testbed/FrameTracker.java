@@ -12,6 +12,7 @@ final class FrameTracker {
   static final int HEADER_BYTES = 36;
 
   private static final int KIND_AT = 4;
+  private static final int ADDRESS_AT = 8;
 
   private final ByteBuffer header =
       ByteBuffer.allocate(HEADER_BYTES).order(ByteOrder.LITTLE_ENDIAN);
@@ -20,6 +21,7 @@ final class FrameTracker {
   private long bodyStart;
   private long bodyEnd;
   private int frameKind;
+  private long address;
 
   /**
    * Bytes next to each other that are part of the same.
@@ -51,12 +53,23 @@ final class FrameTracker {
     return span;
   }
 
+  /** The kind of the frame whose header came last; 0 before the first. */
+  int frameKind() {
+    return frameKind;
+  }
+
+  /** And the guest-physical address in it. */
+  long address() {
+    return address;
+  }
+
   private Span outside(int length) {
     return new Span(position, length, -1, 0, 0);
   }
 
   private void beginBody() {
     frameKind = Byte.toUnsignedInt(header.get(KIND_AT));
+    address = header.getLong(ADDRESS_AT);
     framesOfKind.merge(frameKind, 1L, Long::sum);
     bodyStart = position;
     bodyEnd = position + Integer.toUnsignedLong(header.getInt(0));

@@ -29,17 +29,33 @@ final class HolderProcess implements AutoCloseable {
    */
   static HolderProcess start(Path directory, Path layout, LoopbackSettings settings)
       throws IOException {
+    return start(directory, layout, settings.vcpus(), settings.seed(), PACE_MICROS, List.of());
+  }
+
+  /**
+   * @param paceMicros how long a thread rests after each page
+   * @param machineOptions the Java virtual machine's
+   */
+  static HolderProcess start(
+      Path directory,
+      Path layout,
+      int threads,
+      long seed,
+      long paceMicros,
+      List<String> machineOptions)
+      throws IOException {
     List<String> command = new ArrayList<>();
     command.add(ProcessHandle.current().info().command().orElse("java"));
+    command.addAll(machineOptions);
     command.add("-cp");
     command.add(
         WardJar.path() + File.pathSeparator + WardJar.path().resolveSibling("test-classes"));
     command.add(Holder.class.getName());
     command.addAll(List.of("--socket", directory.resolve("owner.sock").toString()));
     command.addAll(List.of("--layout", layout.toString()));
-    command.addAll(List.of("--threads", Integer.toString(settings.vcpus())));
-    command.addAll(List.of("--seed", Long.toString(settings.seed())));
-    command.addAll(List.of("--pace", Long.toString(PACE_MICROS)));
+    command.addAll(List.of("--threads", Integer.toString(threads)));
+    command.addAll(List.of("--seed", Long.toString(seed)));
+    command.addAll(List.of("--pace", Long.toString(paceMicros)));
     command.addAll(List.of("--log", directory.resolve("touches").toString()));
     Process process =
         new ProcessBuilder(command)

@@ -168,6 +168,37 @@ class LostDestinationScenario {
     }
   }
 
+  /** The source never heard that the map is in place: it has given the session up, and ended. */
+  @Test
+  void oneWhoseSourceKnowsNothingOfItsSessionLeavesTheMemoryToANewMigration() throws IOException {
+    try (OwnedRun run = new OwnedRun(withEveryLoss())) {
+      run.begin();
+      try (FaultyLink link = run.linkInBetween()) {
+        Fault.Trigger mapApplied = new Fault.InBody(Fault.MESSAGE, 2, 0);
+        link.inject(
+            new Fault(
+                ConnectionKind.CONTROL,
+                LinkDirection.TO_SOURCE,
+                mapApplied,
+                new Fault.ResetAll(),
+                1));
+        Daemon first = run.startDaemon();
+        run.awaitPhase("RECOVERING");
+
+        first.kill();
+        run.sourceAgain();
+        int disowned = run.startDaemon().await(run.deadline);
+        run.startDaemon();
+        run.awaitAnswers(50);
+        run.source.reportLatePoison();
+        run.stream();
+
+        assertEquals(6, disowned);
+        assertWhole(run, run.verdict());
+      }
+    }
+  }
+
   /**
    * The event of pages that were given back, and those of threads that wait, are read by somebody
    * who dies of it: what the next daemon knows of the pages, it knows from the memory's owner.

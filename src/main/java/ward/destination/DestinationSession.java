@@ -109,6 +109,7 @@ public final class DestinationSession implements AutoCloseable {
   private MemoryIdentity memory; // what the guest was offered as; null before
   private DestinationPhase interrupted; // what a break interrupted, and recovery goes back to
   private long brokenNanos;
+  private boolean isDisowned; // the source has said that it does not know this session
   private StageFile stages = StageFile.NONE;
   private LedgerJournal early; // opened before the source has named the guest; null if it was not
   private boolean mapEnded;
@@ -460,6 +461,7 @@ public final class DestinationSession implements AutoCloseable {
     boolean unknown = code == Refusal.Code.NO_SESSION;
     boolean recovering = phase == DestinationPhase.RECOVERING;
     if (recovering && kind == ConnectionKind.CONTROL && unknown && !isSourceNeeded()) {
+      isDisowned = true;
       onSourceLost(text); // it has taken its guest back, or it has let go and ended
     } else if (unknown || isStrangerAnswering()) {
       recoverIfPossible(text);
@@ -1244,10 +1246,14 @@ public final class DestinationSession implements AutoCloseable {
     outcome.complete(new DestinationOutcome(last, text + whereTheGuestIs(resumed)));
   }
 
-  /** Only if the source hears of it: otherwise it waits for this session to return. */
+  /**
+   * Only if the source hears of it, or knows nothing of this session: otherwise it waits for this
+   * session to return.
+   */
   private void noteAbort() {
+    boolean hears = connections != null && connections.control() != null;
     try {
-      if (!resumed && connections != null && connections.control() != null) {
+      if (!resumed && (hears || isDisowned)) {
         stages.aborted();
       }
     } catch (LedgerException e) {

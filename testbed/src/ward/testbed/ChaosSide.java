@@ -1,0 +1,7 @@
+package ward.testbed;
+
+/** Whose daemon something happens to. */
+enum ChaosSide {
+  SOURCE,
+  DESTINATION
+}
