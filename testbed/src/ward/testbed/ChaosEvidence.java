@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Optional;
 import ward.memory.PageSet;
 import ward.memory.Pages;
+import ward.poison.PoisonLedger;
 
 /**
  * What can be seen of a guest that has arrived: its memory from outside, and its own words.
@@ -37,12 +38,33 @@ record ChaosEvidence(
    * @param destination its process
    * @param status its last
    * @param late page indexes that were lost on the way
+   * @param ledger the source's, in the end
    */
-  Seen look(long destination, JsonNode status, PageSet late) throws IOException {
+  Seen look(long destination, JsonNode status, PageSet late, PoisonLedger ledger)
+      throws IOException {
     PageSet lost = guest.lostFromTheStart();
+    lost.removeAll(forgone(ledger));
     lost.addAll(late);
     long process = holder.map(HolderProcess::pid).orElse(destination);
     return new Seen(lost, (int) late.size(), comparison(process, status, lost), witness(lost));
+  }
+
+  /**
+   * Pages that the guest gave back before anybody had found that the source could not read them:
+   * whoever asked for no content has lost none. The ledgers tell which came first, and must agree.
+   */
+  private PageSet forgone(PoisonLedger ledger) {
+    PageSet forgone = guest.found().copy();
+    forgone.retainAll(givenBack);
+    PageSet listed = new PageSet();
+    forgone.forEach(
+        page -> {
+          if (ledger.frames().contains(guest.layout().addressOf(page) >>> Pages.SHIFT)) {
+            listed.add(page);
+          }
+        });
+    forgone.removeAll(listed);
+    return forgone;
   }
 
   /** What is not as it should be, a line each. */

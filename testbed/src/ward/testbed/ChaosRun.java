@@ -605,7 +605,7 @@ final class ChaosRun implements AutoCloseable {
     ChaosEvidence evidence =
         new ChaosEvidence(
             plan, guest, memory, parties, Optional.ofNullable(holder), givenBackPages);
-    ChaosEvidence.Seen seen = evidence.look(destination.pid(), status, late);
+    ChaosEvidence.Seen seen = evidence.look(destination.pid(), status, late, sourceLedger);
     destination.terminate();
     failures.addAll(
         evidence.failures(
