@@ -19,6 +19,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
+import jnr.posix.POSIXFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -32,7 +33,8 @@ import picocli.CommandLine.Spec;
     description = {
       "Migrates guests between real ward processes while everything goes wrong that a seed draws:"
           + " connections that break, stall, damage bytes and overtake each other, daemons that"
-          + " stand still, clocks that jump, pages that are lost in the middle.",
+          + " stand still or are killed, disks that are full, clocks that jump, pages that are lost"
+          + " or given back in the middle.",
       "After every run each page of the guest is compared from outside, each marker looked at, and"
           + " the guest says whether its own work went on unbroken."
     },
@@ -150,7 +152,7 @@ final class Chaos implements Callable<Integer> {
     requireAllowed("--run", only, -1, RUNS_MAX);
     requireAllowed("--jobs", jobs, 0, JOBS_MAX);
     requireAllowed("--minutes", (long) Math.ceil(minutes), 0, RUNS_MAX);
-    kinds = faults.isEmpty() ? EnumSet.allOf(ChaosFaultKind.class) : EnumSet.copyOf(faults);
+    kinds = kinds();
     movers = movers();
     Runtime.getRuntime().addShutdownHook(new Thread(this::endAll, "chaos-end"));
     Path archives = Files.createTempDirectory("ward-chaos-classes-");
@@ -168,19 +170,35 @@ final class Chaos implements Callable<Integer> {
     }
   }
 
+  /** Only root may mount a small disk. */
+  private Set<ChaosFaultKind> kinds() {
+    Set<ChaosFaultKind> possible = EnumSet.allOf(ChaosFaultKind.class);
+    possible.removeIf(kind -> kind.needsRoot() && !isRoot());
+    return chosen("--faults", faults, possible, "root");
+  }
+
+  /** A memory's owner is looked into by root only. */
   private Set<ChaosPlan.Mover> movers() {
     boolean kvm = Files.isWritable(Path.of("/dev/kvm"));
     Set<ChaosPlan.Mover> possible = EnumSet.allOf(ChaosPlan.Mover.class);
     possible.removeIf(guest -> guest.isVirtualMachine() && !kvm);
-    if (guests.isEmpty()) {
-      return possible;
-    }
-    if (!possible.containsAll(guests)) {
+    possible.removeIf(guest -> guest == ChaosPlan.Mover.HELD && !isRoot());
+    return chosen("--guests", guests, possible, "/dev/kvm, or root for HELD");
+  }
+
+  private static boolean isRoot() {
+    return POSIXFactory.getPOSIX().geteuid() == 0;
+  }
+
+  private <T extends Enum<T>> Set<T> chosen(
+      String option, List<T> wanted, Set<T> possible, String need) {
+    if (!possible.containsAll(wanted)) {
       throw new ParameterException(
           spec.commandLine(),
-          "--guests: only %s can run here; /dev/kvm cannot be opened".formatted(possible));
+          "%s %s; only %s are possible here, the others need %s"
+              .formatted(option, wanted, possible, need));
     }
-    return EnumSet.copyOf(guests);
+    return wanted.isEmpty() ? possible : EnumSet.copyOf(wanted);
   }
 
   private int runAll(Path archives) throws IOException {

@@ -47,6 +47,10 @@ enum ChaosFaultKind {
     this.weight = weight;
   }
 
+  boolean needsRoot() {
+    return this == DISK_SOURCE || this == DISK_DESTINATION;
+  }
+
   /** How often it is drawn, in proportion to the others. */
   int weight() {
     return weight;

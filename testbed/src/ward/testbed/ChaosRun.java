@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,8 +13,8 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
-import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
@@ -27,7 +26,6 @@ import java.util.stream.Stream;
 import ward.cli.ExitCode;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
-import ward.memory.Pages;
 import ward.poison.LedgerJournal;
 import ward.poison.PoisonLedger;
 import ward.wire.ControlMessage;
@@ -41,7 +39,7 @@ import ward.wire.ControlMessage;
  */
 final class ChaosRun implements AutoCloseable {
 
-  private static final Duration TIME = Duration.ofMinutes(4);
+  static final Duration TIME = Duration.ofMinutes(4);
   private static final Pattern RECONNECTED = Pattern.compile("reconnected after (\\d+) ms");
   private static final Pattern INJECTED =
       Pattern.compile("MemoryErrorInjector: memory error at .* on vCPU ");
@@ -70,6 +68,7 @@ final class ChaosRun implements AutoCloseable {
   private final ChaosGuest guest;
   private final ChaosParties parties;
   private final ReportedLosses losses;
+  private final ChaosVictims victims;
   private final Deadline deadline = new Deadline(TIME);
   private final ScheduledThreadPoolExecutor timer = new ScheduledThreadPoolExecutor(TIMER_THREADS);
   private final List<ChaosDaemon> daemons = new CopyOnWriteArrayList<>();
@@ -110,6 +109,7 @@ final class ChaosRun implements AutoCloseable {
     plan.faults().forEach(link::inject);
     parties = new ChaosParties(plan, guest, means, directory);
     losses = new ReportedLosses(guest.layout());
+    victims = new ChaosVictims(guest, link);
   }
 
   /**
@@ -578,7 +578,7 @@ final class ChaosRun implements AutoCloseable {
   }
 
   private void report(ChaosAct.Report report) throws IOException {
-    List<Long> pages = victims(report);
+    List<Long> pages = victims.of(report);
     if (pages.isEmpty()) {
       return;
     }
@@ -593,28 +593,6 @@ final class ChaosRun implements AutoCloseable {
     }
   }
 
-  private List<Long> victims(ChaosAct.Report report) {
-    long address =
-        switch (report.victims()) {
-          case ANY -> -1;
-          case ASKED -> link.lastAsked();
-          case IN_FLIGHT -> link.lastSent();
-        };
-    if (report.victims() != ChaosAct.Victims.ANY) {
-      return Stream.of(address)
-          .filter(gpa -> gpa >= 0)
-          .flatMap(gpa -> guest.layout().pageAt(gpa).stream().boxed())
-          .filter(guest::mayLose)
-          .toList();
-    }
-    return new SplittableRandom(report.draw())
-        .longs(report.count(), 0, guest.layout().pageCount())
-        .distinct()
-        .boxed()
-        .filter(guest::mayLose)
-        .toList();
-  }
-
   // --- the verdict -----------------------------------------------------------------------------
 
   private void judge() throws IOException {
@@ -622,29 +600,27 @@ final class ChaosRun implements AutoCloseable {
     JsonNode status = destination.status();
     lastStatus = status;
     int sourceCode = endOfSource();
-    PoisonLedger sourceLedger = ledger(ChaosSide.SOURCE);
+    PoisonLedger sourceLedger = LedgerJournal.read(parties.ledger(ChaosSide.SOURCE)).ledger();
     PageSet late = losses.lost(sourceLedger);
-    PageSet lost = guest.lostFromTheStart();
-    lost.addAll(late);
-    OutsideView.Comparison comparison = comparison(status, lost);
-    Witness witness = witness(lost);
+    ChaosEvidence evidence =
+        new ChaosEvidence(
+            plan, guest, memory, parties, Optional.ofNullable(holder), givenBackPages);
+    ChaosEvidence.Seen seen = evidence.look(destination.pid(), status, late, sourceLedger);
     destination.terminate();
-    int destinationCode = destination.await(deadline);
     failures.addAll(
-        new LoopbackVerdict(settings((int) late.size()), guest.walker(), lost, "a bad one")
-            .result(
-                new LoopbackVerdict.Observations(
-                    status,
-                    comparison,
-                    witness,
-                    sourceLedger,
-                    ledger(ChaosSide.DESTINATION),
-                    (int) late.size(),
-                    (int) losses.held(),
-                    sourceCode,
-                    destinationCode,
-                    injectedAtSource()))
-            .failures());
+        evidence.failures(
+            seen,
+            new LoopbackVerdict.Observations(
+                status,
+                seen.comparison(),
+                seen.witness(),
+                sourceLedger,
+                LedgerJournal.read(parties.ledger(ChaosSide.DESTINATION)).ledger(),
+                (int) late.size(),
+                (int) losses.held(),
+                sourceCode,
+                destination.await(deadline),
+                injectedAtSource())));
   }
 
   /**
@@ -683,9 +659,7 @@ final class ChaosRun implements AutoCloseable {
     }
   }
 
-  /**
-   * By the daemon's last word; one that was killed has none, there the guest's own count stands.
-   */
+  /** By the daemon's last word; one that was killed has none, but it has logged each. */
   private long injectedAtSource() throws IOException {
     if (plan.guest() != ChaosPlan.Mover.MOVED) {
       return 0;
@@ -699,87 +673,11 @@ final class ChaosRun implements AutoCloseable {
     return daemons.stream().filter(daemon -> daemon != destination).flatMap(d -> d.log().lines());
   }
 
-  private PoisonLedger ledger(ChaosSide side) throws IOException {
-    return LedgerJournal.read(parties.ledger(side)).ledger();
-  }
-
   /** The kernel lets them go when a destination has heard of it. */
   private void awaitGiveBacks() throws IOException {
     if (holder != null) {
       deadline.await("pages to go back", () -> holder.said().containsAll(giveBacks));
     }
-  }
-
-  private LoopbackSettings settings(int late) {
-    return new LoopbackSettings(
-        plan.memoryBytes(),
-        plan.vcpus(),
-        plan.declared(),
-        plan.found(),
-        late,
-        plan.seed(),
-        plan.guest().isVirtualMachine() ? "kvm" : "thread",
-        plan.marker(),
-        plan.guest() == ChaosPlan.Mover.MOVED,
-        TIME);
-  }
-
-  private OutsideView.Comparison comparison(JsonNode status, PageSet lost) throws IOException {
-    List<Long> addresses = new ArrayList<>();
-    status
-        .get("regions")
-        .forEach(region -> addresses.add(Long.decode(region.get("hostAddress").asText())));
-    long owner = holder == null ? destination.pid() : holder.pid();
-    try (OutsideView view = new OutsideView(owner, guest.layout(), addresses)) {
-      return view.compare(guest.walker(), memory, lost, changed(lost));
-    }
-  }
-
-  /** What a guest that ran at the source writes there and here, and what one gave back. */
-  private PageSet changed(PageSet lost) {
-    PageSet changed = givenBackPages.copy();
-    changed.removeAll(lost);
-    if (plan.guest() == ChaosPlan.Mover.MOVED) {
-      changed.addAll(guest.walker().stackPages());
-      changed.addAll(guest.walker().counterPages());
-    }
-    return changed;
-  }
-
-  private Witness witness(PageSet lost) throws IOException {
-    Path here = parties.destinationLog();
-    return switch (plan.guest()) {
-      case HELD -> Witness.ofThreads(touches(lost), guest.walker(), memory, lost);
-      case THREADS -> Witness.ofThreads(here, guest.walker(), memory, lost);
-      case ASLEEP -> Witness.ofGuest(here, guest.walker(), memory, lost);
-      case MOVED ->
-          new MovedWitness(guest.walker(), memory, lost, guest.lostFromTheStart())
-              .judge(
-                  Witness.reports(List.of(parties.sourceLog(), here)),
-                  Witness.reports(List.of(parties.sourceLog())));
-    };
-  }
-
-  /** What threads read, where zeros from a page that was given back are as good as its bytes. */
-  private Path touches(PageSet lost) throws IOException {
-    PageSet changed = changed(lost);
-    List<String> lines = new ArrayList<>();
-    for (String line : Files.readAllLines(holder.touches())) {
-      String[] words = line.split(" ");
-      long page = Long.parseLong(words[1]);
-      boolean zeros = changed.contains(page) && words[3].equals(zeroHash(page));
-      lines.add(zeros ? String.join(" ", words[0], words[1], words[2], hash(page)) : line);
-    }
-    return Files.write(directory.resolve("touches-compared"), lines);
-  }
-
-  private String zeroHash(long page) {
-    ByteBuffer zeros = ByteBuffer.allocate(Pages.SIZE_BYTES);
-    return "%016x".formatted(WalkerHash.of(zeros, guest.layout().addressOf(page)));
-  }
-
-  private String hash(long page) throws IOException {
-    return "%016x".formatted(guest.walker().expectedHash(memory, page));
   }
 
   // --- after it --------------------------------------------------------------------------------
