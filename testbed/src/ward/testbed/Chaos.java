@@ -17,6 +17,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import jnr.posix.POSIXFactory;
@@ -52,6 +53,7 @@ final class Chaos implements Callable<Integer> {
   private static final int FAILED = 1;
   private static final int HOST_REFUSED = 4;
   private static final long RUNS_MAX = 10_000_000;
+  private static final long MAKING_NANOS_MAX = 10_000_000_000L;
   private static final int JOBS_MAX = 256;
   private static final long PROGRESS_EVERY_NANOS = 10_000_000_000L;
 
@@ -128,6 +130,7 @@ final class Chaos implements Callable<Integer> {
   private final long startNanos = System.nanoTime();
   private long lastProgressNanos = startNanos;
   private final Set<ChaosRun> open = ConcurrentHashMap.newKeySet();
+  private final AtomicInteger making = new AtomicInteger();
   private volatile boolean isEnding;
   private volatile boolean isOver;
   private Set<ChaosPlan.Mover> movers;
@@ -245,11 +248,20 @@ final class Chaos implements Callable<Integer> {
       return;
     }
     isEnding = true;
+    awaitMade();
     closeAll();
     try {
       report();
     } catch (IOException e) {
       System.err.println("no summary: " + e);
+    }
+  }
+
+  /** A run that is being made has a directory already, and perhaps a mount. */
+  private void awaitMade() {
+    long deadline = System.nanoTime() + MAKING_NANOS_MAX;
+    while (making.get() > 0 && System.nanoTime() < deadline) {
+      Thread.onSpinWait();
     }
   }
 
@@ -309,8 +321,7 @@ final class Chaos implements Callable<Integer> {
     if (showPlan) {
       System.err.printf("run %d: %s", index, plan.describe());
     }
-    try (ChaosRun run = new ChaosRun(plan, means)) {
-      open.add(run);
+    try (ChaosRun run = make(plan, means)) {
       ChaosResult result = run.run(index);
       open.remove(run);
       if (isEnding) {
@@ -323,6 +334,17 @@ final class Chaos implements Callable<Integer> {
       showProgress();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+  }
+
+  private ChaosRun make(ChaosPlan plan, ChaosMeans means) throws IOException {
+    making.incrementAndGet();
+    try {
+      ChaosRun run = new ChaosRun(plan, means);
+      open.add(run);
+      return run;
+    } finally {
+      making.decrementAndGet();
     }
   }
 
