@@ -555,8 +555,9 @@ final class ChaosRun implements AutoCloseable {
     }
   }
 
+  /** Nothing before the guest runs: who does not run gives nothing back. */
   private void giveBack(ChaosAct.GiveBack pages) throws IOException {
-    if (holder == null) {
+    if (holder == null || !holder.hasSaid("resumed")) {
       return;
     }
     long first = pages.draw() % guest.layout().pageCount();
