@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetSocketAddress;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,12 +30,12 @@ import org.junit.jupiter.api.io.TempDir;
 import ward.cli.ControlClient;
 import ward.cli.ExitCode;
 import ward.cli.LayoutFile;
-import ward.memory.Pages;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerSnapshot;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.poison.Severity;
+import ward.wire.ConnectionKind;
 import ward.wire.ControlMessage;
 
 /** The disk of a ledger is full or cannot be written, at every moment at which that matters. */
@@ -45,6 +47,12 @@ class FullDiskScenario {
 
   /** Their entries do not fit into the page that a ledger has when its disk is full. */
   private static final int LOSSES = 200;
+
+  /** Which message on the control connection, the Hello being the first. */
+  private static final int GUEST_RELEASED = 5;
+
+  /** No page is left on the disk from then on. */
+  private record Fill() implements Fault.Act {}
 
   private static final String FULL = "No space left on device";
 
@@ -108,12 +116,18 @@ class FullDiskScenario {
 
   private Daemon destination(Path ledger, String... more) throws IOException {
     deadline.await("the source to listen", this::isListening);
+    int port = status("source").get("port").asInt();
+    return destination(new InetSocketAddress("127.0.0.1", port), ledger, more);
+  }
+
+  private Daemon destination(InetSocketAddress source, Path ledger, String... more)
+      throws IOException {
     List<String> arguments =
         new ArrayList<>(
             List.of(
                 "destination",
                 "--connect",
-                "127.0.0.1:" + status("source").get("port").asInt(),
+                "127.0.0.1:" + source.getPort(),
                 "--ledger",
                 ledger.toString(),
                 "--control",
@@ -339,28 +353,63 @@ class FullDiskScenario {
     deadline.await("the guest to be paused", () -> isIn("UNFINISHED", "destination"));
     assertEquals(ExitCode.UNFINISHED_AFTER_RUN.code(), source.await(deadline));
     assertThat(source.errors()).contains("keep it, and do not start the guest here");
+    long poisoned = status("destination").get("pages").get("pagesPoisoned").asLong();
     destination.terminate();
     assertEquals(ExitCode.HOST_REFUSED.code(), destination.await(deadline));
     assertThat(destination.errors()).contains(FULL, "the guest is paused here");
-    assertThat(LedgerJournal.read(disk.outside("arrived")).ledger().pageCount()).isZero();
+    // Single entries, of pages that were asked for, may still have found room in the last block.
+    assertThat(poisoned).isLessThan(LOSSES);
+    assertEquals(poisoned, LedgerJournal.read(disk.outside("arrived")).ledger().pageCount());
   }
 
   @Test
   void aPageThatTheSourceCannotReadIsNotAnsweredWhileItsDiskIsFull() throws Exception {
     makeLedger("ledger", true);
-    disk.fill();
-    String address = "0x" + Long.toHexString(Pages.bytes(guest.layout().pageCount() / 2));
-    Daemon source = source(disk.inside("ledger"), "--inject-unreadable", address);
-    Daemon destination = destination(path("arrived"));
+    Daemon source =
+        source(disk.inside("ledger"), "--inject-unreadable", String.join(",", unreadable()));
+    deadline.await("the source to listen", this::isListening);
+    int port = status("source").get("port").asInt();
+    try (FaultyLink link = new FaultyLink(new InetSocketAddress("127.0.0.1", port))) {
+      fillBeforeTheGuestIsReleased(link);
+      Daemon destination = destination(link.address(), path("arrived"));
+      requireNoAnswerBeforeTheEntry(source, destination);
+    }
+  }
 
+  /** Three: the source may have looked at one before, to know the memory again. */
+  private List<String> unreadable() {
+    long middle = guest.layout().pageCount() / 2;
+    return LongStream.range(middle, middle + 3)
+        .mapToObj(page -> "0x" + Long.toHexString(guest.layout().addressOf(page)))
+        .toList();
+  }
+
+  /** What a source writes before it lets go of a guest is on disk by then. */
+  private void fillBeforeTheGuestIsReleased(FaultyLink link) {
+    Fault.Trigger released = new Fault.InBody(Fault.MESSAGE, GUEST_RELEASED, 0);
+    link.onAct(
+        act -> {
+          try {
+            disk.fill();
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
+    link.inject(
+        new Fault(ConnectionKind.CONTROL, LinkDirection.TO_DESTINATION, released, new Fill(), 1));
+  }
+
+  private void requireNoAnswerBeforeTheEntry(Daemon source, Daemon destination) throws IOException {
     deadline.await("a warning", () -> source.errors().contains("Free or repair the disk"));
-    deadline.await("everything else to arrive", () -> unresolved() == 1);
+    deadline.await("everything else to arrive", () -> unresolved() <= 3);
 
     assertTrue(isIn("RUNNING", "destination"));
     assertThat(source.errors()).contains(disk.inside("ledger") + "/journal", FULL);
     long lost = LedgerJournal.read(disk.outside("ledger")).ledger().pageCount();
+    long missing = unresolved();
+    assertThat(missing).isPositive();
     disk.free();
     assertEndedWell(source, destination, disk.outside("ledger"), path("arrived"));
-    assertEquals(lost + 1, LedgerJournal.read(disk.outside("ledger")).ledger().pageCount());
+    assertEquals(lost + missing, LedgerJournal.read(disk.outside("ledger")).ledger().pageCount());
   }
 }
