@@ -41,8 +41,7 @@ final class ChaosRun implements AutoCloseable {
 
   static final Duration TIME = Duration.ofMinutes(4);
   private static final Pattern RECONNECTED = Pattern.compile("reconnected after (\\d+) ms");
-  private static final Pattern INJECTED =
-      Pattern.compile("MemoryErrorInjector: memory error at .* on vCPU ");
+  private static final Pattern INJECTED = Pattern.compile("ward\\.poison: event=injected ");
   private static final int ATTEMPTS_MAX = 8;
   private static final int ATTEMPTS_WITH_FAULTS = 4;
   private static final int TIMER_THREADS = 4;
