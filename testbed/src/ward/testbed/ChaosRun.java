@@ -80,6 +80,7 @@ final class ChaosRun implements AutoCloseable {
   private final AtomicLong killsOfDestination = new AtomicLong();
   private volatile long vacantUntil;
   private boolean replacing;
+  private boolean promisedByOneBefore; // a source of this attempt that has been replaced since
   private boolean closed;
   private volatile long destinationVacantUntil;
   private long harmEarlier; // before the attempt before this one
@@ -212,6 +213,7 @@ final class ChaosRun implements AutoCloseable {
     }
     long harmBefore = harm();
     wordsBefore = source.log().length();
+    promisedByOneBefore = false;
     // Both start at the same time; the link holds the destination until the source is ready.
     destination = watched(parties.startDestination(link.address()));
     if (isNew) {
@@ -222,9 +224,7 @@ final class ChaosRun implements AutoCloseable {
     if (isArrived()) {
       return Ending.ARRIVED;
     }
-    if (holder == null
-        && killed.contains(ChaosSide.DESTINATION)
-        && source.log().indexOf("-> MAP_APPLIED", wordsBefore) >= 0) {
+    if (holder == null && killed.contains(ChaosSide.DESTINATION) && isPromised()) {
       return afterDeathOfDestination();
     }
     // What a destination's death has left on disk may cost the next attempt, too.
@@ -297,7 +297,7 @@ final class ChaosRun implements AutoCloseable {
   private boolean isOver() throws IOException {
     if (!destination.isAlive()) {
       replaceSourceIfDue();
-      return !isToBeReplaced();
+      return !isToBeReplaced() && !isSourceStarting();
     }
     String phase = destination.phase();
     if (phase.equals("UNFINISHED")) {
@@ -319,6 +319,7 @@ final class ChaosRun implements AutoCloseable {
 
   private void replaceSourceIfDue() throws IOException {
     if (isVacant() && System.nanoTime() >= vacantUntil) {
+      promisedByOneBefore |= isPromised();
       source = watched(parties.startSource(ChaosParties.Succession.REPLACEMENT));
       killed.remove(ChaosSide.SOURCE);
       wordsBefore = 0;
@@ -334,6 +335,11 @@ final class ChaosRun implements AutoCloseable {
       leadToSource();
       releaseStream();
     }
+  }
+
+  /** Whether what the guest has become at the source is not known yet. */
+  private boolean isSourceStarting() {
+    return replacing && source.isAlive();
   }
 
   private boolean isVacant() {
@@ -379,7 +385,8 @@ final class ChaosRun implements AutoCloseable {
 
   /** Whether the source has said that the guest may run at the destination. */
   private boolean isPromised() {
-    return source.log().indexOf("-> MAP_APPLIED", wordsBefore) >= 0
+    return promisedByOneBefore
+        || source.log().indexOf("-> MAP_APPLIED", wordsBefore) >= 0
         || source.log().indexOf("going on with session", wordsBefore) >= 0;
   }
 
@@ -399,6 +406,9 @@ final class ChaosRun implements AutoCloseable {
         require(
             source.hasLogged("-> HANDING_OVER"),
             "the source let go before it could have been asked");
+        return Ending.LOST_WITH_DESTINATION;
+      }
+      if (hasRefusedWhatWasHandedOver(code)) {
         return Ending.LOST_WITH_DESTINATION;
       }
       require(

@@ -1,5 +1,7 @@
 package ward.testbed;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
@@ -10,9 +12,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import ward.cli.ControlClient;
+import ward.wire.ControlMessage;
 
 /** A {@code ward} process of its own, its output in files. Closing it ends it. */
 final class Daemon implements AutoCloseable {
+
+  private static final ObjectMapper JSON = new ObjectMapper();
 
   /**
    * For {@code --handshake-timeout}: where all is emulated and a guest is at work, a JVM's first
@@ -91,6 +97,29 @@ final class Daemon implements AutoCloseable {
 
   boolean isAlive() {
     return process.isAlive();
+  }
+
+  /**
+   * What it says of itself.
+   *
+   * @param control its control socket
+   * @return null while it does not answer yet
+   * @throws IOException if it has ended
+   */
+  JsonNode status(Path control) throws IOException {
+    Optional<String> end = end();
+    if (end.isPresent()) {
+      throw new IOException(end.get());
+    }
+    if (!Files.exists(control)) {
+      return null;
+    }
+    try {
+      ControlMessage answer = ControlClient.send(control, new ControlMessage.StatusQuery());
+      return JSON.readTree(((ControlMessage.Status) answer).json());
+    } catch (IOException notListeningYet) {
+      return null;
+    }
   }
 
   /** What became of it, with the last lines of its log; empty while it runs. */

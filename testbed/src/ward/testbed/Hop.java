@@ -1,14 +1,11 @@
 package ward.testbed;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import ward.cli.ControlClient;
 import ward.memory.GuestLayout;
 import ward.memory.PageSet;
@@ -20,8 +17,6 @@ import ward.wire.ControlMessage;
 
 /** A host in the middle of a guest's way: a {@code ward destination} that offers it on. */
 final class Hop implements AutoCloseable {
-
-  private static final ObjectMapper JSON = new ObjectMapper();
 
   private final String host;
   private final Path directory;
@@ -57,19 +52,7 @@ final class Hop implements AutoCloseable {
 
   /** Null while the daemon does not answer yet. */
   JsonNode status() throws IOException {
-    Optional<String> end = daemon.end();
-    if (end.isPresent()) {
-      throw new IOException(end.get());
-    }
-    if (!Files.exists(control())) {
-      return null;
-    }
-    try {
-      ControlMessage answer = ControlClient.send(control(), new ControlMessage.StatusQuery());
-      return JSON.readTree(((ControlMessage.Status) answer).json());
-    } catch (IOException notListeningYet) {
-      return null;
-    }
+    return daemon.status(control());
   }
 
   /** Where the next destination connects to, once the guest is here, whole. */

@@ -1,22 +1,16 @@
 package ward.testbed;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import ward.cli.ControlClient;
 import ward.memory.PageSet;
-import ward.wire.ControlMessage;
 
 /** The other end: a {@code ward destination}, and what can be seen of the memory it filled. */
 final class MigrationDestination implements AutoCloseable {
-
-  private static final ObjectMapper JSON = new ObjectMapper();
 
   private final LoopbackSettings settings;
   private final Path directory;
@@ -88,16 +82,7 @@ final class MigrationDestination implements AutoCloseable {
 
   /** Null while the daemon does not answer yet. */
   private JsonNode status() throws IOException {
-    requireRunning();
-    if (!Files.exists(control())) {
-      return null;
-    }
-    try {
-      ControlMessage answer = ControlClient.send(control(), new ControlMessage.StatusQuery());
-      return JSON.readTree(((ControlMessage.Status) answer).json());
-    } catch (IOException notListeningYet) {
-      return null;
-    }
+    return daemon.status(control());
   }
 
   /** What was seen without a word from the daemon, and what the guest says. */

@@ -289,19 +289,7 @@ final class MigrationSource implements AutoCloseable {
 
   /** What the daemon says of itself; null while it does not answer yet. */
   JsonNode status() throws IOException {
-    Optional<String> end = daemon.end();
-    if (end.isPresent()) {
-      throw new IOException(end.get());
-    }
-    if (!Files.exists(path("source.sock"))) {
-      return null;
-    }
-    try {
-      return JSON.readTree(
-          ((ControlMessage.Status) control(new ControlMessage.StatusQuery())).json());
-    } catch (IOException notListeningYet) {
-      return null;
-    }
+    return daemon.status(path("source.sock"));
   }
 
   /** The daemon's exit code. */

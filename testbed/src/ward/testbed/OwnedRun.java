@@ -1,7 +1,6 @@
 package ward.testbed;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
@@ -13,20 +12,16 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
-import ward.cli.ControlClient;
 import ward.cli.LayoutFile;
 import ward.memory.GuestLayout;
 import ward.memory.PageSet;
 import ward.poison.LedgerJournal;
-import ward.wire.ControlMessage;
 
 /**
  * A migration into the memory of another process ({@link Holder}), whose daemons may die, one after
  * the other. Judged from outside, by the memory of that process.
  */
 final class OwnedRun implements AutoCloseable {
-
-  private static final ObjectMapper JSON = new ObjectMapper();
 
   final LoopbackSettings settings;
   final Deadline deadline;
@@ -135,16 +130,7 @@ final class OwnedRun implements AutoCloseable {
 
   /** What the present daemon says of itself; null while it does not answer. */
   JsonNode status() throws IOException {
-    requireRunning();
-    if (!Files.exists(control())) {
-      return null;
-    }
-    try {
-      ControlMessage answer = ControlClient.send(control(), new ControlMessage.StatusQuery());
-      return JSON.readTree(((ControlMessage.Status) answer).json());
-    } catch (IOException notListeningYet) {
-      return null;
-    }
+    return daemons.get(daemons.size() - 1).status(control());
   }
 
   void requireRunning() throws IOException {

@@ -133,12 +133,9 @@ final class ReturnedDestination {
         .unknownTo(poisoned)
         .forEach(frame -> entries.addAll(parts.lost().entriesAt(pageOf(frame))));
     List<PoisonEntry> each = entries.stream().distinct().toList();
-    List<LatePoison> messages = new ArrayList<>();
-    for (int from = 0; from < each.size(); from += ControlMessage.ENTRIES_MAX) {
-      int to = Math.min(each.size(), from + ControlMessage.ENTRIES_MAX);
-      messages.add(new LatePoison(each.subList(from, to)));
-    }
-    return messages;
+    return ControlMessage.cut(each, ControlMessage.ENTRIES_MAX).stream()
+        .map(LatePoison::new)
+        .toList();
   }
 
   private long pageOf(long frame) {

@@ -391,9 +391,8 @@ public final class SourceSession implements AutoCloseable {
     memory = samples.draw(session);
     send(new ControlMessage.GuestOffer(memory, vcpuStates));
     List<PoisonEntry> entries = subject.journal().ledger().effectiveEntries();
-    for (int from = 0; from < entries.size(); from += ControlMessage.ENTRIES_MAX) {
-      int to = Math.min(entries.size(), from + ControlMessage.ENTRIES_MAX);
-      send(new ControlMessage.PoisonMapPart(entries.subList(from, to)));
+    for (List<PoisonEntry> part : ControlMessage.cut(entries, ControlMessage.ENTRIES_MAX)) {
+      send(new ControlMessage.PoisonMapPart(part));
     }
     ControlMessage.PoisonGivenUp.inParts(subject.journal().ledger().givenUpFrames())
         .forEach(this::send);

@@ -250,9 +250,9 @@ public sealed interface ControlMessage {
       List<PoisonGivenUp> parts = new ArrayList<>();
       List<PageRun> runs = new ArrayList<>();
       frames.forEachRun(runs::add);
-      for (int from = 0; from < runs.size(); from += RUNS_MAX) {
+      for (List<PageRun> some : cut(runs, RUNS_MAX)) {
         PageSet part = new PageSet();
-        runs.subList(from, Math.min(runs.size(), from + RUNS_MAX)).forEach(part::add);
+        some.forEach(part::add);
         parts.add(new PoisonGivenUp(part));
       }
       return parts;
@@ -446,6 +446,15 @@ public sealed interface ControlMessage {
    * @param number the message's field number in the envelope
    */
   record UnknownMessage(int number) implements ControlMessage {}
+
+  /** What does not fit into one message, as what fits into several; none for an empty list. */
+  static <T> List<List<T>> cut(List<T> all, int most) {
+    List<List<T>> parts = new ArrayList<>();
+    for (int from = 0; from < all.size(); from += most) {
+      parts.add(all.subList(from, Math.min(all.size(), from + most)));
+    }
+    return parts;
+  }
 
   private static List<PoisonEntry> requireEntries(List<PoisonEntry> entries) {
     if (entries.size() > ENTRIES_MAX) {
