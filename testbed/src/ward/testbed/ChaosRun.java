@@ -199,24 +199,13 @@ final class ChaosRun implements AutoCloseable {
   }
 
   private Ending attempt() throws IOException {
-    boolean isNew = source == null || !source.isAlive();
-    if (isNew) {
-      link.leadNowhere();
-      source = watched(parties.startSource(succession));
-      succession = ChaosParties.Succession.WHOLE;
-    }
-    parties.freeDisks();
-    killed.clear();
     if (plan.guest() == ChaosPlan.Mover.HELD && holder == null) {
       holder = parties.startHolder();
       deadline.await("the memory's owner to listen", () -> holder.hasSaid("listening"));
     }
+    parties.freeDisks();
     long harmBefore = harm();
-    wordsBefore = source.log().length();
-    promisedByOneBefore = false;
-    // Both start at the same time; the link holds the destination until the source is ready.
-    destination = watched(parties.startDestination(link.address()));
-    if (isNew) {
+    if (startBoth()) {
       awaitSource();
     }
     releaseStream();
@@ -231,6 +220,28 @@ final class ChaosRun implements AutoCloseable {
     requireGivenBack(harm() > (holder == null ? harmBefore : harmEarlier));
     harmEarlier = harmBefore;
     return Ending.GIVEN_BACK;
+  }
+
+  /**
+   * Both start at the same time; the link holds the destination until the source is ready. No
+   * daemon is killed in between: each death belongs to one attempt.
+   *
+   * @return whether the source is a new one
+   */
+  private boolean startBoth() throws IOException {
+    synchronized (killed) {
+      boolean isNew = source == null || isVacant() || !source.isAlive();
+      if (isNew) {
+        link.leadNowhere();
+        source = watched(parties.startSource(succession));
+        succession = ChaosParties.Succession.WHOLE;
+      }
+      wordsBefore = source.log().length();
+      promisedByOneBefore = false;
+      killed.clear();
+      destination = watched(parties.startDestination(link.address()));
+      return isNew;
+    }
   }
 
   private ChaosDaemon watched(ChaosDaemon daemon) {
@@ -545,23 +556,27 @@ final class ChaosRun implements AutoCloseable {
     }
   }
 
-  /** Nothing if the guest would die with it: one that runs at the source lives in that process. */
   private void kill(ChaosAct.Kill kill) {
-    boolean spared =
-        kill.side() == ChaosSide.SOURCE
-            && plan.guest() == ChaosPlan.Mover.MOVED
-            && !source.hasLogged("-> MAP_APPLIED");
-    if (!spared && killed.add(kill.side())) {
-      long until = System.nanoTime() + kill.vacancy().toNanos();
-      if (kill.side() == ChaosSide.SOURCE) {
-        vacantUntil = until;
-      } else {
-        destinationVacantUntil = until;
+    synchronized (killed) {
+      if (!isSpared(kill) && killed.add(kill.side())) {
+        long until = System.nanoTime() + kill.vacancy().toNanos();
+        if (kill.side() == ChaosSide.SOURCE) {
+          vacantUntil = until;
+        } else {
+          destinationVacantUntil = until;
+        }
+        // Counted first: whoever sees that it is dead asks why.
+        (kill.side() == ChaosSide.SOURCE ? killsOfSource : killsOfDestination).incrementAndGet();
+        daemon(kill.side()).kill();
       }
-      // Counted first: whoever sees that it is dead asks why.
-      (kill.side() == ChaosSide.SOURCE ? killsOfSource : killsOfDestination).incrementAndGet();
-      daemon(kill.side()).kill();
     }
+  }
+
+  /** The guest would die with it: one that runs at the source lives in that process. */
+  private boolean isSpared(ChaosAct.Kill kill) {
+    return kill.side() == ChaosSide.SOURCE
+        && plan.guest() == ChaosPlan.Mover.MOVED
+        && !source.hasLogged("-> MAP_APPLIED");
   }
 
   /** Nothing before the guest runs: who does not run gives nothing back. */
