@@ -78,6 +78,8 @@ static const struct {
 	VALUE(F_SEAL_SEAL), VALUE(F_SEAL_SHRINK), VALUE(F_SEAL_GROW), VALUE(F_SEAL_FUTURE_WRITE), VALUE(SIGBUS), VALUE(BUS_ADRERR), VALUE(BUS_OBJERR),
 	VALUE(BUS_MCEERR_AR), VALUE(BUS_MCEERR_AO),
 	SIZE(ward_signal), OFFSET(ward_signal, code), OFFSET(ward_signal, address), OFFSET(ward_signal, address_lsb),
+	SIZE(ward_touch), OFFSET(ward_touch, page), OFFSET(ward_touch, address), OFFSET(ward_touch, began), OFFSET(ward_touch, waited),
+	OFFSET(ward_touch, seen), OFFSET(ward_touch, lost),
 
 	VALUE(UFFD_API), VALUE(UFFDIO_API), VALUE(UFFDIO_REGISTER), VALUE(UFFDIO_UNREGISTER), VALUE(UFFDIO_WAKE),
 	VALUE(UFFDIO_COPY), VALUE(UFFDIO_ZEROPAGE), VALUE(UFFDIO_CONTINUE), VALUE(UFFDIO_POISON),

@@ -135,6 +135,41 @@ int64_t ward_fold(uint64_t address, uint64_t length, uint64_t *hash, struct ward
 	return 0;
 }
 
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static void touch(struct ward_touch *one)
+{
+	static __thread struct ward_signal told;
+	sigjmp_buf here;
+
+	one->lost = 0;
+	if (sigsetjmp(here, 0) != 0) {
+		recovery = NULL;
+		one->waited = now() - one->began;
+		one->lost = 1;
+		return;
+	}
+	reported = &told;
+	recovery = &here;
+	one->began = now();
+	one->seen = *(const volatile uint64_t *)(uintptr_t)one->address;
+	one->waited = now() - one->began;
+	recovery = NULL;
+}
+
+int64_t ward_touch(struct ward_touch *touches, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		touch(&touches[i]);
+	return 0;
+}
+
 int64_t ward_lose(uint64_t address, uint64_t length)
 {
 	static __thread struct ward_signal told;

@@ -15,6 +15,16 @@ struct ward_signal {
 	int32_t reserved;
 };
 
+/* One load from a guest's page and what it cost: the unit of a touch plan. Times are CLOCK_MONOTONIC, nanoseconds. */
+struct ward_touch {
+	uint64_t page;    /* its index; not looked at here */
+	uint64_t address; /* of the word to load */
+	uint64_t began;
+	uint64_t waited;  /* from there until the word was in a register, or SIGBUS had been taken */
+	uint64_t seen;    /* the word */
+	uint64_t lost;    /* 1: SIGBUS ended the load */
+};
+
 WARD_EXPORT int64_t ward_open(const char *path, int32_t flags);
 WARD_EXPORT int64_t ward_close(int32_t fd);
 WARD_EXPORT int64_t ward_read(int32_t fd, uint64_t address, uint64_t length);
@@ -59,6 +69,8 @@ WARD_EXPORT int64_t ward_take_signal(uint64_t mask, struct ward_signal *taken, i
  * EFAULT, and *fault says what the signal carried. Needs ward_catch_bus_errors() once before.
  */
 WARD_EXPORT int64_t ward_fold(uint64_t address, uint64_t length, uint64_t *hash, struct ward_signal *fault);
+/* Makes the loads one after the other and writes down what each cost. Needs ward_catch_bus_errors() once before. */
+WARD_EXPORT int64_t ward_touch(struct ward_touch *touches, uint64_t count);
 WARD_EXPORT int64_t ward_catch_bus_errors(void);
 /* MADV_HWPOISON, survived by the thread that asks for it. Needs ward_catch_bus_errors() once before. */
 WARD_EXPORT int64_t ward_lose(uint64_t address, uint64_t length);

@@ -89,6 +89,15 @@ final class DestinationCommand implements Callable<Integer> {
   long seed;
 
   @Option(
+      names = "--touch-plan",
+      paramLabel = "FILE",
+      description =
+          "With --vcpu thread, for measurements: the threads load one word of each page that FILE"
+              + " names, in its order, and write into FILE what each load cost (testbed/bench makes"
+              + " such files).")
+  Path touchPlan;
+
+  @Option(
       names = "--marker",
       paramLabel = "uffd|hwpoison|sigbus|auto",
       defaultValue = "auto",
@@ -241,7 +250,13 @@ final class DestinationCommand implements Callable<Integer> {
         NettySourceLink link = new NettySourceLink(transport)) {
       GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host), ledgerPatience.limit());
       GuestChoice choice =
-          GuestChoice.of(vcpu, kernel, books, reports, console.console(), threads, seed);
+          GuestChoice.of(
+              vcpu,
+              kernel,
+              books,
+              reports,
+              console.console(),
+              new GuestChoice.Threads(threads, seed, touchPlan));
       log.info("{}", choice.description());
       log.info("lost pages are marked by {}", lost.kind().description());
       DestinationSession.Parts parts =
@@ -278,6 +293,7 @@ final class DestinationCommand implements Callable<Integer> {
             "--vcpu",
             "--threads",
             "--seed",
+            "--touch-plan",
             "--console",
             "--console-input",
             "--guest-log",

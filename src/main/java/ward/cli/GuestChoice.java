@@ -1,5 +1,6 @@
 package ward.cli;
 
+import java.nio.file.Path;
 import ward.guest.GuestFactory;
 import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
@@ -16,22 +17,33 @@ import ward.vcpu.ThreadGuestFactory;
  */
 record GuestChoice(String name, String description, GuestFactory factory) {
 
+  /**
+   * Threads in place of vCPUs.
+   *
+   * @param seed of their order
+   * @param plan of {@link ward.vcpu.TouchPlan}; null: every word of every page, twice
+   */
+  record Threads(int count, long seed, Path plan) {}
+
   static GuestChoice of(
       VcpuKind kind,
       Kernel kernel,
       GuestBooks books,
       GuestLog log,
       Console console,
-      int threads,
-      long seed) {
+      Threads threads) {
+    if (threads.plan() != null && kind != VcpuKind.THREAD) {
+      throw new CommandFailure(
+          ExitCode.USAGE, "--touch-plan %s without --vcpu thread".formatted(threads.plan()));
+    }
     return switch (kind) {
       case KVM -> kvm(kernel, books, log, console);
-      case THREAD -> threads("as --vcpu thread asks", kernel, books, log, threads, seed);
+      case THREAD -> threads("as --vcpu thread asks", kernel, books, log, threads);
       case AUTO -> {
         String refusal = kvmRefusal(kernel);
         yield refusal == null
             ? kvm(kernel, books, log, console)
-            : threads("because " + refusal, kernel, books, log, threads, seed);
+            : threads("because " + refusal, kernel, books, log, threads);
       }
     };
   }
@@ -48,22 +60,29 @@ record GuestChoice(String name, String description, GuestFactory factory) {
   }
 
   private static GuestChoice threads(
-      String why, Kernel kernel, GuestBooks books, GuestLog log, int threads, long seed) {
-    if (threads < 1) {
+      String why, Kernel kernel, GuestBooks books, GuestLog log, Threads threads) {
+    if (threads.count() < 1) {
       throw new CommandFailure(
-          ExitCode.USAGE, "--threads %d; at least 1 is needed".formatted(threads));
+          ExitCode.USAGE, "--threads %d; at least 1 is needed".formatted(threads.count()));
     }
     return new GuestChoice(
         "thread",
         "NO GUEST RUNS, %s: %d native threads touch its memory and take the SIGBUS"
-            .formatted(why, threads),
-        new ThreadGuestFactory(
+            .formatted(why, threads.count()),
+        factory(kernel, books, log, threads));
+  }
+
+  private static GuestFactory factory(
+      Kernel kernel, GuestBooks books, GuestLog log, Threads threads) {
+    return threads.plan() != null
+        ? ThreadGuestFactory.planned(kernel, books, threads.count(), threads.plan())
+        : new ThreadGuestFactory(
             kernel,
             books,
-            threads,
-            seed,
+            threads.count(),
+            threads.seed(),
             (thread, page, poisoned, hash) ->
-                log.line("%d %d %s %016x".formatted(thread, page, poisoned, hash))));
+                log.line("%d %d %s %016x".formatted(thread, page, poisoned, hash)));
   }
 
   /** Null if /dev/kvm opens. */

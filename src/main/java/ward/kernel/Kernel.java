@@ -154,4 +154,14 @@ public interface Kernel {
    * @return 0, or {@code -EFAULT} after SIGBUS
    */
   int fold(long address, long lengthBytes, NativeMemory hash, SignalInfo fault);
+
+  /**
+   * Loads one word from each of several pages, one after the other, in native code, and writes down
+   * what each load cost. A load that raises SIGBUS is over then, and the next one follows.
+   *
+   * @param touches address of an array of {@code struct ward_touch}
+   * @param count of its elements
+   * @return 0 or {@code -errno}
+   */
+  int touch(long touches, long count);
 }

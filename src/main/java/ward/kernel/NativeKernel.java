@@ -182,6 +182,12 @@ public final class NativeKernel implements Kernel {
     }
   }
 
+  @Override
+  public int touch(long touches, long count) {
+    long caught = stubs.ward_catch_bus_errors();
+    return (int) (caught < 0 ? caught : stubs.ward_touch(touches, count));
+  }
+
   private static final int ENOENT = 2;
 
   /** Loaded on first use, once for the process. */
@@ -247,6 +253,8 @@ public final class NativeKernel implements Kernel {
     long ward_take_signal(long mask, long taken, long timeoutNanoseconds);
 
     long ward_fold(long address, long length, long hash, long fault);
+
+    long ward_touch(long touches, long count);
 
     long ward_catch_bus_errors();
 

@@ -1,10 +1,8 @@
 package ward.vcpu;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
@@ -39,30 +37,16 @@ final class ThreadGuest implements Guest {
     this.mapped = mapped;
   }
 
-  void start(MemoryErrors errors, int count, long seed, TouchListener listener) {
-    int[] pages = shuffled((int) memory().layout().pageCount(), seed);
-    running = count;
-    for (int i = 0; i < count; i++) {
-      int from = (int) ((long) pages.length * i / count);
-      int to = (int) ((long) pages.length * (i + 1) / count);
-      int[] share = Arrays.copyOfRange(pages, from, to);
-      TouchLoop loop = new TouchLoop(kernel, i, share, memory(), errors, listener, this::onEnd);
+  /** Starts a thread for each walk; they wait at their gates. */
+  void start(List<Walk> walks) {
+    running = walks.size();
+    for (int i = 0; i < walks.size(); i++) {
+      TouchLoop loop = new TouchLoop(i, walks.get(i), this::onEnd);
       loops.add(loop);
       threads.add(new Thread(loop, "toucher-" + i));
     }
     threads.forEach(thread -> thread.setDaemon(true));
     threads.forEach(Thread::start);
-  }
-
-  private static int[] shuffled(int pageCount, long seed) {
-    SplittableRandom random = new SplittableRandom(seed);
-    int[] pages = new int[pageCount];
-    for (int i = 0; i < pageCount; i++) {
-      int other = random.nextInt(i + 1);
-      pages[i] = pages[other];
-      pages[other] = i;
-    }
-    return pages;
   }
 
   @Override

@@ -1,8 +1,14 @@
 package ward.vcpu;
 
 import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
+import ward.guest.GuestMemory;
 import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
 
@@ -17,6 +23,7 @@ public final class ThreadGuestFactory implements GuestFactory {
   private final int threads;
   private final long seed;
   private final TouchListener listener;
+  private final Path plan; // null: every word of every page, twice
 
   /**
    * @param errors hears {@link MemoryErrors#consumed} for every lost page in every pass
@@ -25,6 +32,23 @@ public final class ThreadGuestFactory implements GuestFactory {
    */
   public ThreadGuestFactory(
       Kernel kernel, MemoryErrors errors, int threads, long seed, TouchListener listener) {
+    this(kernel, errors, threads, seed, listener, null);
+  }
+
+  /** Threads that carry out a {@link TouchPlan}, each its share of the lines, instead. */
+  public static ThreadGuestFactory planned(
+      Kernel kernel, MemoryErrors errors, int threads, Path plan) {
+    return new ThreadGuestFactory(
+        kernel, errors, threads, 0, (thread, page, poisoned, hash) -> {}, plan);
+  }
+
+  private ThreadGuestFactory(
+      Kernel kernel,
+      MemoryErrors errors,
+      int threads,
+      long seed,
+      TouchListener listener,
+      Path plan) {
     if (threads < 1) {
       throw new IllegalArgumentException(threads + " threads; at least 1 is needed");
     }
@@ -33,6 +57,7 @@ public final class ThreadGuestFactory implements GuestFactory {
     this.threads = threads;
     this.seed = seed;
     this.listener = listener;
+    this.plan = plan;
   }
 
   /**
@@ -46,8 +71,52 @@ public final class ThreadGuestFactory implements GuestFactory {
       throw new IOException(
           "%d pages; a guest of threads has at most 2^31-1".formatted(layout.pageCount()));
     }
-    ThreadGuest guest = new ThreadGuest(kernel, MappedMemory.of(kernel, layout));
-    guest.start(errors, threads, seed, listener);
-    return guest;
+    MappedMemory mapped = MappedMemory.of(kernel, layout);
+    try {
+      List<Walk> walks = plan == null ? reading(mapped.memory()) : planned(mapped.memory());
+      ThreadGuest guest = new ThreadGuest(kernel, mapped);
+      guest.start(walks);
+      return guest;
+    } catch (IOException | RuntimeException e) {
+      mapped.close();
+      throw e;
+    }
+  }
+
+  /** Every word of every page, twice, in the order that the seed draws. */
+  List<Walk> reading(GuestMemory memory) {
+    int[] pages = shuffled((int) memory.layout().pageCount(), seed);
+    List<Walk> walks = new ArrayList<>();
+    for (int i = 0; i < threads; i++) {
+      int[] share = Arrays.copyOfRange(pages, begin(pages.length, i), begin(pages.length, i + 1));
+      walks.add(new ReadingWalk(kernel, i, share, memory, errors, listener));
+    }
+    return walks;
+  }
+
+  private List<Walk> planned(GuestMemory memory) throws IOException {
+    TouchPlan touches = TouchPlan.map(kernel, plan, memory);
+    int count = touches.count();
+    List<Walk> walks = new ArrayList<>();
+    for (int i = 0; i < threads; i++) {
+      walks.add(new PlannedWalk(i, touches, begin(count, i), begin(count, i + 1), memory, errors));
+    }
+    return walks;
+  }
+
+  /** Where a thread's share begins. */
+  private int begin(int count, int thread) {
+    return (int) ((long) count * thread / threads);
+  }
+
+  private static int[] shuffled(int pageCount, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    int[] pages = new int[pageCount];
+    for (int i = 0; i < pageCount; i++) {
+      int other = random.nextInt(i + 1);
+      pages[i] = pages[other];
+      pages[other] = i;
+    }
+    return pages;
   }
 }

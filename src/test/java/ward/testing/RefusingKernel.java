@@ -109,6 +109,11 @@ public abstract class RefusingKernel implements Kernel {
     throw unexpected("fold");
   }
 
+  @Override
+  public int touch(long touches, long count) {
+    throw unexpected("touch");
+  }
+
   private AssertionError unexpected(String call) {
     return new AssertionError("%s has no answer to %s()".formatted(getClass().getName(), call));
   }

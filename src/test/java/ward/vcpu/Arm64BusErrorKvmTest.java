@@ -99,7 +99,14 @@ class Arm64BusErrorKvmTest {
     AtomicInteger lost = new AtomicInteger();
     GuestExit exit;
     try (ThreadGuest guest = new ThreadGuest(kernel, MappedMemory.borrow(kernel, memory))) {
-      guest.start(errors, 1, 1, (thread, page, poisoned, hash) -> lost.addAndGet(poisoned ? 1 : 0));
+      guest.start(
+          new ThreadGuestFactory(
+                  kernel,
+                  errors,
+                  1,
+                  1,
+                  (thread, page, poisoned, hash) -> lost.addAndGet(poisoned ? 1 : 0))
+              .reading(memory));
       guest.resume();
       exit = guest.exited().toCompletableFuture().get(60, TimeUnit.SECONDS);
     }

@@ -1,0 +1,115 @@
+/* Guest memory: the source's file, and the destination's empty pages behind a userfaultfd. */
+#define _GNU_SOURCE
+#include "yardstick.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Every page is mapped before the first is asked for: a source of a guest that has just been paused has them mapped too. */
+struct memory map_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct memory memory;
+	struct stat about;
+
+	if (fd < 0 || fstat(fd, &about) < 0)
+		give_up(path);
+	memory.bytes = (size_t)about.st_size;
+	memory.base = mmap(NULL, memory.bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (memory.base == MAP_FAILED)
+		give_up("mmap");
+	close(fd);
+	return memory;
+}
+
+struct memory map_empty(size_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	char *base = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	if (base == MAP_FAILED)
+		give_up("mmap");
+	base += -(uintptr_t)base % HUGE_PAGE;
+	return (struct memory){ base, bytes };
+}
+
+int register_missing(struct memory memory, enum waiting waiting)
+{
+	int flags = O_CLOEXEC | (waiting == SPINNING ? O_NONBLOCK : 0);
+	int uffd = (int)syscall(SYS_userfaultfd, flags);
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_POISON };
+	struct uffdio_register range = {
+		.range = { (uintptr_t)memory.base, memory.bytes },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) < 0 || ioctl(uffd, UFFDIO_REGISTER, &range) < 0)
+		give_up("userfaultfd");
+	return uffd;
+}
+
+/* The stream and a demand may bring the same page: the first one wins, and whoever waits is woken. */
+static void wake(int uffd, char *page)
+{
+	struct uffdio_range range = { (uintptr_t)page, PAGE };
+
+	if (ioctl(uffd, UFFDIO_WAKE, &range) < 0)
+		give_up("UFFDIO_WAKE");
+}
+
+/* The bytes that the kernel has dealt with before it met a page that is there: a range goes on behind it. */
+static size_t done_of(int64_t answer)
+{
+	return answer > 0 ? (size_t)answer : 0;
+}
+
+void place(int uffd, char *page, const void *from, size_t bytes)
+{
+	const char *source = from;
+
+	for (size_t done = 0; done < bytes;) {
+		struct uffdio_copy copy = {
+			.dst = (uintptr_t)page + done, .src = (uintptr_t)source + done, .len = bytes - done
+		};
+
+		if (ioctl(uffd, UFFDIO_COPY, &copy) == 0)
+			return;
+		done += done_of(copy.copy);
+		if (copy.copy < 0 && copy.copy != -EAGAIN && errno != EEXIST)
+			give_up("UFFDIO_COPY");
+		if (copy.copy < 0 && errno == EEXIST) {
+			wake(uffd, page + done);
+			done += PAGE;
+		}
+	}
+}
+
+void place_zeros(int uffd, char *page, size_t bytes)
+{
+	for (size_t done = 0; done < bytes;) {
+		struct uffdio_zeropage zero = { .range = { (uintptr_t)page + done, bytes - done } };
+
+		if (ioctl(uffd, UFFDIO_ZEROPAGE, &zero) == 0)
+			return;
+		done += done_of(zero.zeropage);
+		if (zero.zeropage < 0 && zero.zeropage != -EAGAIN && errno != EEXIST)
+			give_up("UFFDIO_ZEROPAGE");
+		if (zero.zeropage < 0 && errno == EEXIST) {
+			wake(uffd, page + done);
+			done += PAGE;
+		}
+	}
+}
+
+void mark_lost(int uffd, char *page, size_t bytes)
+{
+	struct uffdio_poison poison = { .range = { (uintptr_t)page, bytes } };
+
+	if (ioctl(uffd, UFFDIO_POISON, &poison) < 0)
+		give_up("UFFDIO_POISON");
+}
