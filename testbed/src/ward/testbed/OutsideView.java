@@ -113,6 +113,35 @@ final class OutsideView implements AutoCloseable {
   }
 
   /**
+   * @param wrong healthy pages whose bytes differ from the source's, or that are marked
+   * @param healed lost pages that can be read, or are not marked
+   */
+  record Faults(long wrong, long healed) {}
+
+  /** Every page against the file that the source served, without a digest: quicker. */
+  Faults faults(FileChannel sourceFile, PageSet lost) throws IOException {
+    ByteBuffer expected = ByteBuffer.allocateDirect(Pages.SIZE_BYTES);
+    long wrong = 0;
+    long healed = 0;
+    for (long index = 0; index < layout.pageCount(); index++) {
+      boolean marked = isMarked(index);
+      if (lost.contains(index)) {
+        healed += !marked || read(index) ? 1 : 0;
+      } else {
+        readFully(sourceFile, fileOffset(index), expected);
+        wrong += !marked && read(index) && expected.equals(page) ? 0 : 1;
+      }
+    }
+    return new Faults(wrong, healed);
+  }
+
+  private long fileOffset(long index) {
+    int region = layout.regionOf(index);
+    return layout.regions().get(region).fileOffset()
+        + Pages.bytes(index - layout.firstPageOf(region));
+  }
+
+  /**
    * @param pages that are in place
    * @param wrong those of them whose bytes differ from the source's
    */

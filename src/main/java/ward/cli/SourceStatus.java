@@ -16,6 +16,7 @@ import ward.wire.Peer;
  * @param attempts destinations that have come, and failed to take the guest
  * @param cancelling whether an operator's `ward cancel` waits for the destination's word
  * @param lastError null while nothing went wrong
+ * @param mapNanos from the destination's arrival until it had marked every lost page and said so
  * @param pagesLost for the guest, by the ledger
  * @param pagesHeld lost here after they had been copied, by earlier migrations too
  */
@@ -33,6 +34,7 @@ record SourceStatus(
     boolean cancelling,
     Trouble lastError,
     long breaks,
+    long mapNanos,
     long pagesTotal,
     long pagesLost,
     long pagesHeld,
@@ -69,6 +71,7 @@ record SourceStatus(
         session.isCancelling(),
         metrics.lastTrouble(),
         metrics.breaks(),
+        metrics.mapNanos(),
         session.pageCount(),
         ledger.pageCount(),
         ledger.heldFrames().size(),

@@ -16,11 +16,15 @@ public final class SourceMetrics implements SourceListener {
   private final LongAdder reportedPages = new LongAdder();
   private final LongAdder unreadablePages = new LongAdder();
   private final LongAdder breaks = new LongAdder();
+  private volatile long mapStartNanos;
+  private volatile long mapNanos;
   private volatile Trouble lastTrouble; // null while all went well
 
   @Override
   public void onPhase(SourcePhase previous, SourcePhase next, String reason) {
     switch (next) {
+      case SENDING_MAP -> mapStartNanos = System.nanoTime();
+      case MAP_APPLIED -> mapNanos = System.nanoTime() - mapStartNanos;
       case AWAITING_RETURN -> {
         breaks.increment();
         trouble(reason);
@@ -94,6 +98,14 @@ public final class SourceMetrics implements SourceListener {
   /** How often the connections broke after the destination may have run the guest. */
   public long breaks() {
     return breaks.sum();
+  }
+
+  /**
+   * From the moment the destination was there until it had every lost page marked and said so; 0
+   * before.
+   */
+  public long mapNanos() {
+    return mapNanos;
   }
 
   /** The last thing that went wrong; null while nothing has. */

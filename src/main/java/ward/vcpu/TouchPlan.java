@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import ward.guest.GuestMemory;
 import ward.kernel.Fd;
 import ward.kernel.Kernel;
@@ -80,6 +82,15 @@ public final class TouchPlan {
               plan.getLong(at + LOST) != 0);
     }
     return touches;
+  }
+
+  /** Whether a line's page has been touched, and what that cost written down. */
+  public static boolean isDone(Path file, int line) throws IOException {
+    try (FileChannel plan = FileChannel.open(file, StandardOpenOption.READ)) {
+      ByteBuffer waited = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.nativeOrder());
+      plan.read(waited, (long) line * SIZE_BYTES + WAITED);
+      return waited.getLong(0) != 0;
+    }
   }
 
   /**

@@ -1,0 +1,87 @@
+package ward.testbed;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.ToDoubleBiFunction;
+
+/**
+ * One number that a round gives.
+ *
+ * @param name of its JSON field, with the unit
+ * @param heading of its column
+ * @param lessIsBetter otherwise more is
+ */
+record BenchFigure(
+    String name,
+    String heading,
+    boolean lessIsBetter,
+    ToDoubleBiFunction<BenchCase, BenchRound> of) {
+
+  private static final int COLD_FAULTS = 1000;
+
+  private static final List<BenchFigure> DEMAND =
+      List.of(
+          steady("p50Micros", "p50 µs", 0.5),
+          steady("p90Micros", "p90 µs", 0.9),
+          steady("p99Micros", "p99 µs", 0.99),
+          steady("worstMicros", "worst µs", 1),
+          new BenchFigure(
+              "faultsPerSecond",
+              "faults/s",
+              false,
+              (of, round) -> Samples.steady(round.touches(), of.threads()).perSecond()),
+          first("firstThousandP99Micros", "1st 1000: p99", 0.99),
+          first("firstThousandWorstMicros", "worst", 1));
+
+  private static final BenchFigure STREAM =
+      new BenchFigure(
+          "streamMebibytesPerSecond",
+          "stream MiB/s",
+          false,
+          (of, round) -> round.streamMebibytesPerSecond());
+
+  private static final List<BenchFigure> POISON_MAP =
+      List.of(
+          new BenchFigure("mapMillis", "map ms", true, (of, round) -> round.poisonNanos() / 1e6),
+          new BenchFigure(
+              "nanosPerEntry",
+              "ns per entry",
+              true,
+              (of, round) -> (double) round.poisonNanos() / of.lostPages()));
+
+  private static BenchFigure steady(String name, String heading, double part) {
+    return new BenchFigure(
+        name,
+        heading,
+        true,
+        (of, round) -> Samples.steady(round.touches(), of.threads()).micros(part));
+  }
+
+  private static BenchFigure first(String name, String heading, double part) {
+    return new BenchFigure(
+        name,
+        heading,
+        true,
+        (of, round) -> Samples.first(round.touches(), COLD_FAULTS).micros(part));
+  }
+
+  /** What a case is measured by. */
+  static List<BenchFigure> of(BenchCase of) {
+    return switch (of.kind()) {
+      case DEMAND -> DEMAND;
+      case STREAM -> List.of(STREAM);
+      case POISON_MAP -> POISON_MAP;
+    };
+  }
+
+  /** The middle one, or the mean of the two in the middle; NaN if there is none. */
+  static double median(double... values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    int half = sorted.length / 2;
+    if (sorted.length == 0) {
+      return Double.NaN;
+    }
+    return sorted.length % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  }
+}

@@ -1,0 +1,12 @@
+package ward.testbed;
+
+import ward.vcpu.TouchPlan.Touch;
+
+/**
+ * What one side did once.
+ *
+ * @param touches in the order of the plan; none where nothing was asked for on demand
+ * @param streamMebibytesPerSecond of guest memory, zeros included; 0 where nothing was streamed
+ * @param poisonNanos for the whole map; 0 where there is none
+ */
+record BenchRound(Touch[] touches, double streamMebibytesPerSecond, long poisonNanos) {}

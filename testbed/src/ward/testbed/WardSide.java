@@ -1,0 +1,135 @@
+package ward.testbed;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import ward.cli.ControlClient;
+import ward.wire.ControlMessage;
+
+/**
+ * Ward: `ward source` and `ward destination`, new ones for every round. The destination's threads
+ * measure their own loads ({@code --touch-plan}) by the same C loop as the yardstick's, and nothing
+ * asks a daemon anything while they do.
+ */
+record WardSide() implements BenchSide {
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final long LOOK_MILLIS = 40;
+
+  @Override
+  public String name() {
+    return "ward";
+  }
+
+  @Override
+  public boolean takesPart(BenchCase.Kind kind) {
+    return true;
+  }
+
+  @Override
+  public BenchRound run(BenchGround ground) throws IOException {
+    Deadline deadline = ground.deadline();
+    ground.layOutPlan();
+    ground.layOutLedger(ground.path("ledger-source"));
+    ground.clear(ground.path("ledger-destination"));
+    Files.deleteIfExists(ground.path("source.sock"));
+    Files.deleteIfExists(ground.path("destination.sock"));
+    try (Daemon source = start(ground, "source", sourceWords(ground))) {
+      Path control = ground.path("source.sock");
+      deadline.await("the source to listen", () -> source.status(control) != null);
+      int port = source.status(control).get("port").asInt();
+      try (Daemon destination = start(ground, "destination", destinationWords(ground, port))) {
+        deadline.watch(() -> requireWell(source, destination));
+        return follow(ground, source, destination, deadline);
+      }
+    }
+  }
+
+  private static Daemon start(BenchGround ground, String name, List<String> words)
+      throws IOException {
+    return Daemon.start(ground.directory(), name, ground.of().prefix(), words);
+  }
+
+  private static List<String> sourceWords(BenchGround ground) {
+    List<String> words = new ArrayList<>(List.of("source", "--json", "--host", "bench-source"));
+    words.addAll(
+        List.of("--listen", "127.0.0.1:0", "--handshake-timeout", Daemon.HANDSHAKE_SECONDS));
+    words.addAll(List.of("--memory", ground.memory().toString()));
+    words.addAll(List.of("--layout", ground.layout().toString()));
+    words.addAll(List.of("--ledger", ground.path("ledger-source").toString()));
+    words.addAll(List.of("--control", ground.path("source.sock").toString()));
+    if (!ground.of().streams()) {
+      words.add("--pause-stream");
+    }
+    return words;
+  }
+
+  private static List<String> destinationWords(BenchGround ground, int port) {
+    List<String> words = new ArrayList<>(List.of("destination", "--json", "--keep"));
+    words.addAll(List.of("--host", "bench-destination", "--connect", "127.0.0.1:" + port));
+    words.addAll(List.of("--handshake-timeout", Daemon.HANDSHAKE_SECONDS));
+    words.addAll(List.of("--ledger", ground.path("ledger-destination").toString()));
+    words.addAll(List.of("--control", ground.path("destination.sock").toString()));
+    words.addAll(List.of("--vcpu", "thread", "--touch-plan", ground.plan().toString()));
+    words.addAll(List.of("--threads", Integer.toString(Math.max(1, ground.of().threads()))));
+    return words;
+  }
+
+  private static void requireWell(Daemon... daemons) throws IOException {
+    for (Daemon daemon : daemons) {
+      Optional<String> failure = daemon.failure();
+      if (failure.isPresent()) {
+        throw new IOException(failure.get());
+      }
+    }
+  }
+
+  private static BenchRound follow(
+      BenchGround ground, Daemon source, Daemon destination, Deadline deadline) throws IOException {
+    deadline.await("the plan to be carried out", () -> isPlanDoneNow(ground));
+    if (ground.of().kind() == BenchCase.Kind.POISON_MAP) {
+      ControlClient.send(ground.path("source.sock"), new ControlMessage.StreamControl(false));
+    }
+    Path control = ground.path("destination.sock");
+    deadline.await("the migration to end", () -> isComplete(destination.status(control)));
+    JsonNode status = destination.status(control);
+    long address = Long.decode(status.get("regions").get(0).get("hostAddress").asText());
+    ground.check(destination.pid(), address);
+    destination.terminate();
+    requireDone("source", source.await(deadline), source);
+    requireDone("destination", destination.await(deadline), destination);
+    return new BenchRound(
+        ground.touches(),
+        ground.of().streams() ? status.get("streamMebibytesPerSecond").asDouble() : 0,
+        JSON.readTree(source.output()).get("status").get("mapNanos").asLong());
+  }
+
+  /** Seldom: a look takes time from those that are measured. */
+  private static boolean isPlanDoneNow(BenchGround ground) throws IOException {
+    try {
+      Thread.sleep(LOOK_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
+    return ground.isPlanDone();
+  }
+
+  private static boolean isComplete(JsonNode status) {
+    return status != null
+        && status.get("phase").asText().equals("COMPLETE")
+        && status.get("guestEnded").asBoolean();
+  }
+
+  private static void requireDone(String name, int code, Daemon daemon) throws IOException {
+    if (code != 0) {
+      throw new IOException(
+          "ward %s ended with exit code %d:%n%s".formatted(name, code, daemon.lastLines()));
+    }
+  }
+}

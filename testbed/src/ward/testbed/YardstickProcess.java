@@ -1,0 +1,64 @@
+package ward.testbed;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A process of the yardstick. Closing it ends it. */
+final class YardstickProcess implements AutoCloseable {
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final Process process;
+  private final BufferedReader output;
+  private final String words;
+
+  private YardstickProcess(Process process, String words) {
+    this.process = process;
+    this.words = words;
+    this.output = process.inputReader();
+  }
+
+  static YardstickProcess start(List<String> prefix, List<String> words) throws IOException {
+    List<String> command = new ArrayList<>(prefix);
+    command.add(program().toString());
+    command.addAll(words);
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
+    return new YardstickProcess(builder.start(), String.join(" ", words));
+  }
+
+  private static Path program() {
+    return WardJar.path().resolveSibling("test-classes/bench/yardstick");
+  }
+
+  long pid() {
+    return process.pid();
+  }
+
+  /**
+   * What it prints: one line, when it has done what it was told.
+   *
+   * @throws IOException if it ends without
+   */
+  JsonNode answer(Deadline deadline) throws IOException {
+    deadline.await("yardstick " + words, () -> output.ready() || !process.isAlive());
+    String line = output.readLine();
+    if (line == null) {
+      throw new IOException(
+          "yardstick %s ended with exit code %d and said nothing"
+              .formatted(words, process.onExit().join().exitValue()));
+    }
+    return JSON.readTree(line);
+  }
+
+  @Override
+  public void close() {
+    process.destroyForcibly();
+    process.onExit().join();
+  }
+}
