@@ -126,22 +126,26 @@ static uint64_t poison(const char *file)
 
 struct streamed {
 	pthread_t thread;
-	int peer;
+	int port;
+	bool later;
 	uint64_t nanoseconds;
 };
 
 static void *stream_in(void *argument)
 {
 	struct streamed *streamed = argument;
+	char word;
 
-	streamed->nanoseconds = take_stream(streamed->peer, memory, uffd);
+	if (streamed->later && read(STDIN_FILENO, &word, 1) != 1)
+		give_up("standard input");
+	streamed->nanoseconds = take_stream(dial(streamed->port, STREAM), memory, uffd);
 	return NULL;
 }
 
 /* Brings a guest here, says what that took, and holds its memory for a look from outside until standard input ends. */
 int arrive(struct errand errand)
 {
-	struct streamed streamed = { 0 };
+	struct streamed streamed = { .port = errand.port, .later = errand.streams_later };
 	uint64_t poisoned;
 
 	memory = map_empty(errand.bytes);
@@ -151,10 +155,8 @@ int arrive(struct errand errand)
 		source = dial(errand.port, FAULTS);
 		resolve_faults(errand.waiting);
 	}
-	if (errand.streams) {
-		streamed.peer = dial(errand.port, STREAM);
-		pthread_create(&streamed.thread, NULL, stream_in, &streamed);
-	}
+	if (errand.streams && pthread_create(&streamed.thread, NULL, stream_in, &streamed) != 0)
+		give_up("pthread_create");
 	if (errand.plan != NULL)
 		carry_out(open_plan(errand.plan, memory), errand.threads);
 	if (errand.streams)

@@ -1,8 +1,9 @@
 /*
  * yardstick serve FILE sleeping|spinning
  *     answers demands for pages of FILE and streams them, on a port that it prints
- * yardstick arrive PORT BYTES THREADS sleeping|spinning [plan=FILE] [stream] [lost=FILE]
- *     brings the guest here: poison first, then the touches of a plan, answered on demand, and the stream beside them
+ * yardstick arrive PORT BYTES THREADS sleeping|spinning [plan=FILE] [stream|stream-later] [lost=FILE]
+ *     brings the guest here: poison first, then the touches of a plan, answered on demand, and the stream beside them,
+ *     at once or when a byte comes on standard input
  * yardstick receive PORT BYTES
  *     takes the stream into memory that is there already: the loopback's own limit
  *
@@ -75,6 +76,8 @@ static void add_wish(struct errand *errand, const char *word)
 {
 	if (strcmp(word, "stream") == 0)
 		errand->streams = true;
+	else if (strcmp(word, "stream-later") == 0)
+		errand->streams = errand->streams_later = true;
 	else if (value_of(word, "plan") != NULL)
 		errand->plan = value_of(word, "plan");
 	else if (value_of(word, "lost") != NULL)

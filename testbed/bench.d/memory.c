@@ -53,19 +53,19 @@ int register_missing(struct memory memory, enum waiting waiting)
 	return uffd;
 }
 
-/* The stream and a demand may bring the same page: the first one wins, and whoever waits is woken. */
-static void wake(int uffd, char *page)
+/*
+ * How far a range has come, by what the kernel says of it: bytes, or -errno for its first page. The stream and a demand may
+ * bring the same page; the first one wins and has woken whoever waited, so the other goes on behind it.
+ */
+static size_t progress(int64_t answer, const char *call)
 {
-	struct uffdio_range range = { (uintptr_t)page, PAGE };
-
-	if (ioctl(uffd, UFFDIO_WAKE, &range) < 0)
-		give_up("UFFDIO_WAKE");
-}
-
-/* The bytes that the kernel has dealt with before it met a page that is there: a range goes on behind it. */
-static size_t done_of(int64_t answer)
-{
-	return answer > 0 ? (size_t)answer : 0;
+	if (answer > 0)
+		return (size_t)answer;
+	if (answer == -EEXIST)
+		return PAGE;
+	if (answer != -EAGAIN)
+		give_up(call);
+	return 0;
 }
 
 void place(int uffd, char *page, const void *from, size_t bytes)
@@ -79,13 +79,7 @@ void place(int uffd, char *page, const void *from, size_t bytes)
 
 		if (ioctl(uffd, UFFDIO_COPY, &copy) == 0)
 			return;
-		done += done_of(copy.copy);
-		if (copy.copy < 0 && copy.copy != -EAGAIN && errno != EEXIST)
-			give_up("UFFDIO_COPY");
-		if (copy.copy < 0 && errno == EEXIST) {
-			wake(uffd, page + done);
-			done += PAGE;
-		}
+		done += progress(copy.copy, "UFFDIO_COPY");
 	}
 }
 
@@ -96,13 +90,7 @@ void place_zeros(int uffd, char *page, size_t bytes)
 
 		if (ioctl(uffd, UFFDIO_ZEROPAGE, &zero) == 0)
 			return;
-		done += done_of(zero.zeropage);
-		if (zero.zeropage < 0 && zero.zeropage != -EAGAIN && errno != EEXIST)
-			give_up("UFFDIO_ZEROPAGE");
-		if (zero.zeropage < 0 && errno == EEXIST) {
-			wake(uffd, page + done);
-			done += PAGE;
-		}
+		done += progress(zero.zeropage, "UFFDIO_ZEROPAGE");
 	}
 }
 

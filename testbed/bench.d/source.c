@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -14,6 +15,7 @@
 #define DEMANDS 64
 
 static struct memory memory;
+static bool *answered; /* by page: the stream leaves out what has gone already */
 static enum waiting waiting;
 
 /* Bytes received, at least one; 0 when the peer has left. */
@@ -55,6 +57,7 @@ static bool answer(int peer, struct demand *demands, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		if (demands[i].page >= memory.bytes / PAGE)
 			return false;
+		answered[demands[i].page] = true;
 		parts[2 * i] = (struct iovec){ &demands[i], sizeof(demands[i]) };
 		parts[2 * i + 1] = (struct iovec){ memory.base + demands[i].page * PAGE, PAGE };
 	}
@@ -82,6 +85,13 @@ static bool is_zero(const char *page)
 	return page[0] == 0 && memcmp(page, page + 1, PAGE - 1) == 0;
 }
 
+static uint64_t next_unanswered(uint64_t page)
+{
+	while (page < memory.bytes / PAGE && answered[page])
+		page++;
+	return page;
+}
+
 /* The pages from first on that are all zero or all not, as many as a run may have. */
 static struct run run_from(uint64_t first)
 {
@@ -91,23 +101,26 @@ static struct run run_from(uint64_t first)
 	if (end - first > RUN_PAGES)
 		end = first + RUN_PAGES;
 	for (run.pages = 1; first + run.pages < end; run.pages++)
-		if (is_zero(memory.base + (first + run.pages) * PAGE) != run.zero)
+		if (answered[first + run.pages] || is_zero(memory.base + (first + run.pages) * PAGE) != run.zero)
 			break;
 	return run;
 }
 
 static void stream(int peer)
 {
-	for (uint64_t page = 0; page < memory.bytes / PAGE;) {
+	struct run end = { 0 };
+
+	for (uint64_t page = next_unanswered(0); page < memory.bytes / PAGE;) {
 		struct run run = run_from(page);
 		struct iovec parts[2] = {
 			{ &run, sizeof(run) }, { memory.base + run.first * PAGE, run.pages * PAGE }
 		};
 
-		page += run.pages;
 		if (!transmit_parts(peer, parts, run.zero ? 1 : 2))
 			return;
+		page = next_unanswered(page + run.pages);
 	}
+	transmit(peer, &end, sizeof(end));
 }
 
 static void *converse(void *argument)
@@ -139,6 +152,9 @@ int serve(const char *memory_file, enum waiting how)
 
 	waiting = how;
 	memory = map_file(memory_file);
+	answered = calloc(memory.bytes / PAGE, sizeof(*answered));
+	if (answered == NULL)
+		give_up("calloc");
 	start_thread(accept_all, (void *)(intptr_t)listener);
 	printf("{\"port\": %d}\n", port_of(listener));
 	await_end_of_input();

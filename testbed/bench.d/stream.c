@@ -8,32 +8,42 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static bool is_inside(const struct run *run, size_t pages)
+/* The next run; false at the end of the stream. */
+static bool next(int peer, size_t pages, struct run *run)
 {
-	return run->pages > 0 && run->pages <= RUN_PAGES && run->first < pages && run->pages <= pages - run->first;
+	bool whole = receive(peer, run, sizeof(*run));
+
+	if (!whole || run->pages > RUN_PAGES || run->first >= pages || run->pages > pages - run->first) {
+		errno = EPROTO;
+		give_up("stream");
+	}
+	return run->pages > 0;
 }
 
+static void receive_bytes(int peer, void *to, size_t bytes)
+{
+	if (!receive(peer, to, bytes))
+		give_up("stream");
+}
+
+/* What is answered on demand meanwhile does not come here. */
 uint64_t take_stream(int peer, struct memory memory, int uffd)
 {
 	static char bytes[RUN_PAGES * PAGE] __attribute__((aligned(PAGE)));
-	size_t pages = memory.bytes / PAGE, have = 0;
 	uint64_t began = 0;
 	struct run run;
 
-	while (have < pages && receive(peer, &run, sizeof(run)) && is_inside(&run, pages)) {
+	while (next(peer, memory.bytes / PAGE, &run)) {
 		char *page = memory.base + run.first * PAGE;
 
 		if (began == 0)
 			began = nanoseconds();
-		if (run.zero)
+		if (run.zero) {
 			place_zeros(uffd, page, run.pages * PAGE);
-		else if (receive(peer, bytes, run.pages * PAGE))
-			place(uffd, page, bytes, run.pages * PAGE);
-		have += run.pages;
-	}
-	if (have < pages) {
-		errno = EPROTO;
-		give_up("stream");
+			continue;
+		}
+		receive_bytes(peer, bytes, run.pages * PAGE);
+		place(uffd, page, bytes, run.pages * PAGE);
 	}
 	return nanoseconds() - began;
 }
@@ -49,13 +59,11 @@ int receive_only(int port, size_t bytes)
 	if (madvise(memory.base, bytes, MADV_POPULATE_WRITE) < 0)
 		give_up("MADV_POPULATE_WRITE");
 	peer = dial(port, STREAM);
-	for (size_t have = 0; have < bytes / PAGE; have += run.pages) {
-		if (!receive(peer, &run, sizeof(run)) || !is_inside(&run, bytes / PAGE))
-			give_up("stream");
+	while (next(peer, bytes / PAGE, &run)) {
 		if (began == 0)
 			began = nanoseconds();
-		if (!run.zero && !receive(peer, memory.base + run.first * PAGE, run.pages * PAGE))
-			give_up("stream");
+		if (!run.zero)
+			receive_bytes(peer, memory.base + run.first * PAGE, run.pages * PAGE);
 	}
 	printf("{\"hostAddress\": %" PRIuPTR ", \"streamNanos\": %" PRIu64 "}\n", (uintptr_t)memory.base,
 	       nanoseconds() - began);

@@ -39,7 +39,7 @@ struct demand {
 	uint64_t page;
 };
 
-/* Precedes a run of the stream: the bytes of its pages follow, unless they are zero. */
+/* Precedes a run of the stream: the bytes of its pages follow, unless they are zero. No page: that was all. */
 struct run {
 	uint64_t first;
 	uint32_t pages;
@@ -76,6 +76,7 @@ struct errand {
 	const char *plan;     /* what its threads touch; NULL if nothing runs */
 	unsigned threads;
 	bool streams;         /* whether pages come unasked too */
+	bool streams_later;   /* not before a byte comes on standard input */
 	const char *lost;     /* ranges to poison before anything runs; NULL if none */
 	enum waiting waiting;
 };

@@ -150,9 +150,19 @@ final class BenchGround implements AutoCloseable {
 
   /** Whether every thread has come to the end of its part of the plan. */
   boolean isPlanDone() throws IOException {
-    for (int thread = 1; thread <= of.threads(); thread++) {
-      int end = (int) ((long) of.pages() * thread / of.threads());
-      if (!TouchPlan.isDone(plan(), end - 1)) {
+    return isDone(1);
+  }
+
+  /** Whether every thread is where {@link Samples#steady} begins. */
+  boolean isHalfDone() throws IOException {
+    return isDone(0.5);
+  }
+
+  private boolean isDone(double part) throws IOException {
+    for (int thread = 0; thread < of.threads(); thread++) {
+      int from = Samples.share(of.pages(), thread, of.threads());
+      int to = Samples.share(of.pages(), thread + 1, of.threads());
+      if (!TouchPlan.isDone(plan(), from + (int) (part * (to - from)) - 1)) {
         return false;
       }
     }

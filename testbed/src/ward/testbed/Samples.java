@@ -33,9 +33,14 @@ record Samples(long[] sortedNanos, double perSecond) {
             .toList());
   }
 
+  /** The line of a plan where a thread's part begins. */
+  static int share(int lines, int thread, int threads) {
+    return (int) ((long) lines * thread / threads);
+  }
+
   private static Stream<Touch> secondHalf(Touch[] touches, int thread, int threads) {
-    int from = (int) ((long) touches.length * thread / threads);
-    int to = (int) ((long) touches.length * (thread + 1) / threads);
+    int from = share(touches.length, thread, threads);
+    int to = share(touches.length, thread + 1, threads);
     return Arrays.stream(touches, from + (to - from) / 2, to);
   }
 

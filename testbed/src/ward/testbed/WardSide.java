@@ -63,7 +63,7 @@ record WardSide() implements BenchSide {
     words.addAll(List.of("--layout", ground.layout().toString()));
     words.addAll(List.of("--ledger", ground.path("ledger-source").toString()));
     words.addAll(List.of("--control", ground.path("source.sock").toString()));
-    if (!ground.of().streams()) {
+    if (ground.of().kind() != BenchCase.Kind.STREAM) {
       words.add("--pause-stream");
     }
     return words;
@@ -91,9 +91,13 @@ record WardSide() implements BenchSide {
 
   private static BenchRound follow(
       BenchGround ground, Daemon source, Daemon destination, Deadline deadline) throws IOException {
+    if (ground.of().kind() == BenchCase.Kind.DEMAND && ground.of().streams()) {
+      deadline.await("half of the plan", ground::isHalfDone);
+      letStream(ground);
+    }
     deadline.await("the plan to be carried out", () -> isPlanDoneNow(ground));
     if (ground.of().kind() == BenchCase.Kind.POISON_MAP) {
-      ControlClient.send(ground.path("source.sock"), new ControlMessage.StreamControl(false));
+      letStream(ground);
     }
     Path control = ground.path("destination.sock");
     deadline.await("the migration to end", () -> isComplete(destination.status(control)));
@@ -107,6 +111,10 @@ record WardSide() implements BenchSide {
         ground.touches(),
         ground.of().streams() ? status.get("streamMebibytesPerSecond").asDouble() : 0,
         JSON.readTree(source.output()).get("status").get("mapNanos").asLong());
+  }
+
+  private static void letStream(BenchGround ground) throws IOException {
+    ControlClient.send(ground.path("source.sock"), new ControlMessage.StreamControl(false));
   }
 
   /** Seldom: a look takes time from those that are measured. */

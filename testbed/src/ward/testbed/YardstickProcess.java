@@ -40,6 +40,12 @@ final class YardstickProcess implements AutoCloseable {
     return process.pid();
   }
 
+  /** Lets it begin with what it was told to do later. */
+  void goAhead() throws IOException {
+    process.getOutputStream().write('\n');
+    process.getOutputStream().flush();
+  }
+
   /**
    * What it prints: one line, when it has done what it was told.
    *

@@ -29,6 +29,10 @@ record YardstickSide(String waiting) implements BenchSide {
     try (YardstickProcess source = start(ground, "serve", ground.memory().toString(), waiting)) {
       String port = source.answer(deadline).get("port").asText();
       try (YardstickProcess destination = start(ground, errand(ground, port))) {
+        if (streamsLater(ground.of())) {
+          deadline.await("half of the plan", ground::isHalfDone);
+          destination.goAhead();
+        }
         JsonNode told = destination.answer(deadline);
         // Pages that nobody asked for and nothing streams are not there, and cannot be looked at.
         if (ground.of().kind() != BenchCase.Kind.POISON_MAP) {
@@ -38,6 +42,10 @@ record YardstickSide(String waiting) implements BenchSide {
             ground.touches(), rate(ground, told), told.get("poisonNanos").asLong());
       }
     }
+  }
+
+  private static boolean streamsLater(BenchCase of) {
+    return of.kind() == BenchCase.Kind.DEMAND && of.streams();
   }
 
   private static double rate(BenchGround ground, JsonNode told) {
@@ -58,7 +66,7 @@ record YardstickSide(String waiting) implements BenchSide {
       words.add("plan=" + ground.plan());
     }
     if (of.streams()) {
-      words.add("stream");
+      words.add(streamsLater(of) ? "stream-later" : "stream");
     }
     if (!ground.guest().lost().isEmpty()) {
       words.add("lost=" + ground.ranges());
