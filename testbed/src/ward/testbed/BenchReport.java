@@ -2,6 +2,7 @@ package ward.testbed;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedWriter;
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.zip.GZIPOutputStream;
 import ward.vcpu.TouchPlan.Touch;
@@ -107,15 +109,23 @@ final class BenchReport {
       ObjectNode of = sides.putObject(side);
       for (int i = 0; i < figures.size(); i++) {
         ObjectNode figure = of.putObject(figures.get(i).name());
-        figure.put("median", result.median(side, i));
-        for (double value : result.values(side, i)) {
-          figure.withArray("/rounds").add(value);
-        }
+        putNumber(figure, "median", result.median(side, i));
+        ArrayNode rounds = figure.putArray("rounds");
+        Arrays.stream(result.values(side, i)).filter(Double::isFinite).forEach(rounds::add);
       }
     }
     ObjectNode ratios = line.putObject("wardByYardstick");
     for (int i = 0; i < figures.size(); i++) {
-      ratios.put(figures.get(i).name(), result.ratio(i));
+      putNumber(ratios, figures.get(i).name(), result.ratio(i));
+    }
+  }
+
+  /** JSON knows no NaN: what was not measured is null. */
+  private static void putNumber(ObjectNode to, String name, double value) {
+    if (Double.isFinite(value)) {
+      to.put(name, value);
+    } else {
+      to.putNull(name);
     }
   }
 

@@ -1,7 +1,6 @@
 package ward.vcpu;
 
 import java.io.IOException;
-import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -100,7 +99,7 @@ public final class TouchPlan {
    * @throws IOException if it is no plan, or not one for this memory
    */
   static TouchPlan map(Kernel kernel, Path file, GuestMemory memory) throws IOException {
-    long bytes = length(file);
+    long bytes = Files.size(file);
     if (bytes == 0 || bytes % SIZE_BYTES != 0 || bytes > Integer.MAX_VALUE) {
       throw new IOException(
           "touch plan %s has %d bytes; 1 or more times %d are needed, less than 2 GiB"
@@ -110,12 +109,6 @@ public final class TouchPlan {
         new TouchPlan(kernel, NativeMemory.at(mapped(kernel, file, bytes), (int) bytes));
     plan.locate(file, memory);
     return plan;
-  }
-
-  private static long length(Path file) throws IOException {
-    try (RandomAccessFile plan = new RandomAccessFile(file.toFile(), "rw")) {
-      return plan.length();
-    }
   }
 
   private static long mapped(Kernel kernel, Path file, long bytes) throws KernelCallException {

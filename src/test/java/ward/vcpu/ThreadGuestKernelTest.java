@@ -99,4 +99,48 @@ class ThreadGuestKernelTest {
       assertThat(touches).hasSize(2 * (int) PAGES);
     }
   }
+
+  @Test
+  void aPlanIsCarriedOutOnceAndSaysWhatEachTouchSaw() throws Exception {
+    Path plan = directory.resolve("plan");
+    TouchPlan.write(plan, new int[] {5, (int) LOST_PAGE, 9, 7});
+    ThreadGuestFactory factory = ThreadGuestFactory.planned(kernel, errors, 2, plan);
+    try (GuestFixture fixture =
+        new GuestFixture(kernel, factory, new WalkerGuestBuilder(MEMORY_BYTES, 1, 3), directory)) {
+      fixture.fill(page(LOST_PAGE), new PageSet());
+
+      GuestExit exit = fixture.runToExit();
+
+      assertThat(exit.kind()).as(exit.reason()).isEqualTo(GuestExit.Kind.POWERED_OFF);
+    }
+    TouchPlan.Touch[] touches = TouchPlan.read(plan);
+    assertThat(touches).extracting(TouchPlan.Touch::page).containsExactly(5L, LOST_PAGE, 9L, 7L);
+    assertThat(touches)
+        .extracting(TouchPlan.Touch::lost)
+        .containsExactly(false, true, false, false);
+    assertThat(touches).allMatch(touch -> touch.beganNanos() > 0 && touch.waitedNanos() > 0);
+    assertThat(touches[1].beganNanos())
+        .isGreaterThanOrEqualTo(touches[0].beganNanos() + touches[0].waitedNanos());
+    assertThat(errors.consumed()).hasSize(1);
+  }
+
+  @Test
+  void aPlannedTouchSeesThePageThatItWaitedFor() throws Exception {
+    Path plan = directory.resolve("plan");
+    TouchPlan.write(plan, new int[] {(int) LATE_PAGE});
+    ThreadGuestFactory factory = ThreadGuestFactory.planned(kernel, errors, 1, plan);
+    try (GuestFixture fixture =
+        new GuestFixture(kernel, factory, new WalkerGuestBuilder(MEMORY_BYTES, 1, 3), directory)) {
+      fixture.fill(new PageSet(), page(LATE_PAGE));
+      fixture.guest().resume();
+      assertThat(fixture.awaitFault()).isEqualTo(LATE_PAGE);
+      assertThat(TouchPlan.isDone(plan, 0)).isFalse();
+
+      fixture.copy(LATE_PAGE);
+
+      assertThat(fixture.guest().exited().toCompletableFuture().get(30, TimeUnit.SECONDS).kind())
+          .isEqualTo(GuestExit.Kind.POWERED_OFF);
+      assertThat(TouchPlan.isDone(plan, 0)).isTrue();
+    }
+  }
 }
