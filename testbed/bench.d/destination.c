@@ -142,6 +142,13 @@ static void *stream_in(void *argument)
 	return NULL;
 }
 
+/* What the guest had no need of, so that all of it can be looked at. */
+static void bring_the_rest(void)
+{
+	for (size_t at = 0; at < memory.bytes; at += PAGE)
+		(void)*(volatile char *)(memory.base + at);
+}
+
 /* Brings a guest here, says what that took, and holds its memory for a look from outside until standard input ends. */
 int arrive(struct errand errand)
 {
@@ -151,7 +158,7 @@ int arrive(struct errand errand)
 	memory = map_empty(errand.bytes);
 	uffd = register_missing(memory, errand.waiting);
 	poisoned = errand.lost == NULL ? 0 : poison(errand.lost);
-	if (errand.plan != NULL) {
+	if (errand.plan != NULL || errand.vcpus != NULL) {
 		source = dial(errand.port, FAULTS);
 		resolve_faults(errand.waiting);
 	}
@@ -159,6 +166,10 @@ int arrive(struct errand errand)
 		give_up("pthread_create");
 	if (errand.plan != NULL)
 		carry_out(open_plan(errand.plan, memory), errand.threads);
+	if (errand.vcpus != NULL) {
+		run_guest(errand.vcpus, errand.threads, memory);
+		bring_the_rest();
+	}
 	if (errand.streams)
 		pthread_join(streamed.thread, NULL);
 	printf("{\"hostAddress\": %" PRIuPTR ", \"poisonNanos\": %" PRIu64 ", \"streamNanos\": %" PRIu64 "}\n",

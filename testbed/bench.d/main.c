@@ -1,17 +1,20 @@
 /*
  * yardstick serve FILE sleeping|spinning
  *     answers demands for pages of FILE and streams them, on a port that it prints
- * yardstick arrive PORT BYTES THREADS sleeping|spinning [plan=FILE] [stream|stream-later] [lost=FILE]
+ * yardstick arrive PORT BYTES THREADS sleeping|spinning [plan=FILE|vcpus=FILE] [stream|stream-later] [lost=FILE]
  *     brings the guest here: poison first, then the touches of a plan, answered on demand, and the stream beside them,
- *     at once or when a byte comes on standard input
+ *     at once or when a byte comes on standard input; or the guest itself, which begins with the registers in a file
  * yardstick receive PORT BYTES
  *     takes the stream into memory that is there already: the loopback's own limit
+ * yardstick clock
+ *     how fast a guest's TSC counts
  *
- * Each prints one JSON object a line and lives until its standard input ends.
+ * Each prints one JSON object a line and lives, the last one excepted, until its standard input ends.
  */
 #define _GNU_SOURCE
 #include "yardstick.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +83,8 @@ static void add_wish(struct errand *errand, const char *word)
 		errand->streams = errand->streams_later = true;
 	else if (value_of(word, "plan") != NULL)
 		errand->plan = value_of(word, "plan");
+	else if (value_of(word, "vcpus") != NULL)
+		errand->vcpus = value_of(word, "vcpus");
 	else if (value_of(word, "lost") != NULL)
 		errand->lost = value_of(word, "lost");
 	else
@@ -112,5 +117,7 @@ int main(int count, char **words)
 		return arrive_as_told(words + 2, count - 2);
 	if (strcmp(verb, "receive") == 0 && count == 4)
 		return receive_only(atoi(words[2]), strtoull(words[3], NULL, 10));
+	if (strcmp(verb, "clock") == 0 && count == 2)
+		return printf("{\"tscKilohertz\": %" PRIu64 "}\n", tsc_kilohertz()) < 0;
 	misused();
 }

@@ -4,6 +4,7 @@
 
 #include "ward.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -24,6 +25,18 @@ static void *map_whole(const char *path, size_t *bytes)
 	if (mapped == MAP_FAILED)
 		give_up("mmap");
 	close(fd);
+	return mapped;
+}
+
+void *read_whole(const char *path, size_t bytes)
+{
+	size_t there;
+	void *mapped = map_whole(path, &there);
+
+	if (there < bytes) {
+		errno = EINVAL;
+		give_up(path);
+	}
 	return mapped;
 }
 

@@ -74,7 +74,8 @@ struct errand {
 	int port;
 	size_t bytes;         /* of guest memory */
 	const char *plan;     /* what its threads touch; NULL if nothing runs */
-	unsigned threads;
+	const char *vcpus;    /* what its vCPUs begin with; NULL if threads touch its memory */
+	unsigned threads;     /* or vCPUs */
 	bool streams;         /* whether pages come unasked too */
 	bool streams_later;   /* not before a byte comes on standard input */
 	const char *lost;     /* ranges to poison before anything runs; NULL if none */
@@ -103,6 +104,11 @@ struct ranges {
 	size_t count;
 };
 struct ranges read_ranges(const char *file);
+void *read_whole(const char *path, size_t bytes); /* fails on a file that is shorter */
+
+/* vcpus.c: runs a guest under KVM until every vCPU has switched itself off. */
+uint64_t tsc_kilohertz(void); /* of a guest's clock */
+void run_guest(const char *states, unsigned count, struct memory memory);
 
 /* main.c */
 _Noreturn void give_up(const char *what);

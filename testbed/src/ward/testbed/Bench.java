@@ -1,6 +1,7 @@
 package ward.testbed;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -183,11 +184,21 @@ final class Bench implements Callable<Integer> {
     BenchReport report = results == null ? null : new BenchReport(results, host, Instant.now());
     out("%s, %d CPUs, Linux %s, %s%n%n", host.cpu(), host.cpus(), host.kernel(), host.jdk());
     for (BenchCase one : cases) {
+      if (one.toucher() == BenchCase.Toucher.VCPUS && !canRunGuests()) {
+        out("%s: not measured; this host runs no x86-64 guest by /dev/kvm%n%n", one.name());
+        continue;
+      }
       BenchResult result = new BenchRun(one, seed, limit).run(turns, report);
       out("%s%n", BenchTable.of(result));
       if (report != null) {
         report.add(result);
       }
     }
+  }
+
+  private static boolean canRunGuests() {
+    return System.getProperty("os.arch").equals("amd64")
+        && Files.isReadable(Path.of("/dev/kvm"))
+        && Files.isWritable(Path.of("/dev/kvm"));
   }
 }

@@ -12,7 +12,8 @@ import ward.memory.Pages;
  *
  * @param name as {@code --case} takes it
  * @param question in words
- * @param threads that touch the guest's memory; 0 where nothing is asked for on demand
+ * @param toucher what touches the guest's memory
+ * @param threads or vCPUs that do; 0 where nothing is asked for on demand
  * @param streams whether pages come unasked too
  * @param cpu to which every process of both sides is pinned; empty: the scheduler decides
  * @param pages of the guest
@@ -23,6 +24,7 @@ import ward.memory.Pages;
 record BenchCase(
     String name,
     String question,
+    Toucher toucher,
     int threads,
     boolean streams,
     OptionalInt cpu,
@@ -30,6 +32,14 @@ record BenchCase(
     int zeroPercent,
     int lostPages,
     boolean clustered) {
+
+  /** What waits for pages. */
+  enum Toucher {
+    /** Threads of the destination, by a loop of C. */
+    THREADS,
+    /** A guest, by a loop of its own. */
+    VCPUS
+  }
 
   /** What is measured. */
   enum Kind {
@@ -64,6 +74,8 @@ record BenchCase(
     for (int threads : new int[] {1, 4, 16}) {
       Stream.of(true, false).forEach(pinned -> cases.add(demand(threads, pinned, pages)));
     }
+    cases.add(vcpus(1, true, pages));
+    cases.add(vcpus(2, false, pages));
     cases.add(demandInTheStream(1, pages));
     cases.add(demandInTheStream(4, pages));
     cases.add(mix(pages));
@@ -84,7 +96,23 @@ record BenchCase(
         "demand-%d-%s".formatted(threads, pinned ? "pinned" : "free"),
         "demand faults of 4 KiB by %d thread%s, %s"
             .formatted(threads, threads == 1 ? "" : "s", pinned ? "all on one CPU" : "on all CPUs"),
+        Toucher.THREADS,
         threads,
+        false,
+        pinnedIf(pinned),
+        pages,
+        0,
+        0,
+        false);
+  }
+
+  private static BenchCase vcpus(int vcpus, boolean pinned, int pages) {
+    return new BenchCase(
+        "demand-%d-vcpu-%s".formatted(vcpus, pinned ? "pinned" : "free"),
+        "demand faults of 4 KiB by %d vCPU%s under KVM, %s"
+            .formatted(vcpus, vcpus == 1 ? "" : "s", pinned ? "all on one CPU" : "on all CPUs"),
+        Toucher.VCPUS,
+        vcpus,
         false,
         pinnedIf(pinned),
         pages,
@@ -98,6 +126,7 @@ record BenchCase(
         "demand-%d-in-stream".formatted(threads),
         "demand faults by %d thread%s while the stream runs"
             .formatted(threads, threads == 1 ? "" : "s"),
+        Toucher.THREADS,
         threads,
         true,
         OptionalInt.empty(),
@@ -111,6 +140,7 @@ record BenchCase(
     return new BenchCase(
         "mix",
         "demand faults by 4 threads on one CPU, 1 % of the pages poisoned",
+        Toucher.THREADS,
         4,
         false,
         OptionalInt.of(0),
@@ -124,6 +154,7 @@ record BenchCase(
     return new BenchCase(
         name,
         "the stream into guest memory, " + content,
+        Toucher.THREADS,
         0,
         true,
         OptionalInt.empty(),
@@ -138,6 +169,7 @@ record BenchCase(
         "poison-map-" + entries,
         "a poison map of %,d entries, in clusters: sent, applied and acknowledged"
             .formatted(entries),
+        Toucher.THREADS,
         0,
         false,
         OptionalInt.empty(),

@@ -15,6 +15,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 import ward.cli.LayoutFile;
+import ward.memory.PageSet;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
@@ -28,6 +29,8 @@ final class BenchGround implements AutoCloseable {
   private final BenchCase of;
   private final BenchGuest guest;
   private final Path directory;
+  private final BenchVcpus vcpus; // null where threads touch the memory
+  private final long tscKilohertz;
   private final Duration limit;
 
   BenchGround(BenchCase of, long seed, Duration limit) throws IOException {
@@ -39,6 +42,12 @@ final class BenchGround implements AutoCloseable {
     LayoutFile.write(layout(), guest.layout());
     if (!guest.lost().isEmpty()) {
       writeLosses();
+    }
+    boolean kvm = of.toucher() == BenchCase.Toucher.VCPUS;
+    vcpus = kvm ? new BenchVcpus(of, guest) : null;
+    tscKilohertz = kvm ? YardstickProcess.tscKilohertz(deadline()) : 0;
+    if (kvm) {
+      vcpus.writeTo(memory(), states(), registers());
     }
   }
 
@@ -100,6 +109,16 @@ final class BenchGround implements AutoCloseable {
 
   Path layout() {
     return path("layout.json");
+  }
+
+  /** What the vCPUs begin with, as Ward takes it. */
+  Path states() {
+    return path("vcpus");
+  }
+
+  /** And as the yardstick takes it. */
+  Path registers() {
+    return path("registers");
   }
 
   Path ranges() {
@@ -174,11 +193,12 @@ final class BenchGround implements AutoCloseable {
    *
    * @throws IOException if one has not
    */
-  Touch[] touches() throws IOException {
+  Touch[] touches(long pid, long hostAddress) throws IOException {
     if (of.threads() == 0) {
       return new Touch[0];
     }
-    Touch[] touches = TouchPlan.read(plan());
+    Touch[] touches =
+        vcpus == null ? TouchPlan.read(plan()) : vcpus.touches(pid, hostAddress, tscKilohertz);
     for (Touch touch : touches) {
       boolean lost = guest.isLost(touch.page());
       if (touch.lost() != lost || !lost && touch.seen() != guest.firstWord(touch.page())) {
@@ -201,13 +221,17 @@ final class BenchGround implements AutoCloseable {
   void check(long pid, long hostAddress) throws IOException {
     try (OutsideView view = new OutsideView(pid, guest.layout(), List.of(hostAddress));
         FileChannel source = FileChannel.open(memory(), StandardOpenOption.READ)) {
-      OutsideView.Faults faults = view.faults(source, guest.lost());
+      OutsideView.Faults faults = view.faults(source, guest.lost(), written());
       if (faults.wrong() > 0 || faults.healed() > 0) {
         throw new IOException(
             "%d healthy pages are wrong, %d lost ones can be read"
                 .formatted(faults.wrong(), faults.healed()));
       }
     }
+  }
+
+  private PageSet written() {
+    return vcpus == null ? new PageSet() : vcpus.written();
   }
 
   private static void deleteTree(Path root) throws IOException {

@@ -118,8 +118,12 @@ final class OutsideView implements AutoCloseable {
    */
   record Faults(long wrong, long healed) {}
 
-  /** Every page against the file that the source served, without a digest: quicker. */
-  Faults faults(FileChannel sourceFile, PageSet lost) throws IOException {
+  /**
+   * Every page against the file that the source served, without a digest: quicker.
+   *
+   * @param changed pages that the guest has written since, which are left out
+   */
+  Faults faults(FileChannel sourceFile, PageSet lost, PageSet changed) throws IOException {
     ByteBuffer expected = ByteBuffer.allocateDirect(Pages.SIZE_BYTES);
     long wrong = 0;
     long healed = 0;
@@ -127,7 +131,7 @@ final class OutsideView implements AutoCloseable {
       boolean marked = isMarked(index);
       if (lost.contains(index)) {
         healed += !marked || read(index) ? 1 : 0;
-      } else {
+      } else if (!changed.contains(index)) {
         readFully(sourceFile, fileOffset(index), expected);
         wrong += !marked && read(index) && expected.equals(page) ? 0 : 1;
       }

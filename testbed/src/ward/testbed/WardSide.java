@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import ward.cli.ControlClient;
+import ward.vcpu.TouchPlan.Touch;
 import ward.wire.ControlMessage;
 
 /**
@@ -37,8 +38,9 @@ record WardSide() implements BenchSide {
     ground.layOutPlan();
     ground.layOutLedger(ground.path("ledger-source"));
     ground.clear(ground.path("ledger-destination"));
-    Files.deleteIfExists(ground.path("source.sock"));
-    Files.deleteIfExists(ground.path("destination.sock"));
+    for (String left : List.of("source.sock", "destination.sock", "guest.log")) {
+      Files.deleteIfExists(ground.path(left));
+    }
     try (Daemon source = start(ground, "source", sourceWords(ground))) {
       Path control = ground.path("source.sock");
       deadline.await("the source to listen", () -> source.status(control) != null);
@@ -63,6 +65,9 @@ record WardSide() implements BenchSide {
     words.addAll(List.of("--layout", ground.layout().toString()));
     words.addAll(List.of("--ledger", ground.path("ledger-source").toString()));
     words.addAll(List.of("--control", ground.path("source.sock").toString()));
+    if (ground.of().toucher() == BenchCase.Toucher.VCPUS) {
+      words.addAll(List.of("--vcpu-state", ground.states().toString()));
+    }
     if (ground.of().kind() != BenchCase.Kind.STREAM) {
       words.add("--pause-stream");
     }
@@ -75,8 +80,13 @@ record WardSide() implements BenchSide {
     words.addAll(List.of("--handshake-timeout", Daemon.HANDSHAKE_SECONDS));
     words.addAll(List.of("--ledger", ground.path("ledger-destination").toString()));
     words.addAll(List.of("--control", ground.path("destination.sock").toString()));
-    words.addAll(List.of("--vcpu", "thread", "--touch-plan", ground.plan().toString()));
-    words.addAll(List.of("--threads", Integer.toString(Math.max(1, ground.of().threads()))));
+    words.addAll(List.of("--guest-log", ground.path("guest.log").toString()));
+    if (ground.of().toucher() == BenchCase.Toucher.VCPUS) {
+      words.addAll(List.of("--vcpu", "kvm"));
+    } else {
+      words.addAll(List.of("--vcpu", "thread", "--touch-plan", ground.plan().toString()));
+      words.addAll(List.of("--threads", Integer.toString(Math.max(1, ground.of().threads()))));
+    }
     return words;
   }
 
@@ -96,7 +106,9 @@ record WardSide() implements BenchSide {
       letStream(ground);
     }
     deadline.await("the plan to be carried out", () -> isPlanDoneNow(ground));
-    if (ground.of().kind() == BenchCase.Kind.POISON_MAP) {
+    // What nobody touched is not there yet: all of it is to be looked at.
+    if (ground.of().kind() == BenchCase.Kind.POISON_MAP
+        || ground.of().toucher() == BenchCase.Toucher.VCPUS) {
       letStream(ground);
     }
     Path control = ground.path("destination.sock");
@@ -104,11 +116,12 @@ record WardSide() implements BenchSide {
     JsonNode status = destination.status(control);
     long address = Long.decode(status.get("regions").get(0).get("hostAddress").asText());
     ground.check(destination.pid(), address);
+    Touch[] touches = ground.touches(destination.pid(), address);
     destination.terminate();
     requireDone("source", source.await(deadline), source);
     requireDone("destination", destination.await(deadline), destination);
     return new BenchRound(
-        ground.touches(),
+        touches,
         ground.of().streams() ? status.get("streamMebibytesPerSecond").asDouble() : 0,
         JSON.readTree(source.output()).get("status").get("mapNanos").asLong());
   }
@@ -125,7 +138,15 @@ record WardSide() implements BenchSide {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);
     }
-    return ground.isPlanDone();
+    return ground.of().toucher() == BenchCase.Toucher.VCPUS
+        ? areVcpusDone(ground)
+        : ground.isPlanDone();
+  }
+
+  /** Each reports one word when it has read everything. */
+  private static boolean areVcpusDone(BenchGround ground) throws IOException {
+    Path log = ground.path("guest.log");
+    return Files.exists(log) && Files.readAllLines(log).size() == ground.of().threads();
   }
 
   private static boolean isComplete(JsonNode status) {

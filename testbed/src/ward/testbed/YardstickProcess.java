@@ -36,6 +36,13 @@ final class YardstickProcess implements AutoCloseable {
     return WardJar.path().resolveSibling("test-classes/bench/yardstick");
   }
 
+  /** How fast a guest's clock counts here. */
+  static long tscKilohertz(Deadline deadline) throws IOException {
+    try (YardstickProcess clock = start(List.of(), List.of("clock"))) {
+      return clock.answer(deadline).get("tscKilohertz").asLong();
+    }
+  }
+
   long pid() {
     return process.pid();
   }

@@ -39,7 +39,9 @@ record YardstickSide(String waiting) implements BenchSide {
           ground.check(destination.pid(), told.get("hostAddress").asLong());
         }
         return new BenchRound(
-            ground.touches(), rate(ground, told), told.get("poisonNanos").asLong());
+            ground.touches(destination.pid(), told.get("hostAddress").asLong()),
+            rate(ground, told),
+            told.get("poisonNanos").asLong());
       }
     }
   }
@@ -62,7 +64,9 @@ record YardstickSide(String waiting) implements BenchSide {
     List<String> words = new ArrayList<>(List.of("arrive", port, Long.toString(of.bytes())));
     words.add(Integer.toString(Math.max(1, of.threads())));
     words.add(waiting);
-    if (of.threads() > 0) {
+    if (of.toucher() == BenchCase.Toucher.VCPUS) {
+      words.add("vcpus=" + ground.registers());
+    } else if (of.threads() > 0) {
       words.add("plan=" + ground.plan());
     }
     if (of.streams()) {

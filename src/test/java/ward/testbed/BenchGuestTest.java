@@ -23,7 +23,16 @@ class BenchGuestTest {
 
   private static BenchCase of(int zeroPercent, int lost, boolean clustered) {
     return new BenchCase(
-        "x", "?", 1, false, OptionalInt.empty(), 2048, zeroPercent, lost, clustered);
+        "x",
+        "?",
+        BenchCase.Toucher.THREADS,
+        1,
+        false,
+        OptionalInt.empty(),
+        2048,
+        zeroPercent,
+        lost,
+        clustered);
   }
 
   @ParameterizedTest
