@@ -14,8 +14,6 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.slf4j.Logger;
@@ -34,6 +32,7 @@ import ward.poison.MigrationFile;
 import ward.poison.MigrationRecord;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
+import ward.thread.SessionThread;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
 import ward.wire.ConnectionKind;
@@ -58,14 +57,14 @@ public final class DestinationSession implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(DestinationSession.class);
   private static final int CLOSE_SECONDS = 30;
-  private static final long LAST_WORDS_MILLIS = 300;
-  private static final long SETTLE_MILLIS = 20;
+  private static final Duration LAST_WORDS_WITHIN = Duration.ofMillis(300);
+  private static final Duration SETTLE = Duration.ofMillis(20);
 
   /**
    * Where the process ends that owns the memory, its system calls fail first. Its end says more,
    * and is heard within this time.
    */
-  private static final long HOME_END_MILLIS = 5_000;
+  private static final Duration HOME_END = Duration.ofSeconds(5);
 
   /** Opens this host's ledger of a guest, once the source has named the guest. */
   @FunctionalInterface
@@ -93,8 +92,7 @@ public final class DestinationSession implements AutoCloseable {
   private final DestinationListener listener;
   private final SourceLink link;
   private UUID session = UUID.randomUUID();
-  private final ScheduledThreadPoolExecutor thread =
-      new ScheduledThreadPoolExecutor(1, task -> new Thread(task, "ward-session"));
+  private final SessionThread thread = new SessionThread("destination", this::failed);
   private final CompletableFuture<DestinationOutcome> outcome = new CompletableFuture<>();
   private final List<PoisonEntry> map = new ArrayList<>();
   private final RequestLine requests = new RequestLine();
@@ -129,13 +127,12 @@ public final class DestinationSession implements AutoCloseable {
     this.parts = parts;
     this.link = link;
     this.listener = listener;
-    thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false); // what is due still runs
   }
 
   /** Connects to the source and goes on from there by itself. */
   public CompletionStage<DestinationOutcome> start() {
     startNanos = System.nanoTime();
-    run(this::begin);
+    thread.run(this::begin);
     return outcome;
   }
 
@@ -149,7 +146,7 @@ public final class DestinationSession implements AutoCloseable {
 
   /** Ends the migration as if the source had left; for an operator's SIGTERM. */
   public void abandon(String reason) {
-    run(() -> fail(DestinationOutcome.Kind.ABORTED, reason));
+    thread.run(() -> fail(DestinationOutcome.Kind.ABORTED, reason));
   }
 
   /** The guest, from the moment its shape is known; null before. */
@@ -166,16 +163,7 @@ public final class DestinationSession implements AutoCloseable {
    * @throws IOException if the kernel refuses, or the session has ended
    */
   public void fillGivenBack() throws IOException {
-    CompletableFuture<Void> done = new CompletableFuture<>();
-    run(
-        () -> {
-          try {
-            arrival.fillGivenBack();
-            done.complete(null);
-          } catch (IOException | RuntimeException e) {
-            done.completeExceptionally(e);
-          }
-        });
+    CompletableFuture<Void> done = thread.answer(this::fillGivenBack);
     try {
       done.get(CLOSE_SECONDS, TimeUnit.SECONDS);
     } catch (ExecutionException | TimeoutException e) {
@@ -184,6 +172,11 @@ public final class DestinationSession implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);
     }
+  }
+
+  private void fillGivenBack(CompletableFuture<Void> done) throws IOException {
+    arrival.fillGivenBack();
+    done.complete(null);
   }
 
   public DestinationPhase phase() {
@@ -221,8 +214,8 @@ public final class DestinationSession implements AutoCloseable {
 
   @Override
   public void close() {
-    run(() -> fail(DestinationOutcome.Kind.ABORTED, "the session was closed"));
-    stopThread();
+    thread.run(() -> fail(DestinationOutcome.Kind.ABORTED, "the session was closed"));
+    thread.close();
     link.close();
     Arrival current = arrival;
     if (current != null) {
@@ -230,18 +223,6 @@ public final class DestinationSession implements AutoCloseable {
       closeJournal(current.journal());
     } else if (early != null) {
       closeJournal(early);
-    }
-  }
-
-  /** What runs may be in the middle of an append or an ioctl: it ends before its memory goes. */
-  private void stopThread() {
-    thread.shutdown();
-    try {
-      if (!thread.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS)) {
-        log.warn("the session's thread did not end within {} seconds", CLOSE_SECONDS);
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
     }
   }
 
@@ -291,7 +272,7 @@ public final class DestinationSession implements AutoCloseable {
 
     @Override
     public void ready(Channel channel) {
-      run(() -> onReady(of, kind, channel));
+      thread.run(() -> onReady(of, kind, channel));
     }
 
     @Override
@@ -304,7 +285,7 @@ public final class DestinationSession implements AutoCloseable {
             "%s after StreamEnd; nothing follows it".formatted(frame.getClass().getSimpleName()));
       }
       if (frame instanceof ControlFrame message && kind == ConnectionKind.CONTROL) {
-        run(() -> onMessage(of, message.message()));
+        thread.run(() -> onMessage(of, message.message()));
       } else {
         ended = frame instanceof StreamEnd;
         onPageFrame(of, kind, frame);
@@ -369,7 +350,7 @@ public final class DestinationSession implements AutoCloseable {
               .formatted(frame.getClass().getSimpleName(), kind, phase));
     }
     if (frame instanceof StreamEnd && kind == ConnectionKind.STREAM) {
-      run(() -> onStreamEnd(of));
+      thread.run(() -> onStreamEnd(of));
     } else if (frame instanceof PageAnswer answer) {
       PageAnswers answers = answers(current);
       if (kind == ConnectionKind.URGENT) {
@@ -396,7 +377,7 @@ public final class DestinationSession implements AutoCloseable {
       failed(cause);
       return;
     }
-    run(
+    thread.run(
         () -> {
           if (of.isOver() || phase.isLast()) {
             return;
@@ -420,13 +401,13 @@ public final class DestinationSession implements AutoCloseable {
    */
   private void breakUnlessExplained(
       Connections of, ConnectionKind kind, String text, Throwable cause) {
-    later(
+    thread.later(
         () -> {
           if (!of.isOver() && !phase.isLast()) {
             onBreak(kind, text, cause);
           }
         },
-        LAST_WORDS_MILLIS);
+        LAST_WORDS_WITHIN);
   }
 
   private void onBreak(ConnectionKind kind, String text, Throwable cause) throws IOException {
@@ -583,7 +564,7 @@ public final class DestinationSession implements AutoCloseable {
             writes(),
             settings.onRemove(),
             requests,
-            () -> run(this::handOver),
+            () -> thread.run(this::handOver),
             this::failed,
             listener);
     return new Arrival(guest, journal, parts.userfaultfd(), parts.scan(), around);
@@ -599,7 +580,9 @@ public final class DestinationSession implements AutoCloseable {
 
   private LedgerQueue writes() {
     return new LedgerQueue(
-        (task, millis) -> later(task::run, millis), this::ledgerPatience, this::failed);
+        (task, millis) -> thread.later(task::run, Duration.ofMillis(millis)),
+        this::ledgerPatience,
+        this::failed);
   }
 
   /** Before the source is told that its map is in place, the guest is better off there. */
@@ -629,7 +612,7 @@ public final class DestinationSession implements AutoCloseable {
             List.copyOf(map),
             (poisoned, held) -> {
               arrival.poisonedFrames().addAll(poisoned);
-              tryTo(() -> onMapApplied(end));
+              thread.tryTo(() -> onMapApplied(end));
             });
     map.clear();
   }
@@ -692,7 +675,7 @@ public final class DestinationSession implements AutoCloseable {
   /** What came about while the phase was another one. */
   private void goOn() {
     if (arrival.resolver().unresolved() == 0) {
-      run(this::handOver);
+      thread.run(this::handOver);
     }
     requestTheRestAfterStreams();
   }
@@ -745,7 +728,7 @@ public final class DestinationSession implements AutoCloseable {
       return;
     }
     if (!finding.agrees()) {
-      later(this::handOver, SETTLE_MILLIS); // the guest is giving lost pages back just now
+      thread.later(this::handOver, SETTLE); // the guest is giving lost pages back just now
       return;
     }
     handOver(arrival.givenUpFrames(finding.givenUp()));
@@ -867,7 +850,7 @@ public final class DestinationSession implements AutoCloseable {
     enter(
         DestinationPhase.RECOVERING,
         "took over session %s, left in stage %s: %s".formatted(session, left.stage(), found));
-    run(() -> goOnFrom(left));
+    thread.run(() -> goOnFrom(left));
   }
 
   private void goOnFrom(MigrationRecord left) throws IOException {
@@ -882,7 +865,7 @@ public final class DestinationSession implements AutoCloseable {
       poisonTheRest("the source is lost, as a process before this one has found");
     } else {
       long since = brokenNanos;
-      later(() -> giveUpIfLost(since), settings.sourceLoss().after().toMillis());
+      thread.later(() -> giveUpIfLost(since), settings.sourceLoss().after());
       dialIfStillBroken(left.attempt() + 1);
     }
   }
@@ -898,11 +881,11 @@ public final class DestinationSession implements AutoCloseable {
       brokenNanos = System.nanoTime();
       enter(DestinationPhase.RECOVERING, text);
       long since = brokenNanos;
-      later(() -> giveUpIfLost(since), settings.sourceLoss().after().toMillis());
+      thread.later(() -> giveUpIfLost(since), settings.sourceLoss().after());
     }
     requests.close();
     Connections ended = connections;
-    ended.end().thenRun(() -> run(() -> dialAgain(ended)));
+    ended.end().thenRun(() -> thread.run(() -> dialAgain(ended)));
   }
 
   /** Also a source that takes connections and says nothing is lost when its time is over. */
@@ -925,7 +908,7 @@ public final class DestinationSession implements AutoCloseable {
       onSourceLost();
     } else {
       int next = connections.attempt() + 1;
-      later(() -> dialIfStillBroken(next), backoff.nextMillis());
+      thread.later(() -> dialIfStillBroken(next), Duration.ofMillis(backoff.nextMillis()));
     }
   }
 
@@ -938,7 +921,7 @@ public final class DestinationSession implements AutoCloseable {
       dial(attempt);
     } catch (LedgerException e) { // the guest need not stop for it
       log.warn("the next attempt waits for the disk: {}", e.getMessage());
-      later(() -> dialIfStillBroken(attempt), backoff.nextMillis());
+      thread.later(() -> dialIfStillBroken(attempt), Duration.ofMillis(backoff.nextMillis()));
     }
   }
 
@@ -1022,7 +1005,7 @@ public final class DestinationSession implements AutoCloseable {
                 String lost =
                     "%s: %d of the guest's %d pages had not arrived and are poison now; it runs on here"
                         .formatted(text, poisoned.size(), arrival.table().pageCount());
-                tryTo(() -> complete(DestinationOutcome.Kind.SOURCE_LOST, lost));
+                thread.tryTo(() -> complete(DestinationOutcome.Kind.SOURCE_LOST, lost));
               }
             });
   }
@@ -1067,14 +1050,14 @@ public final class DestinationSession implements AutoCloseable {
    *     possible instead
    */
   public CompletionStage<String> cancel(String reason) {
-    return answering(answer -> takeCancel(reason, answer));
+    return thread.answer(answer -> takeCancel(reason, answer));
   }
 
   private void takeCancel(String reason, CompletableFuture<String> answer) throws IOException {
     requireCancellable();
     cancels.add(reason, answer);
     if (phase == DestinationPhase.RECOVERING && (connections.isOver() || !connections.isProven())) {
-      later(() -> cancels.stillUnheard(answer), Cancellations.PATIENCE_MILLIS);
+      thread.later(() -> cancels.stillUnheard(answer), Cancellations.PATIENCE);
       dialNow();
     } else {
       cancelNow();
@@ -1114,7 +1097,7 @@ public final class DestinationSession implements AutoCloseable {
    * @return what is being done; fails with an IOException in a phase that has nothing to recover
    */
   public CompletionStage<String> reconnect(Optional<InetSocketAddress> address) {
-    return answering(answer -> answer.complete(takeReconnect(address)));
+    return thread.answer(answer -> answer.complete(takeReconnect(address)));
   }
 
   private String takeReconnect(Optional<InetSocketAddress> address) throws IOException {
@@ -1146,7 +1129,7 @@ public final class DestinationSession implements AutoCloseable {
     old.end()
         .thenRun(
             () ->
-                run(
+                thread.run(
                     () -> {
                       if (connections == old) {
                         dialIfStillBroken(old.attempt() + 1);
@@ -1154,58 +1137,13 @@ public final class DestinationSession implements AutoCloseable {
                     }));
   }
 
-  private interface Command {
-    void run(CompletableFuture<String> answer) throws IOException;
-  }
-
-  private CompletionStage<String> answering(Command command) {
-    CompletableFuture<String> answer = new CompletableFuture<>();
-    try {
-      thread.execute(
-          () -> {
-            try {
-              command.run(answer);
-            } catch (IOException | RuntimeException e) {
-              answer.completeExceptionally(e);
-            }
-          });
-    } catch (RejectedExecutionException e) {
-      answer.completeExceptionally(new IOException("the destination has ended"));
-    }
-    return answer;
-  }
-
   // --- phases ------------------------------------------------------------------------------
-
-  private interface Step {
-    void run() throws IOException;
-  }
-
-  private void run(Step step) {
-    later(step, 0);
-  }
-
-  private void later(Step step, long delayMillis) {
-    try {
-      thread.schedule(() -> tryTo(step), delayMillis, TimeUnit.MILLISECONDS);
-    } catch (RejectedExecutionException e) {
-      log.debug("after the end: {}", step);
-    }
-  }
-
-  private void tryTo(Step step) {
-    try {
-      step.run();
-    } catch (Throwable e) { // whatever it is, somebody waits for the outcome
-      failed(e);
-    }
-  }
 
   /** Gives every kind of trouble its outcome. Callable from any thread. */
   private void failed(Throwable cause) {
     DestinationOutcome.Kind kind = kindOf(cause);
     boolean mayBeItsEnd = parts.home().isPresent() && kind == DestinationOutcome.Kind.HOST_REFUSED;
-    later(() -> fail(kind, textOf(cause)), mayBeItsEnd ? HOME_END_MILLIS : 0);
+    thread.later(() -> fail(kind, textOf(cause)), mayBeItsEnd ? HOME_END : Duration.ZERO);
   }
 
   private static DestinationOutcome.Kind kindOf(Throwable cause) {
