@@ -127,6 +127,16 @@ public final class PageChannel implements AutoCloseable {
         "%s: %s failed: %s".formatted(name, call, KernelCallException.describe((int) -answer)));
   }
 
+  /** Appends a question for pages; as {@link #write}, without an object. */
+  public void request(long requestId, long guestPhysicalAddress, int pageCount) {
+    sending.lock();
+    try {
+      writer.request(requestId, guestPhysicalAddress, pageCount);
+    } finally {
+      sending.unlock();
+    }
+  }
+
   /** Something to send, written in one piece. */
   public interface Words {
     void write(FrameWriter writer);

@@ -5,9 +5,8 @@ import java.util.Arrays;
 /**
  * Requests that have no answer yet. In arrays: a fault allocates nothing.
  *
- * <p>A request's number is never 0, and is not used again while the process lives: what answers an
- * earlier request of the same slot does not answer this one. Safe for all threads; the lock is held
- * for a few instructions.
+ * <p>A request's number is never 0, and is not used again while the process lives. Safe for all
+ * threads; the lock is held for a few instructions.
  */
 final class OpenRequests {
 
@@ -15,27 +14,14 @@ final class OpenRequests {
   static final long NONE = -1;
 
   private static final int CAPACITY_FIRST = 64;
-  private static final int SLOT_BITS = 24;
-  private static final int SLOT_MASK = (1 << SLOT_BITS) - 1;
 
-  private long[] numbers = new long[CAPACITY_FIRST]; // 0: free
+  private long[] numbers = new long[CAPACITY_FIRST]; // each at its own slot; 0: none
   private long[] pages = new long[CAPACITY_FIRST];
   private long[] startNanos = new long[CAPACITY_FIRST];
   private int[] sentIn = new int[CAPACITY_FIRST];
   private int[] damaged = new int[CAPACITY_FIRST];
-  private int[] free = new int[CAPACITY_FIRST];
-  private int freeCount;
-  private long opened;
-
-  OpenRequests() {
-    freeFrom(0);
-  }
-
-  private void freeFrom(int first) {
-    for (int slot = numbers.length - 1; slot >= first; slot--) {
-      free[freeCount++] = slot;
-    }
-  }
+  private int count;
+  private long last;
 
   /**
    * Opens a request for a page.
@@ -43,31 +29,53 @@ final class OpenRequests {
    * @param timesDamaged how often the page has come damaged already
    */
   synchronized long open(long page, long sinceNanos, int timesDamaged) {
-    if (freeCount == 0) {
+    if (2 * count >= numbers.length) {
       grow();
     }
-    int slot = free[--freeCount];
-    long number = ++opened << SLOT_BITS | slot;
-    numbers[slot] = number;
+    do { // passes those by whose slot has an open one; half of the slots are free
+      last++;
+    } while (numbers[slot(last)] != 0);
+    int slot = slot(last);
+    numbers[slot] = last;
     pages[slot] = page;
     startNanos[slot] = sinceNanos;
     sentIn[slot] = 0;
     damaged[slot] = timesDamaged;
-    return number;
+    count++;
+    return last;
   }
 
+  /** Numbers that had slots of their own have so among twice as many. */
   private void grow() {
-    int before = numbers.length;
-    if (before > SLOT_MASK) {
-      throw new IllegalStateException(before + " requests are open at once");
+    OpenRequests before = copy();
+    int capacity = 2 * numbers.length;
+    numbers = new long[capacity];
+    pages = new long[capacity];
+    startNanos = new long[capacity];
+    sentIn = new int[capacity];
+    damaged = new int[capacity];
+    for (long number : before.all()) {
+      move(number, before, before.slot(number));
     }
-    numbers = Arrays.copyOf(numbers, 2 * before);
-    pages = Arrays.copyOf(pages, 2 * before);
-    startNanos = Arrays.copyOf(startNanos, 2 * before);
-    sentIn = Arrays.copyOf(sentIn, 2 * before);
-    damaged = Arrays.copyOf(damaged, 2 * before);
-    free = Arrays.copyOf(free, 2 * before);
-    freeFrom(before);
+  }
+
+  private OpenRequests copy() {
+    OpenRequests copy = new OpenRequests();
+    copy.numbers = numbers;
+    copy.pages = pages;
+    copy.startNanos = startNanos;
+    copy.sentIn = sentIn;
+    copy.damaged = damaged;
+    return copy;
+  }
+
+  private void move(long number, OpenRequests before, int from) {
+    int slot = slot(number);
+    numbers[slot] = number;
+    pages[slot] = before.pages[from];
+    startNanos[slot] = before.startNanos[from];
+    sentIn[slot] = before.sentIn[from];
+    damaged[slot] = before.damaged[from];
   }
 
   /** The page it is for; {@link #NONE} if it is not open. */
@@ -92,7 +100,9 @@ final class OpenRequests {
     }
   }
 
-  /** Whether the caller is the one that sends it in an attempt: once in each, whoever comes first. */
+  /**
+   * Whether the caller is the one that sends it in an attempt: once in each, whoever comes first.
+   */
   synchronized boolean claimSending(long number, int attempt) {
     if (!isOpen(number) || sentIn[slot(number)] >= attempt) {
       return false;
@@ -107,7 +117,7 @@ final class OpenRequests {
       return false;
     }
     numbers[slot(number)] = 0;
-    free[freeCount++] = slot(number);
+    count--;
     return true;
   }
 
@@ -117,15 +127,14 @@ final class OpenRequests {
   }
 
   synchronized int count() {
-    return numbers.length - freeCount;
+    return count;
   }
 
   private boolean isOpen(long number) {
-    int slot = slot(number);
-    return number > 0 && slot < numbers.length && numbers[slot] == number;
+    return number > 0 && numbers[slot(number)] == number;
   }
 
-  private static int slot(long number) {
-    return (int) number & SLOT_MASK;
+  private int slot(long number) {
+    return (int) number & numbers.length - 1;
   }
 }

@@ -17,9 +17,6 @@ import java.util.OptionalLong;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.ScheduledThreadPoolExecutor;
-import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.kernel.Kernel;
@@ -32,8 +29,8 @@ import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerQueue;
 import ward.poison.MigrationRecord;
-import ward.poison.Origin;
 import ward.poison.PoisonEntry;
+import ward.thread.SessionThread;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
@@ -54,8 +51,6 @@ public final class SourceSession implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(SourceSession.class);
 
-  private static final int CLOSE_SECONDS = 30;
-
   private static final Duration LAST_WORDS_WITHIN = Duration.ofMillis(300);
 
   private static final String WHOLE_HERE =
@@ -73,8 +68,7 @@ public final class SourceSession implements AutoCloseable {
   private final SourceSettings settings;
   private final Subject subject;
   private final SourceListener listener;
-  private final ScheduledThreadPoolExecutor thread =
-      new ScheduledThreadPoolExecutor(1, task -> new Thread(task, "ward-session"));
+  private final SessionThread thread = new SessionThread("source", this::failed);
   private final CompletableFuture<SourceOutcome> outcome = new CompletableFuture<>();
   private final GuestLayout layout;
   private final LedgerQueue writes;
@@ -112,12 +106,11 @@ public final class SourceSession implements AutoCloseable {
     this.settings = settings;
     this.subject = subject;
     this.listener = listener;
-    thread.setExecuteExistingDelayedTasksAfterShutdownPolicy(false); // what is due still runs
     layout = subject.memory().memory().layout();
     ServedPages served = new ServedPages(layout.pageCount());
     writes =
         new LedgerQueue(
-            (task, millis) -> later(task::run, Duration.ofMillis(millis)),
+            (task, millis) -> thread.later(task::run, Duration.ofMillis(millis)),
             settings::ledgerPatience,
             this::failed);
     lost =
@@ -233,7 +226,7 @@ public final class SourceSession implements AutoCloseable {
 
   /** Ends the migration; for an operator's SIGTERM. */
   public void abandon(String reason) {
-    run(
+    thread.run(
         () -> {
           if (control != null) {
             send(new ControlMessage.Farewell(reason, false));
@@ -249,20 +242,9 @@ public final class SourceSession implements AutoCloseable {
    */
   @Override
   public void close() {
-    run(() -> fail(SourceOutcome.Kind.ABORTED, "the session was closed"));
-    stopThread();
+    thread.run(() -> fail(SourceOutcome.Kind.ABORTED, "the session was closed"));
+    thread.close();
     closeConnections().forEach(ChannelFuture::awaitUninterruptibly);
-  }
-
-  private void stopThread() {
-    thread.shutdown();
-    try {
-      if (!thread.awaitTermination(CLOSE_SECONDS, TimeUnit.SECONDS)) {
-        log.warn("the session's thread did not end within {} seconds", CLOSE_SECONDS);
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
   }
 
   // --- connections -------------------------------------------------------------------------
@@ -311,7 +293,7 @@ public final class SourceSession implements AutoCloseable {
 
   /** A connection that was judged well is ready; called on its event loop. */
   public void connected(Hello hello, Channel channel) {
-    run(
+    thread.run(
         () -> {
           if (hello.kind() == ConnectionKind.CONTROL) {
             onControl(hello, channel);
@@ -360,7 +342,7 @@ public final class SourceSession implements AutoCloseable {
     return String.valueOf(channel.remoteAddress()).replaceFirst("^[^/]*/", "");
   }
 
-  private void orSayWhyNot(Step step) throws IOException {
+  private void orSayWhyNot(SessionThread.Step step) throws IOException {
     try {
       step.run();
     } catch (IOException e) {
@@ -412,7 +394,7 @@ public final class SourceSession implements AutoCloseable {
 
   /** The socket of a stream has room again; called on its event loop. */
   public void writable(Channel channel) {
-    run(
+    thread.run(
         () -> {
           BackgroundStream stream = streams.get(channel);
           if (stream != null && phase == SourcePhase.SERVING) {
@@ -426,7 +408,7 @@ public final class SourceSession implements AutoCloseable {
     if (mayBeAsked()) {
       answerer.answer(request, channel);
     } else {
-      run(() -> answerInTurn(peer, request, channel));
+      thread.run(() -> answerInTurn(peer, request, channel));
     }
   }
 
@@ -457,7 +439,7 @@ public final class SourceSession implements AutoCloseable {
    * @param cause null if the peer closed it without a word
    */
   public void lost(Hello hello, Channel channel, Throwable cause) {
-    run(
+    thread.run(
         () -> {
           if (!isPresent(hello) || phase.isLast()) {
             return;
@@ -477,7 +459,7 @@ public final class SourceSession implements AutoCloseable {
 
   /** A destination that ends says so on another connection, which may arrive a little later. */
   private void breakUnlessExplained(Hello hello, String text, Throwable cause) {
-    later(
+    thread.later(
         () -> {
           if (isPresent(hello) && !phase.isLast()) {
             onBreak(text, cause);
@@ -514,7 +496,7 @@ public final class SourceSession implements AutoCloseable {
 
   /** A message on the control connection; called on its event loop. */
   public void onMessage(Hello peer, ControlMessage message) {
-    run(
+    thread.run(
         () -> {
           if (isPresent(peer)) {
             dispatch(message);
@@ -685,7 +667,7 @@ public final class SourceSession implements AutoCloseable {
   private void giveUpWaiting(Duration time, Runnable what) {
     int of = ++waits;
     SourcePhase waiting = phase;
-    later(
+    thread.later(
         () -> {
           if (of == waits && phase == waiting) {
             what.run();
@@ -737,7 +719,7 @@ public final class SourceSession implements AutoCloseable {
     destination.end(end);
     // A loss that an old connection's reader has found is on its way to this thread, in front of
     // what is said now; judged before it, the destination would never be told.
-    run(
+    thread.run(
         () -> {
           if (destination == returned) {
             agreeWith(destination);
@@ -799,7 +781,7 @@ public final class SourceSession implements AutoCloseable {
   /** Holds the background stream back, or lets it go on. Demand faults are always answered. */
   public void pauseStream(boolean pause) {
     cursor.pause(pause);
-    run(this::pumpIfServing);
+    thread.run(this::pumpIfServing);
   }
 
   private void pumpIfServing() {
@@ -815,29 +797,19 @@ public final class SourceSession implements AutoCloseable {
    *     copied before; at once while no destination has been sent the map
    */
   public CompletionStage<PoisonReport.Result> reportPoison(List<PoisonEntry> entries) {
-    CompletableFuture<PoisonReport.Result> answer = new CompletableFuture<>();
-    try {
-      thread.execute(() -> takeReport(entries, answer));
-    } catch (RejectedExecutionException e) {
-      answer.completeExceptionally(new IOException("the source has ended"));
-    }
-    return answer;
+    return thread.answer(answer -> takeReport(entries, answer));
   }
 
-  private void takeReport(
-      List<PoisonEntry> entries, CompletableFuture<PoisonReport.Result> answer) {
-    try {
-      requireReportable(entries);
-      PageSet known = subject.journal().ledger().frames();
-      PoisonReport report = PoisonReport.of(entries, known, answer);
-      lost.record(entries);
-      if (phase == SourcePhase.LISTENING) {
-        report.allPoisoned();
-      } else {
-        sendLate(entries, report);
-      }
-    } catch (IOException | RuntimeException e) {
-      answer.completeExceptionally(e);
+  private void takeReport(List<PoisonEntry> entries, CompletableFuture<PoisonReport.Result> answer)
+      throws IOException {
+    requireReportable(entries);
+    PageSet known = subject.journal().ledger().frames();
+    PoisonReport report = PoisonReport.of(entries, known, answer);
+    lost.record(entries);
+    if (phase == SourcePhase.LISTENING) {
+      report.allPoisoned();
+    } else {
+      sendLate(entries, report);
     }
   }
 
@@ -875,13 +847,7 @@ public final class SourceSession implements AutoCloseable {
    *     possible instead
    */
   public CompletionStage<String> cancel(String reason, boolean guestNeverRan) {
-    CompletableFuture<String> answer = new CompletableFuture<>();
-    try {
-      thread.execute(() -> takeCancel(reason, guestNeverRan, answer));
-    } catch (RejectedExecutionException e) {
-      answer.completeExceptionally(new IOException("the source has ended"));
-    }
-    return answer;
+    return thread.answer(answer -> takeCancel(reason, guestNeverRan, answer));
   }
 
   private void takeCancel(String reason, boolean guestNeverRan, CompletableFuture<String> answer) {
@@ -894,7 +860,7 @@ public final class SourceSession implements AutoCloseable {
           takeBack();
         } else {
           askToCancel();
-          later(
+          thread.later(
               () -> cancels.unanswered(answer),
               Duration.ofSeconds(CancelRequests.PATIENCE_SECONDS));
         }
@@ -932,36 +898,7 @@ public final class SourceSession implements AutoCloseable {
             .formatted(peer.host());
   }
 
-  /** An origin for a loss that is reported now. */
-  public Origin reportedNow(String host) {
-    return new Origin(host, Clock.systemUTC().instant(), Origin.Discovery.REPORTED);
-  }
-
   // --- phases ------------------------------------------------------------------------------
-
-  private interface Step {
-    void run() throws IOException;
-  }
-
-  private void run(Step step) {
-    later(step, Duration.ZERO);
-  }
-
-  private void later(Step step, Duration delay) {
-    try {
-      thread.schedule(() -> tryTo(step), delay.toNanos(), TimeUnit.NANOSECONDS);
-    } catch (RejectedExecutionException e) {
-      log.debug("after the end: {}", step);
-    }
-  }
-
-  private void tryTo(Step step) {
-    try {
-      step.run();
-    } catch (IOException | RuntimeException e) {
-      failed(e);
-    }
-  }
 
   private void failed(Throwable cause) {
     SourceOutcome.Kind kind =
@@ -971,7 +908,8 @@ public final class SourceSession implements AutoCloseable {
     if (!(cause instanceof IOException) && !(cause instanceof ProtocolException)) {
       log.error("a fault in Ward itself", cause);
     }
-    run(() -> fail(kind, cause.getMessage() == null ? cause.toString() : cause.getMessage()));
+    thread.run(
+        () -> fail(kind, cause.getMessage() == null ? cause.toString() : cause.getMessage()));
   }
 
   private void fail(SourceOutcome.Kind kind, String text) {
