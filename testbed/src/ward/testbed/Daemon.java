@@ -57,7 +57,9 @@ final class Daemon implements AutoCloseable {
    */
   static Daemon start(Path directory, String name, List<String> prefix, List<String> arguments)
       throws IOException {
-    Surroundings around = new Surroundings(prefix, machineOptions(), Map.of());
+    List<String> options = new ArrayList<>(machineOptions());
+    options.addAll(ClassArchive.options(arguments.get(0)));
+    Surroundings around = new Surroundings(prefix, options, Map.of());
     return start(directory, name, around, arguments);
   }
 
