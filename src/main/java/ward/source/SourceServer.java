@@ -145,7 +145,7 @@ public final class SourceServer implements AutoCloseable {
     @Override
     public void channelInactive(ChannelHandlerContext context) {
       if (peer != null) {
-        session.lost(peer, context.channel(), cause);
+        session.lost(peer, cause);
       } else {
         log.warn(
             "a connection was dropped: {}",
