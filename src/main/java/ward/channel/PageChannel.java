@@ -35,6 +35,7 @@ public final class PageChannel implements AutoCloseable {
   private final CompletableFuture<Void> ended = new CompletableFuture<>();
   private boolean started;
   private boolean closed;
+  private boolean released; // under the lock of sending: its memory is gone
 
   /** What becomes of what arrives, on the channel's thread. */
   public interface Reactions {
@@ -90,8 +91,13 @@ public final class PageChannel implements AutoCloseable {
     try {
       reactions.ended(cause);
     } finally {
-      release();
+      leave();
     }
+  }
+
+  private synchronized void leave() {
+    closed = true; // whoever closes it later finds nothing left to do
+    release();
   }
 
   private void receiveAll(Reactions reactions) throws Exception {
@@ -131,7 +137,9 @@ public final class PageChannel implements AutoCloseable {
   public void request(long requestId, long guestPhysicalAddress, int pageCount) {
     sending.lock();
     try {
-      writer.request(requestId, guestPhysicalAddress, pageCount);
+      if (!released) {
+        writer.request(requestId, guestPhysicalAddress, pageCount);
+      }
     } finally {
       sending.unlock();
     }
@@ -142,11 +150,13 @@ public final class PageChannel implements AutoCloseable {
     void write(FrameWriter writer);
   }
 
-  /** Appends to what is sent by the next {@link #flush()}. From any thread. */
+  /** Appends to what is sent by the next {@link #flush()}; nothing at the end. From any thread. */
   public void write(Words words) {
     sending.lock();
     try {
-      words.write(writer);
+      if (!released) {
+        words.write(writer);
+      }
     } finally {
       sending.unlock();
     }
@@ -159,13 +169,19 @@ public final class PageChannel implements AutoCloseable {
   public void flush() {
     sending.lock();
     try {
-      if (out.isReadable() && socket.send(out.memoryAddress(), out.readableBytes()) < 0) {
-        socket.end(); // its reader tells
+      if (!released) {
+        sendAll();
       }
-      out.clear();
     } finally {
       sending.unlock();
     }
+  }
+
+  private void sendAll() {
+    if (out.isReadable() && socket.send(out.memoryAddress(), out.readableBytes()) < 0) {
+      socket.end(); // its reader tells
+    }
+    out.clear();
   }
 
   /**
@@ -193,6 +209,7 @@ public final class PageChannel implements AutoCloseable {
   private void release() {
     sending.lock();
     try {
+      released = true;
       socket.close();
       in.release();
       out.release();

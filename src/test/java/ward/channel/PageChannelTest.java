@@ -198,6 +198,23 @@ class PageChannelTest {
   }
 
   @Test
+  void whatIsSentOrClosedAfterTheEndDoesNothing() throws Exception {
+    dial();
+    Heard atSource = new Heard();
+    got(source).start("source", atSource);
+    got(destination).close();
+    atSource.end.get(PATIENCE_SECONDS, SECONDS);
+    got(source).end().toCompletableFuture().get(PATIENCE_SECONDS, SECONDS);
+
+    got(source).request(1, 0, 1);
+    got(source).write(out -> out.zero(1, 0, 1));
+    got(source).flush();
+    got(source).close();
+
+    assertThat(got(source).end().toCompletableFuture()).isDone();
+  }
+
+  @Test
   void aChannelThatWasNeverStartedEndsAtOnce() throws Exception {
     dial();
 
