@@ -1,13 +1,14 @@
 package ward.source;
 
 import io.netty.channel.Channel;
-import io.netty.channel.ChannelFuture;
 import io.netty.util.NetUtil;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import ward.channel.PageChannel;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
@@ -28,6 +29,7 @@ final class DestinationContact {
 
   private final Course course;
   private final List<Channel> forPages = new ArrayList<>();
+  private final List<PageChannel> forRequests = new ArrayList<>();
   private volatile UUID session; // null until somebody has come
   private volatile Peer peer = Peer.NOBODY;
   private volatile int attempt;
@@ -123,7 +125,7 @@ final class DestinationContact {
   // --- the connections -------------------------------------------------------------------------
 
   void add(ConnectionKind kind, Channel channel) {
-    if (kind != ConnectionKind.URGENT && kind != ConnectionKind.STREAM) {
+    if (kind != ConnectionKind.STREAM) {
       throw new ProtocolException(kind + " connections come by the control socket");
     }
     forPages.add(channel);
@@ -136,18 +138,31 @@ final class DestinationContact {
     }
   }
 
-  /** Begins to close all of them. */
-  List<ChannelFuture> close() {
-    List<Channel> all = new ArrayList<>(forPages);
-    if (control != null) {
-      all.add(control);
-    }
-    return all.stream().map(Channel::close).toList();
+  void add(PageChannel channel) {
+    forRequests.add(channel);
   }
 
-  /** Afterwards no event loop reads or sends a page: all of them have seen their channels close. */
+  /** Begins to close all of them; each completes when nothing is read or sent by it any more. */
+  List<CompletableFuture<Void>> close() {
+    List<CompletableFuture<Void>> closed = new ArrayList<>();
+    forRequests.forEach(channel -> closed.add(channel.end().toCompletableFuture()));
+    forPages.forEach(channel -> closed.add(closed(channel)));
+    if (control != null) {
+      closed.add(closed(control));
+    }
+    return closed;
+  }
+
+  private static CompletableFuture<Void> closed(Channel channel) {
+    CompletableFuture<Void> closed = new CompletableFuture<>();
+    channel.close().addListener(done -> closed.complete(null));
+    return closed;
+  }
+
+  /** Afterwards no thread reads or sends a page: all of them have seen their connections close. */
   void end() {
-    close().forEach(ChannelFuture::awaitUninterruptibly);
+    close().forEach(CompletableFuture::join);
+    forRequests.clear();
     forPages.clear();
     control = null;
   }

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import ward.thread.SessionThread;
 import ward.wire.ControlMessage.Hello;
+import ward.wire.FrameWriter;
 import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
 
@@ -80,12 +81,24 @@ final class Serving {
     streams.clear();
   }
 
-  /** A demand fault; called on the urgent connection's event loop. */
-  void onRequest(Hello peer, PageRequest request, Channel channel) {
+  /**
+   * A demand fault; called on the urgent connection's thread.
+   *
+   * @param out where the answer goes, if it is known at once
+   * @param connection the same; for what is known later
+   */
+  void onRequest(
+      Hello peer,
+      long requestId,
+      long guestPhysicalAddress,
+      int pageCount,
+      FrameWriter out,
+      UrgentConnection connection) {
     if (mayBeAsked()) {
-      answerer.answer(request, channel);
+      answerer.answer(requestId, guestPhysicalAddress, pageCount, out, connection);
     } else {
-      thread.run(() -> answerInTurn(peer, request, channel));
+      PageRequest request = new PageRequest(requestId, guestPhysicalAddress, pageCount);
+      thread.run(() -> answerInTurn(peer, request, connection));
     }
   }
 
@@ -94,19 +107,20 @@ final class Serving {
   }
 
   /** What came before the request on the control connection may still wait for the disk. */
-  private void answerInTurn(Hello peer, PageRequest request, Channel channel) {
+  private void answerInTurn(Hello peer, PageRequest request, UrgentConnection connection) {
     if (course.isOver() || !contact.isPresent(peer) || course.is(SourcePhase.AWAITING_RETURN)) {
       return; // it is asked again by the next connection, if there is one
     }
     if (!mayBeAsked()) {
       throw new ProtocolException("a page request in phase " + course.phase());
     }
-    channel
-        .eventLoop()
-        .execute(
-            () -> {
-              answerer.answer(request, channel);
-              channel.flush();
-            });
+    connection.send(
+        out ->
+            answerer.answer(
+                request.requestId(),
+                request.guestPhysicalAddress(),
+                request.pageCount(),
+                out,
+                connection));
   }
 }

@@ -1,13 +1,13 @@
 package ward.source;
 
 import io.netty.channel.Channel;
-import io.netty.channel.ChannelFuture;
 import java.io.IOException;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
@@ -21,7 +21,7 @@ import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.ControlMessage.Refusal;
-import ward.wire.PageRequest;
+import ward.wire.FrameWriter;
 import ward.wire.Peer;
 import ward.wire.ProtocolException;
 
@@ -208,7 +208,7 @@ public final class SourceSession implements AutoCloseable {
   public void close() {
     thread.run(() -> ending.fail(SourceOutcome.Kind.ABORTED, "the session was closed"));
     thread.close();
-    contact.close().forEach(ChannelFuture::awaitUninterruptibly);
+    contact.close().forEach(CompletableFuture::join);
   }
 
   // --- what connections report, on their event loops --------------------------------------------
@@ -228,9 +228,27 @@ public final class SourceSession implements AutoCloseable {
     serving.writable(channel);
   }
 
-  /** A demand fault, on the urgent connection. */
-  public void onRequest(Hello peer, PageRequest request, Channel channel) {
-    serving.onRequest(peer, request, channel);
+  /** A connection for requests that was judged well is ready. */
+  void connected(Hello hello, UrgentConnection connection) {
+    thread.run(
+        () -> {
+          if (contact.isPresent(hello) && !course.isOver()) {
+            contact.add(connection.start());
+          } else {
+            connection.close(); // the session was recovered, or has ended, in between
+          }
+        });
+  }
+
+  /** A demand fault, on the urgent connection's thread. */
+  void onRequest(
+      Hello peer,
+      long requestId,
+      long guestPhysicalAddress,
+      int pageCount,
+      FrameWriter out,
+      UrgentConnection connection) {
+    serving.onRequest(peer, requestId, guestPhysicalAddress, pageCount, out, connection);
   }
 
   /** A message on the control connection. */
