@@ -1,8 +1,10 @@
-/* UNIX stream sockets, for the one thing that the JDK's cannot do: carry a descriptor. */
+/* Sockets, for what the JDK's cannot do: carry a descriptor, and fill memory that is known by its address only. */
 #define _GNU_SOURCE
 #include "ward.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -97,4 +99,40 @@ int64_t ward_socket_receive(int32_t fd, uint64_t address, uint64_t length, int32
 int64_t ward_socket_end(int32_t fd)
 {
 	return shutdown(fd, SHUT_RDWR) < 0 ? -errno : 0;
+}
+
+int64_t ward_socket_take(int32_t fd)
+{
+	int taken = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	int flags = taken < 0 ? -1 : fcntl(taken, F_GETFL);
+	int64_t result;
+
+	if (flags >= 0 && fcntl(taken, F_SETFL, flags & ~O_NONBLOCK) == 0)
+		return taken;
+	result = -errno;
+	if (taken >= 0)
+		close(taken);
+	return result;
+}
+
+int64_t ward_receive(int32_t fd, uint64_t address, uint64_t length, int32_t wait)
+{
+	ssize_t received = recv(fd, (void *)(uintptr_t)address, length, wait ? 0 : MSG_DONTWAIT);
+
+	return received < 0 ? -errno : received;
+}
+
+int64_t ward_send(int32_t fd, uint64_t address, uint64_t length)
+{
+	ssize_t sent = send(fd, (const void *)(uintptr_t)address, length, MSG_NOSIGNAL);
+
+	return sent < 0 ? -errno : sent;
+}
+
+int64_t ward_await_input(int32_t fd, int32_t timeout_milliseconds)
+{
+	struct pollfd awaited = { .fd = fd, .events = POLLIN };
+	int ready = poll(&awaited, 1, timeout_milliseconds);
+
+	return ready < 0 ? -errno : ready;
 }

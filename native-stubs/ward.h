@@ -56,6 +56,14 @@ WARD_EXPORT int64_t ward_socket_receive(int32_t fd, uint64_t address, uint64_t l
 /* Ends the connection for both sides, and every call that waits in it. */
 WARD_EXPORT int64_t ward_socket_end(int32_t fd);
 
+/* A descriptor of the same socket that is the caller's to close; calls on either wait from now on. */
+WARD_EXPORT int64_t ward_socket_take(int32_t fd);
+/* As many bytes as there are, at most length; 0 at the end. wait == 0: EAGAIN where there are none. */
+WARD_EXPORT int64_t ward_receive(int32_t fd, uint64_t address, uint64_t length, int32_t wait);
+WARD_EXPORT int64_t ward_send(int32_t fd, uint64_t address, uint64_t length);
+/* 1 when a read would not wait, 0 when none came in time. */
+WARD_EXPORT int64_t ward_await_input(int32_t fd, int32_t timeout_milliseconds);
+
 WARD_EXPORT int64_t ward_thread_id(void);
 WARD_EXPORT int64_t ward_signal_thread(int32_t thread, int32_t signal);
 WARD_EXPORT int64_t ward_block_signals(uint64_t mask);

@@ -62,7 +62,8 @@
 .set MCG_EIPV, 2
 .set MCG_MCIP, 4
 .set CR4_MCE, 1 << 6
-.set LINGER, 1 << 20
+/* Cycles of the time-stamp counter: some tenths of a second. */
+.set LINGER, 1 << 30
 .set MC0_STATUS, 0x401
 .set MC9_STATUS, 0x425
 .set KERNEL_GS_BASE, 0xc0000102
@@ -174,10 +175,13 @@ until_moved:
 	jb	until_moved
 	test	qword ptr [rdi + 16], FLAG_SHUT_BY_CR4 | FLAG_SHUT_BY_MCIP
 	jz	until_heard
-	mov	ecx, LINGER
+	rdtsc
+	mov	ecx, eax
 linger:
-	dec	ecx
-	jnz	linger
+	rdtsc
+	sub	eax, ecx
+	cmp	eax, LINGER
+	jb	linger
 	sub	r9, r10
 	neg	r9
 	REPORT	TAG_SHUT

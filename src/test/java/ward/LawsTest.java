@@ -37,14 +37,19 @@ class LawsTest {
     return Stream.of(
         arguments("memory", List.of()),
         arguments("kernel", List.of()),
+        arguments("thread", List.of()),
         arguments("poison", List.of("memory")),
         arguments("guest", List.of("memory")),
         arguments("uffd", List.of("kernel", "memory")),
         arguments("wire", List.of("memory", "poison", "wire.proto")),
+        arguments("channel", List.of("kernel", "wire")),
         arguments("vcpu", List.of("kernel", "memory", "poison", "guest", "vcpu.proto")),
         arguments("owner", List.of("kernel", "memory", "guest", "owner.proto")),
-        arguments("source", List.of("kernel", "memory", "poison", "guest", "wire")),
-        arguments("destination", List.of("memory", "poison", "guest", "uffd", "wire")),
+        arguments(
+            "source", List.of("kernel", "thread", "memory", "poison", "guest", "wire", "channel")),
+        arguments(
+            "destination",
+            List.of("thread", "memory", "poison", "guest", "uffd", "wire", "channel")),
         arguments("metrics", List.of("source", "destination", "memory", "poison")),
         arguments(
             "cli",
@@ -133,7 +138,7 @@ class LawsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"destination", "guest", "source", "metrics", "wire"})
+  @ValueSource(strings = {"destination", "guest", "source", "metrics", "wire", "channel"})
   void whoeverHandlesGuestPagesHasNoNativeMemory(String name) {
     noClasses()
         .that()

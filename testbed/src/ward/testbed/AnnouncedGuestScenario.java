@@ -53,7 +53,7 @@ class AnnouncedGuestScenario {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final long MEMORY_BYTES = 16 << 20;
   private static final int VCPUS = 2;
-  private static final int PAGES_READ = 64;
+  private static final int PAGES_READ = 48;
   private static final int BANK = 9;
   private static final long INTERVAL_MILLIS = 40;
 

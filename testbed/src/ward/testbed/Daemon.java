@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import ward.cli.ControlClient;
 import ward.wire.ControlMessage;
 
@@ -57,7 +58,7 @@ final class Daemon implements AutoCloseable {
    */
   static Daemon start(Path directory, String name, List<String> prefix, List<String> arguments)
       throws IOException {
-    Surroundings around = new Surroundings(prefix, machineOptions(), Map.of());
+    Surroundings around = new Surroundings(prefix, machineOptions(arguments.get(0)), Map.of());
     return start(directory, name, around, arguments);
   }
 
@@ -79,10 +80,17 @@ final class Daemon implements AutoCloseable {
     return new Daemon(name, arguments, builder.start(), output, errors);
   }
 
-  /** The lab chooses a compiler and a collector that are quick where everything is emulated. */
-  private static List<String> machineOptions() {
-    return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
-        .filter(option -> option.startsWith("-XX:"))
+  /**
+   * This process's choice of a compiler and a collector: the lab takes those that are quick where
+   * everything is emulated, the build the compiler that suits processes which live for seconds.
+   *
+   * @param kind the daemon's first argument
+   */
+  static List<String> machineOptions(String kind) {
+    return Stream.concat(
+            ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+                .filter(option -> option.startsWith("-XX:")),
+            ClassArchive.options(kind).stream())
         .toList();
   }
 

@@ -45,6 +45,7 @@ import ward.vcpu.ThreadGuestFactory;
  * <pre>
  * give-back GPA PAGES     MADV_DONTNEED; "gave back GPA PAGES" when the kernel has done it
  * touch GPA               a thread reads the page; "touched GPA poisoned" or "touched GPA HASH"
+ * pace MICROS             how long a thread rests after each page from now on
  * swallow                 reads every event of the userfaultfd and forgets it, as a daemon does that
  *                         dies between reading an event and acting on it
  * </pre>
@@ -76,7 +77,7 @@ final class Holder implements Callable<Integer>, MemoryErrors {
       names = "--pace",
       required = true,
       description = "Microseconds that a thread rests after each page.")
-  long paceMicros;
+  volatile long paceMicros;
 
   private final Kernel kernel = NativeKernel.load();
   private PrintWriter touches;
@@ -253,6 +254,7 @@ final class Holder implements Callable<Integer>, MemoryErrors {
         case "give-back" ->
             daemon(line, () -> giveBack(Long.decode(words[1]), Long.parseLong(words[2])));
         case "touch" -> daemon(line, () -> touch(Long.decode(words[1])));
+        case "pace" -> paceMicros = Long.parseLong(words[1]);
         case "swallow" -> swallow();
         default -> throw new IOException("no command: " + line);
       }

@@ -29,7 +29,13 @@ final class HolderProcess implements AutoCloseable {
    */
   static HolderProcess start(Path directory, Path layout, LoopbackSettings settings)
       throws IOException {
-    return start(directory, layout, settings.vcpus(), settings.seed(), PACE_MICROS, List.of());
+    return start(
+        directory,
+        layout,
+        settings.vcpus(),
+        settings.seed(),
+        PACE_MICROS,
+        Daemon.machineOptions("destination"));
   }
 
   /**
@@ -72,6 +78,11 @@ final class HolderProcess implements AutoCloseable {
   /** What its threads read. */
   Path touches() {
     return directory.resolve("touches");
+  }
+
+  /** From now on its threads read without a rest: what they were slow for is over. */
+  void hurry() throws IOException {
+    command("pace 0");
   }
 
   /** How many pages its threads have read. */

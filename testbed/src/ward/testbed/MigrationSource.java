@@ -9,6 +9,8 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.function.Consumer;
 import ward.cli.ControlClient;
 import ward.cli.LayoutFile;
@@ -41,6 +43,7 @@ final class MigrationSource implements AutoCloseable {
   private long injectedBefore;
   private List<String> arguments = List.of(); // where it listens, and its name
   private String epitaphs = "";
+  private Deadline deadline; // since it was started
   private Daemon daemon;
 
   /**
@@ -72,6 +75,7 @@ final class MigrationSource implements AutoCloseable {
    * @param port 0 for any
    */
   void start(String address, int port, String name, Deadline deadline) throws IOException {
+    this.deadline = deadline;
     declare(deadline);
     progress.accept("starting the source");
     begin(address, port, name, settings.awake(), deadline);
@@ -155,10 +159,9 @@ final class MigrationSource implements AutoCloseable {
         new ArrayList<>(List.of("ledger", "add", "--ledger", ledger().toString(), "--layout"));
     command.add(path("layout.json").toString());
     plan.declared().forEach(page -> command.add(gpa(page)));
-    try (Daemon add = Daemon.start(directory, "ledger-add", List.of(), command)) {
-      if (add.await(deadline) != 0) {
-        throw new IOException("ward ledger add failed: " + add.errors());
-      }
+    Order add = Order.give(command);
+    if (add.await(deadline) != 0) {
+      throw new IOException("ward ledger add failed: " + add.errors());
     }
     plan.declared().forEach(lost::add);
   }
@@ -233,12 +236,29 @@ final class MigrationSource implements AutoCloseable {
     Origin origin = new Origin("testbed", Instant.now(), Origin.Discovery.REPORTED);
     List<PoisonEntry> entries = pages.stream().map(page -> entry(page, origin)).toList();
     ControlMessage.ReportPoisonResult result =
-        (ControlMessage.ReportPoisonResult) control(new ControlMessage.ReportPoison(entries));
+        (ControlMessage.ReportPoisonResult) answerTo(new ControlMessage.ReportPoison(entries));
     result
         .poisoned()
         .forEach(frame -> lost.add(guest.layout().pageAt(frame << Pages.SHIFT).orElseThrow()));
     late += (int) result.poisoned().size();
     lateHeld += (int) result.held().size();
+  }
+
+  /** Where the destination is gone, that is seen before the command's own patience ends. */
+  private ControlMessage answerTo(ControlMessage command) throws IOException {
+    FutureTask<ControlMessage> answer = new FutureTask<>(() -> control(command));
+    Thread asking = new Thread(answer, "asking");
+    asking.setDaemon(true);
+    asking.start();
+    deadline.await("an answer of the source", answer::isDone);
+    try {
+      return answer.get();
+    } catch (ExecutionException e) {
+      throw new IOException(e.getCause().getMessage(), e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
   }
 
   private PoisonEntry entry(long page, Origin origin) {

@@ -136,7 +136,7 @@ class OperatorScenario extends OperatedMigration {
   void aStatusIsWatchedUntilTheMigrationHasEnded() throws IOException {
     startSource(false);
     FaultyLink link = slowLink();
-    startDestination(link.address());
+    startDestination(link.address(), "destination", "--keep"); // or it may end between two looks
     awaitPhase("RUNNING", "destination");
     Order now = order("status", "destination");
     assertEquals(0, now.await(deadline), now::errors);
@@ -156,5 +156,8 @@ class OperatorScenario extends OperatedMigration {
     List<String> lines = watch.output().lines().toList();
     assertThat(lines).doesNotHaveDuplicates().hasSizeGreaterThan(1);
     assertThat(lines.get(lines.size() - 1)).startsWith("COMPLETE: 4,096 of 4,096 resolved (100 %)");
+    deadline.await("the guest to end", () -> status("destination").get("guestEnded").asBoolean());
+    destination.terminate();
+    assertEquals(0, destination.await(deadline), destination::errors);
   }
 }

@@ -11,7 +11,7 @@ import java.util.concurrent.TimeoutException;
 import picocli.CommandLine;
 import ward.cli.Main;
 
-/** A {@code ward} command to a daemon, in this process: it has nothing to lose with it. */
+/** A {@code ward} command that is no daemon, in this process: it has nothing to lose with it. */
 final class Order {
 
   private final StringWriter out = new StringWriter();

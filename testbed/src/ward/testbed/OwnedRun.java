@@ -181,7 +181,15 @@ final class OwnedRun implements AutoCloseable {
   /** Waits until the present daemon has everything, and the guest's threads have read it. */
   void awaitEnd() throws IOException {
     awaitPhase("COMPLETE");
+    holder.hurry();
     deadline.await("the guest's threads to end", () -> holder.hasSaid("exited POWERED_OFF"));
+  }
+
+  /** Waits until the memory's owner has said a line that begins so. */
+  void awaitOwnerSays(String words) throws IOException {
+    deadline.await(
+        "the memory's owner to say " + words,
+        () -> holder.said().stream().anyMatch(line -> line.startsWith(words)));
   }
 
   /** Waits until the present daemon's log has a text in it. */

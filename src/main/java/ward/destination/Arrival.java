@@ -170,6 +170,7 @@ final class Arrival {
       Thread.currentThread().interrupt();
     }
     guest.close();
+    faultLoop.end();
   }
 
   /** Of a guest that stands still: no page of it is empty afterwards. */

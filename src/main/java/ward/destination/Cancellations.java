@@ -1,6 +1,7 @@
 package ward.destination;
 
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -13,7 +14,7 @@ import java.util.concurrent.CompletableFuture;
 final class Cancellations {
 
   /** How long an operator's command waits for a source that is out of reach. */
-  static final long PATIENCE_MILLIS = 10_000;
+  static final Duration PATIENCE = Duration.ofSeconds(10);
 
   private final List<CompletableFuture<String>> asked = new ArrayList<>();
   private volatile boolean wanted;
@@ -45,6 +46,6 @@ final class Cancellations {
     answer.completeExceptionally(
         new IOException(
             "the guest will not run here, but the source could not be told within %d s: it is dialled until it has heard. SIGTERM ends this daemon without telling it, and then only `ward cancel --never-ran` at the source frees the guest"
-                .formatted(PATIENCE_MILLIS / 1_000)));
+                .formatted(PATIENCE.toSeconds())));
   }
 }

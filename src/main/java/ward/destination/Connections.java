@@ -16,7 +16,7 @@ final class Connections {
   private final SourceLink.Attempt link;
   private final List<Channel> streams = new ArrayList<>();
   private Channel control;
-  private Channel urgent;
+  private SourceLink.Requests urgent;
   private int streamsEnded;
   private boolean proven;
   private volatile boolean over;
@@ -44,12 +44,12 @@ final class Connections {
   }
 
   /** Null until it is ready. */
-  Channel urgent() {
+  SourceLink.Requests urgent() {
     return urgent;
   }
 
-  void urgent(Channel channel) {
-    urgent = channel;
+  void urgent(SourceLink.Requests requests) {
+    urgent = requests;
   }
 
   void addStream(Channel channel) {

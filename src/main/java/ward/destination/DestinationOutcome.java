@@ -1,5 +1,12 @@
 package ward.destination;
 
+import java.io.IOException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import ward.guest.UnfitGuestException;
+import ward.poison.LedgerException;
+import ward.wire.ProtocolException;
+
 /**
  * How an incoming migration ended, and where the guest is.
  *
@@ -29,5 +36,33 @@ public record DestinationOutcome(Kind kind, String text) {
      * copy.
      */
     VERIFICATION_FAILED
+  }
+
+  private static final Logger log = LoggerFactory.getLogger(DestinationOutcome.class);
+
+  /** What a failure comes to. */
+  static DestinationOutcome of(Throwable cause) {
+    return new DestinationOutcome(kindOf(cause), textOf(cause));
+  }
+
+  private static Kind kindOf(Throwable cause) {
+    if (cause instanceof ProtocolException) {
+      return Kind.PEER_REFUSED;
+    }
+    boolean input =
+        cause instanceof UnfitGuestException
+            || cause instanceof InheritanceException
+            || cause instanceof LedgerException ledger && ledger.kind() != LedgerException.Kind.IO;
+    if (input) {
+      return Kind.INPUT_REFUSED;
+    }
+    if (!(cause instanceof IOException)) {
+      log.error("a fault in Ward itself", cause);
+    }
+    return Kind.HOST_REFUSED;
+  }
+
+  static String textOf(Throwable cause) {
+    return cause.getMessage() == null ? cause.toString() : cause.getMessage();
   }
 }

@@ -1,15 +1,8 @@
 package ward.destination;
 
-import io.netty.channel.IoEvent;
-import io.netty.channel.IoEventLoop;
-import io.netty.channel.IoRegistration;
-import io.netty.channel.epoll.EpollIoHandle;
-import io.netty.channel.epoll.EpollIoOps;
-import io.netty.channel.unix.FileDescriptor;
-import io.netty.util.concurrent.Future;
 import java.io.IOException;
-import java.util.Arrays;
 import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
@@ -20,15 +13,18 @@ import ward.uffd.EventBatch;
 import ward.uffd.Userfaultfd;
 
 /**
- * Reads userfaultfd's events, on the event loop that also writes the requests: a fault becomes a
- * request without a change of thread.
+ * Reads userfaultfd's events, on a thread that waits for nothing else and writes the requests by
+ * itself: a fault becomes a request without a change of thread.
  *
  * <p>Any thread may {@link #drain()}: one that is told EAGAIN because an event is unread must not
  * wait for another that may be waiting for it.
  */
-final class FaultLoop implements EpollIoHandle {
+final class FaultLoop {
 
   private static final int BATCH = 64;
+
+  /** How long an end may go unnoticed while no page is touched. */
+  private static final int END_NOTICED_MILLIS = 100;
 
   private final Userfaultfd userfaultfd;
   private final GuestMemory memory;
@@ -40,6 +36,9 @@ final class FaultLoop implements EpollIoHandle {
   private final DestinationListener listener;
   private final ReentrantLock reading = new ReentrantLock();
   private final EventBatch batch = new EventBatch(BATCH);
+  private final AtomicReference<long[]> spare = new AtomicReference<>(new long[BATCH]);
+  private final Thread thread = new Thread(this::run, "ward-faults");
+  private volatile boolean ended;
 
   /** What the loop does with what it reads; all of it on the thread that drains. */
   record Reactions(
@@ -64,64 +63,75 @@ final class FaultLoop implements EpollIoHandle {
     this.listener = listener;
   }
 
-  /** Starts to wait for events on an event loop. */
-  void start(IoEventLoop loop) {
-    Future<IoRegistration> registration = loop.register(this);
-    registration.addListener(
-        done -> {
-          if (done.isSuccess()) {
-            registration.getNow().submit(EpollIoOps.EPOLLIN);
-          } else {
-            onFailure.accept(done.cause());
-          }
-        });
+  /** Starts to wait for events. */
+  void start() {
+    thread.setDaemon(true);
+    thread.start();
   }
 
-  @Override
-  public FileDescriptor fd() {
-    return new FileDescriptor(userfaultfd.descriptor());
+  /** Nothing is read any more when this returns; the descriptor stays open. */
+  void end() {
+    ended = true;
+    boolean interrupted = false;
+    while (thread.isAlive() && thread != Thread.currentThread()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
-  @Override
-  public void handle(IoRegistration registration, IoEvent event) {
-    drain();
-    registration.submit(EpollIoOps.EPOLLIN);
-  }
-
-  @Override
-  public void close() {
-    // The descriptor belongs to the session, and lives as long as the guest.
-  }
-
-  /** Reads and handles events until there are none. */
-  void drain() {
+  private void run() {
     try {
-      for (long[] faults = read(); faults != null; faults = read()) {
-        for (long page : faults) {
-          onFault.accept(page);
+      while (!ended) {
+        if (userfaultfd.awaitEvents(END_NOTICED_MILLIS)) {
+          drain();
         }
-        afterBatch.run();
       }
     } catch (IOException | RuntimeException e) {
       onFailure.accept(e);
     }
   }
 
-  /** The pages that are waited for; null when no event is left. */
-  private long[] read() throws IOException {
+  /** Reads and handles events until there are none; also in the middle of handling one. */
+  void drain() {
+    long[] taken = spare.getAndSet(null);
+    long[] faults = taken == null ? new long[BATCH] : taken;
+    try {
+      for (int count = read(faults); count >= 0; count = read(faults)) {
+        for (int i = 0; i < count; i++) {
+          onFault.accept(faults[i]);
+        }
+        afterBatch.run();
+      }
+    } catch (IOException | RuntimeException e) {
+      onFailure.accept(e);
+    } finally {
+      spare.set(faults);
+    }
+  }
+
+  /**
+   * @param faults gets the pages that are waited for
+   * @return how many; -1 when no event is left
+   */
+  private int read(long[] faults) throws IOException {
     reading.lock();
     givenBack.notingEvents().lock();
     try {
       int events = userfaultfd.readEvents(batch);
-      return events == 0 ? null : sorted(events);
+      return events == 0 ? -1 : sort(events, faults);
     } finally {
       givenBack.notingEvents().unlock();
       reading.unlock();
     }
   }
 
-  private long[] sorted(int events) {
-    long[] faults = new long[events];
+  private int sort(int events, long[] faults) {
     int count = 0;
     for (int i = 0; i < events; i++) {
       switch (batch.type(i)) {
@@ -135,16 +145,16 @@ final class FaultLoop implements EpollIoHandle {
       }
     }
     listener.faultsRead(count);
-    return Arrays.copyOf(faults, count);
+    return count;
   }
 
   private long pageAt(long hostAddress) {
-    OptionalLong page = memory.pageAtHostAddress(hostAddress);
-    return page.orElseThrow(
-        () ->
-            new IllegalStateException(
-                "userfaultfd reports a fault at 0x%x, outside the guest's memory"
-                    .formatted(hostAddress)));
+    long page = memory.pageOrNone(hostAddress);
+    if (page == GuestMemory.NONE) {
+      throw new IllegalStateException(
+          "userfaultfd reports a fault at 0x%x, outside the guest's memory".formatted(hostAddress));
+    }
+    return page;
   }
 
   /** A range may cover several regions, and ends outside ours. */

@@ -1,10 +1,9 @@
 package ward.destination;
 
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
-import io.netty.channel.EventLoop;
-import io.netty.channel.IoEventLoop;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.group.ChannelGroup;
 import io.netty.channel.group.DefaultChannelGroup;
@@ -12,6 +11,8 @@ import io.netty.util.concurrent.GlobalEventExecutor;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import ward.channel.PageChannels;
+import ward.channel.Takeover;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
@@ -28,36 +29,16 @@ public final class NettySourceLink implements SourceLink {
 
   private final Transport transport;
 
-  /**
-   * The fault loop shares it with the urgent connection of every attempt, and no other connection
-   * does while there are others: an answer that a vCPU waits for must not stand behind bulk data.
-   */
-  private final EventLoop urgentLoop;
-
   private volatile NettyAttempt last;
 
   public NettySourceLink(Transport transport) {
     this.transport = transport;
-    this.urgentLoop = transport.eventLoops().next();
   }
 
   @Override
   public Attempt attempt(DestinationSettings settings, UUID session, int number) {
     last = new NettyAttempt(settings, session, number);
     return last;
-  }
-
-  private EventLoop loopFor(ConnectionKind kind) {
-    EventLoop next = transport.eventLoops().next();
-    if (kind == ConnectionKind.URGENT) {
-      return urgentLoop;
-    }
-    return next == urgentLoop ? transport.eventLoops().next() : next; // they take turns
-  }
-
-  @Override
-  public IoEventLoop faultEvents() {
-    return (IoEventLoop) urgentLoop;
   }
 
   @Override
@@ -75,6 +56,7 @@ public final class NettySourceLink implements SourceLink {
     private final int number;
     private final ChannelGroup channels =
         new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true); // closed stays closed
+    private final PageChannels pageChannels = new PageChannels();
     private volatile boolean closing;
 
     NettyAttempt(DestinationSettings settings, UUID session, int number) {
@@ -85,25 +67,33 @@ public final class NettySourceLink implements SourceLink {
 
     @Override
     public void connect(ConnectionKind kind, Events events) {
-      ChannelInitializer<Channel> pipeline =
-          new ChannelInitializer<>() {
-            @Override
-            protected void initChannel(Channel channel) {
-              channels.add(channel);
-              WardPipeline.install(
-                  channel,
-                  HelloHandler.dialling(hello(kind)).within(settings.handshakeLimit()),
-                  new Connection(events));
-            }
-          };
       transport
-          .connectAsync(settings.source(), pipeline, loopFor(kind))
+          .connectAsync(settings.source(), pipeline(kind, events))
           .whenComplete(
               (channel, failure) -> {
                 if (failure != null) {
                   events.lost(failure);
                 }
               });
+    }
+
+    private ChannelInitializer<Channel> pipeline(ConnectionKind kind, Events events) {
+      return new ChannelInitializer<>() {
+        @Override
+        protected void initChannel(Channel channel) {
+          channels.add(channel);
+          WardPipeline.install(
+              channel,
+              HelloHandler.dialling(hello(kind)).within(settings.handshakeLimit()),
+              session(kind, events));
+        }
+      };
+    }
+
+    private ChannelHandler session(ConnectionKind kind, Events events) {
+      return kind == ConnectionKind.URGENT
+          ? new Takeover(new UrgentConnection(events, pageChannels))
+          : new Connection(events);
     }
 
     private Hello hello(ConnectionKind kind) {
@@ -116,7 +106,7 @@ public final class NettySourceLink implements SourceLink {
       closing = true;
       CompletableFuture<Void> closed = new CompletableFuture<>();
       channels.close().addListener(done -> closed.complete(null));
-      return closed;
+      return closed.thenCombine(pageChannels.end(), (first, second) -> null);
     }
 
     /** Translates one connection's events; knows no memory, no policy, no state. */
@@ -143,7 +133,7 @@ public final class NettySourceLink implements SourceLink {
       @Override
       protected void channelRead0(ChannelHandlerContext context, Frame frame) throws Exception {
         try {
-          events.frame(context.channel(), frame);
+          events.frame(frame);
         } finally {
           if (frame instanceof PageAnswer.Data data) {
             data.body().release();

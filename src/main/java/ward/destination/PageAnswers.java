@@ -66,7 +66,10 @@ final class PageAnswers {
    *     damaged too often
    */
   void onDemand(PageAnswer answer) throws ResolveException {
-    long page = parts.faults().expected(answer);
+    long page =
+        parts
+            .faults()
+            .expected(answer.requestId(), answer.guestPhysicalAddress(), answer.pageCount());
     if (answer instanceof PageAnswer.Poisoned poisoned) {
       poisoned(poisoned, () -> parts.faults().answered(answer.requestId()));
     } else if (answer instanceof PageAnswer.NotYet) {
@@ -84,6 +87,21 @@ final class PageAnswers {
       content(answer, new PageRun(page, 1));
       parts.faults().answered(answer.requestId());
     }
+  }
+
+  /**
+   * The answer that nearly every request gets: the bytes of one page.
+   *
+   * @param address where they are
+   * @throws ProtocolException if nobody asked
+   */
+  void onDemand(long requestId, long guestPhysicalAddress, int pageCount, long address)
+      throws ResolveException {
+    long page = parts.faults().expected(requestId, guestPhysicalAddress, pageCount);
+    if (!parts.resolver().page(page, address)) {
+      listener.duplicate(1);
+    }
+    parts.faults().answered(requestId);
   }
 
   /**

@@ -1,14 +1,9 @@
 package ward.destination;
 
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
-import ward.wire.PageAnswer;
-import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
 
 /**
@@ -19,26 +14,6 @@ import ward.wire.ProtocolException;
  */
 final class PageFaults {
 
-  /**
-   * @param sentIn the last attempt in which it was sent: once in each, whoever comes first
-   * @param damaged how often the page has come damaged, one time after the other
-   */
-  private record Asked(long page, long startNanos, AtomicInteger sentIn, int damaged) {
-
-    Asked(long page, int damaged) {
-      this(page, System.nanoTime(), new AtomicInteger(), damaged);
-    }
-
-    Asked damagedOnceMore() {
-      return new Asked(page, startNanos, sentIn, damaged + 1);
-    }
-
-    /** The same, as a request that was never sent. */
-    Asked anew() {
-      return new Asked(page, startNanos, new AtomicInteger(), damaged);
-    }
-  }
-
   private final GuestLayout layout;
   private final PageTable table;
   private final PageResolver resolver;
@@ -46,8 +21,7 @@ final class PageFaults {
   private final GivenUp givenUp;
   private final DestinationListener listener;
   private final Supplier<RequestLine.Line> line;
-  private final AtomicLong lastId = new AtomicLong();
-  private final ConcurrentHashMap<Long, Asked> outstanding = new ConcurrentHashMap<>();
+  private final OpenRequests open = new OpenRequests();
 
   /**
    * @param line the urgent connection of the moment; asked from any thread
@@ -85,7 +59,7 @@ final class PageFaults {
 
   private void requestOnce(long page, Consumer<Throwable> onFailure) {
     if (table.request(page)) {
-      ask(new Asked(page, 0));
+      ask(page, System.nanoTime(), 0);
     } else {
       onFault(page, onFailure); // another thread moved it on; states only move forward
     }
@@ -150,29 +124,31 @@ final class PageFaults {
     long asked = 0;
     for (long page = run.firstPage(); page < run.endPage(); page++) {
       if (table.request(page)) {
-        ask(new Asked(page, 1));
+        ask(page, System.nanoTime(), 1);
         asked++;
       }
     }
     return asked;
   }
 
-  private void ask(Asked asked) {
-    long id = lastId.incrementAndGet();
-    outstanding.put(id, asked); // before the line is looked at: askAll() finds it, or it is sent
-    send(id, asked);
+  private void ask(long page, long sinceNanos, int timesDamaged) {
+    // Open before the line is looked at: askAll() finds it, or it is sent.
+    send(open.open(page, sinceNanos, timesDamaged));
   }
 
-  private void send(long id, Asked asked) {
+  private void send(long request) {
     RequestLine.Line present = line.get();
-    if (asked.sentIn().getAndAccumulate(present.attempt(), Math::max) < present.attempt()) {
-      present.write(new PageRequest(id, layout.addressOf(asked.page()), 1));
+    long page = open.page(request);
+    if (page != OpenRequests.NONE && open.claimSending(request, present.attempt())) {
+      present.write(request, layout.addressOf(page));
     }
   }
 
   /** Sends every open request that the present connection has not carried yet. */
   void askAll() {
-    outstanding.forEach(this::send);
+    for (long request : open.all()) {
+      send(request);
+    }
   }
 
   /**
@@ -181,27 +157,23 @@ final class PageFaults {
    * @return the page
    * @throws ProtocolException if nobody asked
    */
-  long expected(PageAnswer answer) {
-    Asked asked = outstanding.get(answer.requestId());
-    if (asked == null
-        || answer.pageCount() != 1
-        || layout.addressOf(asked.page()) != answer.guestPhysicalAddress()) {
+  long expected(long requestId, long guestPhysicalAddress, int pageCount) {
+    long page = open.page(requestId);
+    if (page == OpenRequests.NONE
+        || pageCount != 1
+        || layout.addressOf(page) != guestPhysicalAddress) {
       throw new ProtocolException(
           "an answer nobody asked for: request %d, guest-physical address 0x%x, %d pages; %d requests are open"
-              .formatted(
-                  answer.requestId(),
-                  answer.guestPhysicalAddress(),
-                  answer.pageCount(),
-                  outstanding.size()));
+              .formatted(requestId, guestPhysicalAddress, pageCount, open.count()));
     }
-    return asked.page();
+    return page;
   }
 
   /** The answer was dealt with. */
   void answered(long requestId) {
-    Asked asked = outstanding.remove(requestId);
-    if (asked != null) {
-      listener.faultResolved(System.nanoTime() - asked.startNanos());
+    long startNanos = open.startNanos(requestId);
+    if (open.close(requestId)) {
+      listener.faultResolved(System.nanoTime() - startNanos);
     }
   }
 
@@ -211,19 +183,21 @@ final class PageFaults {
    * @return how often its page has by now; 0 if the page was resolved otherwise meanwhile
    */
   int cameDamaged(long requestId) {
-    Asked asked = outstanding.computeIfPresent(requestId, (id, last) -> last.damagedOnceMore());
-    return asked != null && isWaitedFor(asked) ? asked.damaged() : 0;
+    open.cameDamaged(requestId);
+    return isWaitedFor(open.page(requestId)) ? open.timesDamaged(requestId) : 0;
   }
 
-  private boolean isWaitedFor(Asked asked) {
-    return table.get(asked.page()) == PageTable.State.REQUESTED;
+  private boolean isWaitedFor(long page) {
+    return page != OpenRequests.NONE && table.get(page) == PageTable.State.REQUESTED;
   }
 
   /** Asks again for a page whose answer was no content. */
   void askAgain(long requestId) {
-    Asked asked = outstanding.remove(requestId);
-    if (asked != null && isWaitedFor(asked)) {
-      ask(asked.anew());
+    long page = open.page(requestId);
+    long startNanos = open.startNanos(requestId);
+    int timesDamaged = open.timesDamaged(requestId);
+    if (open.close(requestId) && isWaitedFor(page)) {
+      ask(page, startNanos, timesDamaged);
     }
   }
 }

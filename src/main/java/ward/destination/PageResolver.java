@@ -100,6 +100,41 @@ final class PageResolver {
     return content(run, "UFFDIO_COPY", copy, counts::addData);
   }
 
+  /**
+   * Places the bytes of one page that a thread waits for; without an object, as long as nothing
+   * stands in the way.
+   *
+   * @param sourceAddress of its bytes; any memory but the guest's
+   * @return false if it has another writer
+   */
+  boolean page(long page, long sourceAddress) throws ResolveException {
+    if (!table.claim(page)) {
+      return false;
+    }
+    if (tryCopy(page, sourceAddress)) {
+      counts.addData(1);
+    } else {
+      Operation copy =
+          (at, count) -> filler.copy(memory.hostAddressOf(at), sourceAddress, Pages.bytes(count));
+      long kept = place(page, 1, "UFFDIO_COPY", copy);
+      counts.addData(kept);
+      counts.addGivenBack(1 - kept);
+    }
+    settled(page, 1);
+    return true;
+  }
+
+  private boolean tryCopy(long page, long sourceAddress) {
+    givenBack.placing().lock();
+    try {
+      return givenBack.leadingKept(page, 1) == 1
+          && filler.copy(memory.hostAddressOf(page), sourceAddress, Pages.SIZE_BYTES).outcome()
+              == FillResult.Outcome.COMPLETED;
+    } finally {
+      givenBack.placing().unlock();
+    }
+  }
+
   /** Places zeros in those pages of the run that have no writer yet; answers how many. */
   long zero(PageRun run) throws ResolveException {
     return content(run, "UFFDIO_ZEROPAGE", this::zeroPages, counts::addZero);

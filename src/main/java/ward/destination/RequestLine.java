@@ -1,9 +1,5 @@
 package ward.destination;
 
-import io.netty.channel.Channel;
-import java.util.concurrent.TimeUnit;
-import ward.wire.PageRequest;
-
 /**
  * Where requests for pages go: the urgent connection of the present attempt, or nowhere while there
  * is none. What goes nowhere is sent when the next connection is there ({@link
@@ -16,20 +12,23 @@ final class RequestLine {
     /** Attempts count from 1; 0 while there is no connection. */
     int attempt();
 
-    void write(PageRequest request);
+    /**
+     * @param request its number, which the answer repeats
+     */
+    void write(long request, long guestPhysicalAddress);
 
     void flush();
   }
 
-  private record Open(Channel channel, int attempt) implements Line {
+  private record Open(SourceLink.Requests to, int attempt) implements Line {
     @Override
-    public void write(PageRequest request) {
-      channel.write(request, channel.voidPromise());
+    public void write(long request, long guestPhysicalAddress) {
+      to.write(request, guestPhysicalAddress, 1);
     }
 
     @Override
     public void flush() {
-      channel.flush();
+      to.flush();
     }
   }
 
@@ -42,7 +41,7 @@ final class RequestLine {
         }
 
         @Override
-        public void write(PageRequest request) {}
+        public void write(long request, long guestPhysicalAddress) {}
 
         @Override
         public void flush() {}
@@ -54,8 +53,8 @@ final class RequestLine {
     return present;
   }
 
-  void open(Channel channel, int attempt) {
-    present = new Open(channel, attempt);
+  void open(SourceLink.Requests to, int attempt) {
+    present = new Open(to, attempt);
   }
 
   void close() {
@@ -64,22 +63,5 @@ final class RequestLine {
 
   void flush() {
     present.flush();
-  }
-
-  /**
-   * Runs something on the connection's event loop, unless the connection is another by then: the
-   * next one sends every open request anyway.
-   */
-  void later(Runnable requests, long delayMillis) {
-    if (present instanceof Open open) {
-      Runnable ifStillOpen =
-          () -> {
-            if (present == open) {
-              requests.run();
-              open.flush();
-            }
-          };
-      open.channel().eventLoop().schedule(ifStillOpen, delayMillis, TimeUnit.MILLISECONDS);
-    }
   }
 }

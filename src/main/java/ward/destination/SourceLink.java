@@ -1,7 +1,6 @@
 package ward.destination;
 
 import io.netty.channel.Channel;
-import io.netty.channel.IoEventLoop;
 import java.io.IOException;
 import java.util.UUID;
 import java.util.concurrent.CompletionStage;
@@ -12,20 +11,46 @@ import ward.wire.Frame;
 /** How a destination reaches its source: the seam between the session and the network. */
 public interface SourceLink extends AutoCloseable {
 
-  /** What one connection reports, on its event loop. */
+  /** A connection of kind URGENT, to ask by. From any thread. */
+  interface Requests {
+    /**
+     * Appends a question to what the next {@link #flush()} sends.
+     *
+     * @param request its number, which the answer repeats
+     */
+    void write(long request, long guestPhysicalAddress, int pageCount);
+
+    void flush();
+
+    void close();
+  }
+
+  /** What one connection reports, on a thread of its own or its event loop. */
   interface Events {
     /** The source has said who it is; {@link #ready} follows. */
     default void met(Hello source) {}
 
-    /** The Hello is done; frames follow. */
+    /** The Hello is done; frames follow. Not for kind URGENT. */
     void ready(Channel channel);
 
+    /** The same for kind URGENT. */
+    void ready(Requests requests);
+
     /**
-     * A frame arrived. Whatever it holds is released when this returns.
+     * Bytes of pages came on a connection of kind URGENT.
+     *
+     * @param address where they are until this returns
+     * @throws IOException if the migration cannot go on
+     */
+    void pages(long request, long guestPhysicalAddress, int pageCount, long address)
+        throws IOException;
+
+    /**
+     * Another frame arrived. Whatever it holds is released when this returns.
      *
      * @throws IOException if the migration cannot go on
      */
-    void frame(Channel channel, Frame frame) throws IOException;
+    void frame(Frame frame) throws IOException;
 
     /**
      * The connection is gone, or never came.
@@ -37,10 +62,7 @@ public interface SourceLink extends AutoCloseable {
 
   /** Connections that are made together and given up together. */
   interface Attempt {
-    /**
-     * Opens one connection; everything else is an event. Those of kind URGENT are on the same event
-     * loop in every attempt.
-     */
+    /** Opens one connection; everything else is an event. */
     void connect(ConnectionKind kind, Events events);
 
     /**
@@ -57,9 +79,6 @@ public interface SourceLink extends AutoCloseable {
    * @param number from 1; greater than that of every attempt of this session before
    */
   Attempt attempt(DestinationSettings settings, UUID session, int number);
-
-  /** The event loop of all connections of kind URGENT, also while there is none. */
-  IoEventLoop faultEvents();
 
   /** Closes every connection. */
   @Override

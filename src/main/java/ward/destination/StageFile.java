@@ -19,22 +19,23 @@ import ward.poison.MigrationRecord.Stage;
  */
 final class StageFile {
 
-  static final StageFile NONE = new StageFile(null, "", "");
   private static final String OWNER = "memory-owner";
   private static final String SOURCE = "source";
   private static final String LOST = "lost";
 
-  private final MigrationFile file; // null: nothing is written
-  private final String home;
-  private final String peer;
+  private MigrationFile file; // null: nothing is written
+  private String home = "";
+  private String peer = "";
   private MigrationRecord record; // null before the poison map is applied
   private Optional<MigrationRecord> departed = Optional.empty(); // how the guest once left here
 
   /**
+   * The guest is to live in another process: from now on it is written down.
+   *
    * @param home identity of the process that owns the memory
    * @param peer the source, for people
    */
-  StageFile(MigrationFile file, String home, String peer) {
+  void keepIn(MigrationFile file, String home, String peer) {
     this.file = file;
     this.home = home;
     this.peer = peer;

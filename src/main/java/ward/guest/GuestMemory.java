@@ -14,6 +14,9 @@ import ward.memory.Pages;
  */
 public final class GuestMemory {
 
+  /** No page. */
+  public static final long NONE = -1;
+
   private final GuestLayout layout;
   private final long[] hostAddresses;
 
@@ -46,13 +49,19 @@ public final class GuestMemory {
 
   /** The page that holds the byte at a host-virtual address; empty if that is not guest RAM. */
   public OptionalLong pageAtHostAddress(long address) {
+    long page = pageOrNone(address);
+    return page == NONE ? OptionalLong.empty() : OptionalLong.of(page);
+  }
+
+  /** The same without an object, for the way of a fault; {@link #NONE} if it is not guest RAM. */
+  public long pageOrNone(long address) {
     for (int i = 0; i < hostAddresses.length; i++) {
       GuestRegion region = layout.regions().get(i);
       long offset = address - hostAddresses[i];
       if (offset >= 0 && offset < region.lengthBytes()) {
-        return OptionalLong.of(layout.firstPageOf(i) + (offset >>> Pages.SHIFT));
+        return layout.firstPageOf(i) + (offset >>> Pages.SHIFT);
       }
     }
-    return OptionalLong.empty();
+    return NONE;
   }
 }

@@ -76,6 +76,11 @@ public final class NativeKernel implements Kernel {
   }
 
   @Override
+  public int awaitInput(Fd fd, int timeoutMillis) {
+    return (int) stubs.ward_await_input(fd.number(), timeoutMillis);
+  }
+
+  @Override
   public int ioctl(Fd fd, Ioctl request, long argument) {
     long number = Integer.toUnsignedLong(request.number());
     return (int) stubs.ward_ioctl(fd.number(), number, argument);
@@ -241,6 +246,14 @@ public final class NativeKernel implements Kernel {
     long ward_socket_receive(int fd, long address, long length, long descriptor);
 
     long ward_socket_end(int fd);
+
+    long ward_socket_take(int fd);
+
+    long ward_receive(int fd, long address, long length, int wait);
+
+    long ward_send(int fd, long address, long length);
+
+    long ward_await_input(int fd, int timeoutMilliseconds);
 
     long ward_thread_id();
 

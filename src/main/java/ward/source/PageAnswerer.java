@@ -1,17 +1,15 @@
 package ward.source;
 
-import io.netty.buffer.ByteBuf;
-import io.netty.channel.Channel;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.OptionalLong;
 import ward.memory.GuestLayout;
 import ward.memory.Pages;
 import ward.poison.PoisonEntry;
+import ward.wire.FrameWriter;
 import ward.wire.PageAnswer;
-import ward.wire.PageRequest;
 
-/** Answers demand faults, on the urgent connection's event loop. */
+/** Answers demand faults, on the urgent connection's thread; a page's bytes are copied once. */
 final class PageAnswerer {
 
   private static final ByteBuffer ZEROS = ByteBuffer.allocateDirect(Pages.SIZE_BYTES);
@@ -30,61 +28,59 @@ final class PageAnswerer {
     this.listener = parts.listener();
   }
 
-  /** Answers every page of the request with a frame of its own. */
-  void answer(PageRequest request, Channel channel) {
-    OptionalLong first = layout.runAt(request.guestPhysicalAddress(), request.pageCount());
-    if (first.isEmpty()) {
-      channel.write(
-          new PageAnswer.OutOfRange(
-              request.requestId(), request.guestPhysicalAddress(), request.pageCount()));
-      return;
-    }
-    for (long page = first.getAsLong(); page < first.getAsLong() + request.pageCount(); page++) {
-      answerPage(request.requestId(), page, channel);
-    }
-    listener.answered(request.pageCount());
+  /** Says what could not be said at once, on whatever thread learns it. */
+  interface Later {
+    void say(PageAnswer answer);
   }
 
-  private void answerPage(long requestId, long page, Channel channel) {
-    if (served.isLost(page)) {
-      lost.found(page, entries -> writePoisoned(requestId, page, entries, channel));
+  /** Answers every page of a request with a frame of its own. */
+  void answer(
+      long requestId, long guestPhysicalAddress, int pageCount, FrameWriter out, Later later) {
+    OptionalLong first = layout.runAt(guestPhysicalAddress, pageCount);
+    if (first.isEmpty()) {
+      out.frame(new PageAnswer.OutOfRange(requestId, guestPhysicalAddress, pageCount));
       return;
     }
-    ByteBuf body = channel.alloc().directBuffer(Pages.SIZE_BYTES, Pages.SIZE_BYTES);
-    PageReader.Result result = reader.read(page, 1, body.memoryAddress());
+    for (long page = first.getAsLong(); page < first.getAsLong() + pageCount; page++) {
+      answerPage(requestId, page, out, later);
+    }
+    listener.answered(pageCount);
+  }
+
+  private void answerPage(long requestId, long page, FrameWriter out, Later later) {
+    if (served.isLost(page)) {
+      lost.found(page, entries -> later.say(poisoned(requestId, page, entries)));
+      return;
+    }
+    PageReader.Result result = reader.read(page, 1, out.roomForData(Pages.SIZE_BYTES));
     switch (result.stop()) {
-      case NONE -> writeContent(requestId, page, body.writerIndex(Pages.SIZE_BYTES), channel);
-      case LOST -> {
-        body.release();
-        lost.found(page, entries -> writePoisoned(requestId, page, entries, channel));
-      }
+      case NONE -> writeContent(requestId, page, out);
+      case LOST -> lost.found(page, entries -> later.say(poisoned(requestId, page, entries)));
       case FAILED -> {
-        body.release();
         long address = layout.addressOf(page);
         listener.unreadable(address, result.reason());
-        channel.write(new PageAnswer.Failed(requestId, address, 1, result.reason()));
+        out.frame(new PageAnswer.Failed(requestId, address, 1, result.reason()));
       }
     }
   }
 
-  private void writeContent(long requestId, long page, ByteBuf body, Channel channel) {
+  /** The page's bytes are in the room already; zeros stay there unsent. */
+  private void writeContent(long requestId, long page, FrameWriter out) {
     served.claim(page);
     long address = layout.addressOf(page);
-    if (isZero(body.nioBuffer())) {
-      body.release();
-      channel.write(new PageAnswer.Zero(requestId, address, 1));
+    if (isZero(out.inRoom(Pages.SIZE_BYTES))) {
+      out.zero(requestId, address, 1);
     } else {
-      channel.write(new PageAnswer.Data(requestId, address, 1, body));
+      out.data(requestId, address, 1);
     }
   }
 
-  private void writePoisoned(
-      long requestId, long page, List<PoisonEntry> entries, Channel channel) {
-    channel.writeAndFlush(new PageAnswer.Poisoned(requestId, layout.addressOf(page), 1, entries));
+  private PageAnswer poisoned(long requestId, long page, List<PoisonEntry> entries) {
+    return new PageAnswer.Poisoned(requestId, layout.addressOf(page), 1, entries);
   }
 
   /** Whether a page's bytes are all zero. */
   static boolean isZero(ByteBuffer page) {
-    return page.mismatch(ZEROS.duplicate()) < 0;
+    return page.mismatch(ZEROS) < 0;
   }
 }

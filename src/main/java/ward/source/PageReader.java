@@ -37,6 +37,9 @@ final class PageReader {
    */
   record Result(long readablePages, Stop stop, String reason) {}
 
+  /** What nearly every demand fault finds. */
+  private static final Result ONE_PAGE = new Result(1, Stop.NONE, "");
+
   /**
    * Copies pages next to each other in one region.
    *
@@ -46,9 +49,10 @@ final class PageReader {
     long address = memory.hostAddressOf(firstPage);
     long copied = Math.max(0, kernel.copy(toAddress, address, Pages.bytes(pageCount)));
     long pages = copied >>> Pages.SHIFT;
-    return pages == pageCount
-        ? new Result(pages, Stop.NONE, "")
-        : diagnose(pages, memory.hostAddressOf(firstPage + pages));
+    if (pages == pageCount) {
+      return pages == 1 ? ONE_PAGE : new Result(pages, Stop.NONE, "");
+    }
+    return diagnose(pages, memory.hostAddressOf(firstPage + pages));
   }
 
   /**

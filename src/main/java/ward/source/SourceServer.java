@@ -8,6 +8,7 @@ import java.net.InetSocketAddress;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import ward.channel.Takeover;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage.Hello;
@@ -15,7 +16,6 @@ import ward.wire.Frame;
 import ward.wire.HelloCompleted;
 import ward.wire.HelloHandler;
 import ward.wire.PageAnswer;
-import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
 import ward.wire.ProtocolVersion;
 import ward.wire.Role;
@@ -96,17 +96,26 @@ public final class SourceServer implements AutoCloseable {
     public void userEventTriggered(ChannelHandlerContext context, Object event) {
       if (event instanceof HelloCompleted completed) {
         peer = completed.peer();
-        session.connected(peer, context.channel());
+        onHello(context, completed);
       } else {
         context.fireUserEventTriggered(event);
       }
     }
 
+    private void onHello(ChannelHandlerContext context, HelloCompleted completed) {
+      if (peer.kind() == ConnectionKind.URGENT) {
+        Takeover takeover = new Takeover(new UrgentConnection(session, peer));
+        context.pipeline().addAfter(context.name(), null, takeover);
+        context.fireUserEventTriggered(completed);
+        context.pipeline().remove(this);
+      } else {
+        session.connected(peer, context.channel());
+      }
+    }
+
     @Override
     protected void channelRead0(ChannelHandlerContext context, Frame frame) {
-      if (frame instanceof PageRequest request && peer.kind() == ConnectionKind.URGENT) {
-        session.onRequest(peer, request, context.channel());
-      } else if (frame instanceof ControlFrame message && peer.kind() == ConnectionKind.CONTROL) {
+      if (frame instanceof ControlFrame message && peer.kind() == ConnectionKind.CONTROL) {
         session.onMessage(peer, message.message());
       } else {
         refuse(frame);
@@ -145,7 +154,7 @@ public final class SourceServer implements AutoCloseable {
     @Override
     public void channelInactive(ChannelHandlerContext context) {
       if (peer != null) {
-        session.lost(peer, context.channel(), cause);
+        session.lost(peer, cause);
       } else {
         log.warn(
             "a connection was dropped: {}",

@@ -3,6 +3,7 @@
  * faults, the background stream.
  *
  * <p>The guest is paused: its memory does not change, it can only be lost. Start with {@link
- * ward.source.SourceSession}, then {@link ward.source.PageReader}.
+ * ward.source.SourceSession}, whose parts know those below them and never the session, then {@link
+ * ward.source.PageReader}.
  */
 package ward.source;

@@ -2,6 +2,7 @@ package ward.uffd;
 
 import jnr.constants.platform.Errno;
 import ward.kernel.KernelCallException;
+import ward.memory.Pages;
 
 /**
  * What became of one request to fill a range.
@@ -12,6 +13,9 @@ import ward.kernel.KernelCallException;
  * @param errno the kernel's answer, positive; 0 when completed
  */
 public record FillResult(Outcome outcome, long doneBytes, int errno) {
+
+  /** What nearly every fault ends with. */
+  private static final FillResult ONE_PAGE = new FillResult(Outcome.COMPLETED, Pages.SIZE_BYTES, 0);
 
   /** What the kernel answered, as the caller's next step. */
   public enum Outcome {
@@ -58,7 +62,9 @@ public record FillResult(Outcome outcome, long doneBytes, int errno) {
    */
   static FillResult of(int answer, long reportedBytes, long lengthBytes) {
     if (answer == 0) {
-      return new FillResult(Outcome.COMPLETED, lengthBytes, 0);
+      return lengthBytes == Pages.SIZE_BYTES
+          ? ONE_PAGE
+          : new FillResult(Outcome.COMPLETED, lengthBytes, 0);
     }
     return new FillResult(outcomeOf(-answer), Math.max(0, reportedBytes), -answer);
   }

@@ -151,6 +151,21 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
             .formatted(fd, KernelCallException.describe((int) -answer)));
   }
 
+  /**
+   * Waits for an event.
+   *
+   * @return whether one can be read; false when the time is over
+   */
+  public boolean awaitEvents(int timeoutMillis) throws UserfaultfdException {
+    int answer = kernel.awaitInput(fd, timeoutMillis);
+    if (answer < 0 && !isNoEvent(-answer)) {
+      throw new UserfaultfdException(
+          UserfaultfdException.Kind.FAILED,
+          "poll of %s failed: %s".formatted(fd, KernelCallException.describe(-answer)));
+    }
+    return answer > 0;
+  }
+
   private static boolean isNoEvent(int errno) {
     return errno == Errno.EAGAIN.intValue() || errno == Errno.EINTR.intValue();
   }

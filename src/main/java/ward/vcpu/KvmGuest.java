@@ -14,6 +14,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ward.guest.Guest;
@@ -30,7 +31,10 @@ final class KvmGuest implements Guest, VcpuListener {
   private static final long PAUSE_MILLIS_MAX = 2_000;
 
   private static final Logger LOG = LoggerFactory.getLogger(KvmGuest.class);
-  private static final long END_TIMEOUT_MILLIS = 10_000;
+
+  /** For what a vCPU's thread does once it is out. */
+  private static final long END_MILLIS_MAX = 10_000;
+
   private static final long KICK_INTERVAL_MILLIS = 2;
 
   private final MappedMemory mapped;
@@ -266,17 +270,16 @@ final class KvmGuest implements Guest, VcpuListener {
       mapped.close();
     } else {
       LOG.error(
-          "a vCPU or a device still waits for a page after {} ms; its memory stays mapped until the process"
-              + " ends",
-          END_TIMEOUT_MILLIS);
+          "a vCPU or a device still waits for a page; its memory stays mapped until the process"
+              + " ends");
     }
   }
 
   /** Kicks again and again: a vCPU may enter KVM_RUN just after a kick was taken. */
   private boolean awaitThreads() {
-    long deadline = System.nanoTime() + END_TIMEOUT_MILLIS * 1_000_000;
+    long start = System.nanoTime();
     boolean interrupted = false;
-    while (threads.stream().anyMatch(Thread::isAlive) && System.nanoTime() < deadline) {
+    while (mayEndWithin(System.nanoTime() - start)) {
       loops.forEach(VcpuLoop::kick);
       try {
         Thread.sleep(KICK_INTERVAL_MILLIS);
@@ -288,6 +291,14 @@ final class KvmGuest implements Guest, VcpuListener {
       Thread.currentThread().interrupt();
     }
     return threads.stream().noneMatch(Thread::isAlive);
+  }
+
+  /** One that kicks do not bring out of KVM_RUN waits for a page that nobody sends any more. */
+  private boolean mayEndWithin(long nanos) {
+    return IntStream.range(0, threads.size())
+        .filter(i -> threads.get(i).isAlive())
+        .mapToLong(i -> loops.get(i).gate().isOutside() ? END_MILLIS_MAX : PAUSE_MILLIS_MAX)
+        .anyMatch(millis -> nanos < TimeUnit.MILLISECONDS.toNanos(millis));
   }
 
   @Override

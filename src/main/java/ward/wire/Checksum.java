@@ -14,7 +14,7 @@ import java.util.zip.CRC32C;
 final class Checksum {
 
   /** Kind, address and page count, as the content's sum covers them. */
-  private static final int PLACE_BYTES = Byte.BYTES + Long.BYTES + Integer.BYTES;
+  static final int PLACE_BYTES = Byte.BYTES + Long.BYTES + Integer.BYTES;
 
   private Checksum() {}
 

@@ -51,7 +51,15 @@ record FrameHeader(
     int contentChecksum,
     long requestId) {
 
-  private static final int SUMMED_BYTES = 32;
+  /** Where the fields are, for those who read and write them in place. */
+  static final int KIND_AT = 4;
+
+  static final int RESERVED_AT = 5;
+  static final int ADDRESS_AT = 8;
+  static final int PAGES_AT = 16;
+  static final int CONTENT_SUM_AT = 20;
+  static final int REQUEST_AT = 24;
+  static final int SUMMED_BYTES = 32;
 
   static final int BYTES = SUMMED_BYTES + Integer.BYTES;
 

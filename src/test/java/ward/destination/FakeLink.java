@@ -5,7 +5,6 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOutboundHandlerAdapter;
 import io.netty.channel.ChannelPromise;
-import io.netty.channel.IoEventLoop;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -20,6 +19,7 @@ import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
 import ward.wire.Frame;
+import ward.wire.PageRequest;
 import ward.wire.Transport;
 import ward.wire.TransportException;
 
@@ -57,11 +57,6 @@ final class FakeLink implements SourceLink {
     lastAttempt = number;
     connections.clear();
     return new FakeAttempt();
-  }
-
-  @Override
-  public IoEventLoop faultEvents() {
-    return (IoEventLoop) transport.eventLoops().next();
   }
 
   /** The number of the session's last attempt to connect. */
@@ -110,7 +105,30 @@ final class FakeLink implements SourceLink {
   void ready(ConnectionKind kind) throws Exception {
     TouchedMemory.awaitThat(() -> isConnected(kind), "a connection of kind " + kind);
     Connection connection = connections.get(kind);
-    connection.events().ready(connection.channel());
+    if (kind == ConnectionKind.URGENT) {
+      connection.events().ready(requestsOn(connection.channel()));
+    } else {
+      connection.events().ready(connection.channel());
+    }
+  }
+
+  private static Requests requestsOn(Channel channel) {
+    return new Requests() {
+      @Override
+      public void write(long request, long guestPhysicalAddress, int pageCount) {
+        channel.write(new PageRequest(request, guestPhysicalAddress, pageCount));
+      }
+
+      @Override
+      public void flush() {
+        channel.flush();
+      }
+
+      @Override
+      public void close() {
+        channel.close();
+      }
+    };
   }
 
   void say(ControlMessage message) {
@@ -130,7 +148,7 @@ final class FakeLink implements SourceLink {
 
   private static void deliver(Connection connection, Frame frame) {
     try {
-      connection.events().frame(connection.channel(), frame);
+      connection.events().frame(frame);
     } catch (IOException | RuntimeException e) {
       connection.events().lost(e);
     }

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static ward.destination.TouchedMemory.await;
 import static ward.destination.TouchedMemory.awaitThat;
 
-import io.netty.channel.IoEventLoop;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -17,7 +16,6 @@ import org.junit.jupiter.api.Timeout;
 import ward.destination.PageTable.State;
 import ward.testing.RequiresUserfaultfd;
 import ward.wire.PageRequest;
-import ward.wire.Transport;
 
 /** The fault path on this machine's kernel: a thread in native code is the guest. */
 @RequiresUserfaultfd
@@ -27,23 +25,20 @@ class FaultLoopKernelTest {
   private static final int PAGES = 512;
   private static final int SIGBUS = -Errno.EFAULT.intValue();
 
-  private Transport transport;
   private TouchedMemory memory;
 
   @BeforeEach
   void open() throws Exception {
-    transport = Transport.open("test-loop", 1);
     memory = new TouchedMemory(PAGES);
   }
 
   @AfterEach
   void close() {
-    transport.close();
     memory.close();
   }
 
   private void startLoop() {
-    memory.loop.start((IoEventLoop) transport.eventLoops().next());
+    memory.loop.start();
   }
 
   private void awaitRequests(int count) throws Exception {

@@ -104,9 +104,9 @@ final class Fixture implements DestinationListener {
       }
 
       @Override
-      public void write(PageRequest request) {
+      public void write(long request, long guestPhysicalAddress) {
         if (attempt > 0) {
-          requests.add(request);
+          requests.add(new PageRequest(request, guestPhysicalAddress, 1));
         }
       }
 

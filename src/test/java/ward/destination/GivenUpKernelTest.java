@@ -3,7 +3,6 @@ package ward.destination;
 import static org.assertj.core.api.Assertions.assertThat;
 import static ward.destination.TouchedMemory.await;
 
-import io.netty.channel.IoEventLoop;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -19,7 +18,6 @@ import ward.destination.PageTable.State;
 import ward.memory.PageRun;
 import ward.testing.RequiresUserfaultfd;
 import ward.uffd.MarkerKind;
-import ward.wire.Transport;
 
 /** Lost pages that a guest gives back, on this machine's kernel: a thread in native code. */
 @RequiresUserfaultfd
@@ -29,7 +27,6 @@ class GivenUpKernelTest {
   private static final int PAGES = 256;
   private static final int SIGBUS = -Errno.EFAULT.intValue();
 
-  private Transport transport;
   private TouchedMemory memory;
 
   @BeforeEach
@@ -41,14 +38,12 @@ class GivenUpKernelTest {
     if (memory != null) {
       close();
     }
-    transport = Transport.open("test-loop", 1);
     memory = new TouchedMemory(PAGES, MarkerKind.UFFD, policy);
-    memory.loop.start((IoEventLoop) transport.eventLoops().next());
+    memory.loop.start();
   }
 
   @AfterEach
   void close() {
-    transport.close();
     memory.close();
   }
 

@@ -16,7 +16,6 @@ import ward.destination.PageTable.State;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
 import ward.uffd.FillResult.Outcome;
-import ward.wire.PageAnswer;
 import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
 
@@ -76,7 +75,7 @@ class PageFaultsTest {
   void refusesAnAnswerNobodyAskedForWithItsNumbers() {
     fixture.fault(3);
 
-    assertThatThrownBy(() -> faults.expected(new PageAnswer.Zero(9, Fixture.gpa(3), 1)))
+    assertThatThrownBy(() -> faults.expected(9, Fixture.gpa(3), 1))
         .isInstanceOf(ProtocolException.class)
         .hasMessage(
             "an answer nobody asked for: request 9, guest-physical address 0x103000, 1 pages; 1 requests are open");
@@ -86,10 +85,10 @@ class PageFaultsTest {
   void refusesAnAnswerAboutAnotherPageThanTheRequest() {
     fixture.fault(3);
 
-    assertThatThrownBy(() -> faults.expected(new PageAnswer.Zero(1, Fixture.gpa(4), 1)))
+    assertThatThrownBy(() -> faults.expected(1, Fixture.gpa(4), 1))
         .isInstanceOf(ProtocolException.class)
         .hasMessageContaining("request 1, guest-physical address 0x104000");
-    assertThatThrownBy(() -> faults.expected(new PageAnswer.Zero(1, Fixture.gpa(3), 2)))
+    assertThatThrownBy(() -> faults.expected(1, Fixture.gpa(3), 2))
         .isInstanceOf(ProtocolException.class)
         .hasMessageContaining("2 pages");
   }
@@ -97,12 +96,12 @@ class PageFaultsTest {
   @Test
   void anAnswerIsExpectedOnce() {
     fixture.fault(3);
-    PageAnswer answer = new PageAnswer.Zero(1, Fixture.gpa(3), 1);
 
-    assertThat(faults.expected(answer)).isEqualTo(3);
+    assertThat(faults.expected(1, Fixture.gpa(3), 1)).isEqualTo(3);
     faults.answered(1);
 
-    assertThatThrownBy(() -> faults.expected(answer)).isInstanceOf(ProtocolException.class);
+    assertThatThrownBy(() -> faults.expected(1, Fixture.gpa(3), 1))
+        .isInstanceOf(ProtocolException.class);
   }
 
   @Test

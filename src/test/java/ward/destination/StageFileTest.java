@@ -42,7 +42,9 @@ class StageFileTest {
   }
 
   private StageFile stagesIn(String home) {
-    return new StageFile(journal.migrationFile(), home, "192.0.2.1:4444");
+    StageFile stages = new StageFile();
+    stages.keepIn(journal.migrationFile(), home, "192.0.2.1:4444");
+    return stages;
   }
 
   private MigrationRecord recorded() throws IOException {
@@ -172,9 +174,11 @@ class StageFileTest {
 
   @Test
   void aGuestThatLivesInThisProcessLeavesNothingBehind() throws IOException {
-    StageFile.NONE.mapApplied(IDENTITY, SESSION, 1);
-    StageFile.NONE.resumed();
-    StageFile.NONE.complete();
+    StageFile stages = new StageFile();
+
+    stages.mapApplied(IDENTITY, SESSION, 1);
+    stages.resumed();
+    stages.complete();
 
     assertThat(journal.migrationFile().read()).isEmpty();
   }

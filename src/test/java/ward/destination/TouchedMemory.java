@@ -168,6 +168,7 @@ final class TouchedMemory implements AutoCloseable {
   @Override
   public void close() {
     balloon.shutdown();
+    loop.end();
     uffd.close();
     marker.close();
     kernel.unmap(base, Pages.bytes(pageCount));

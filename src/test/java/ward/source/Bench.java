@@ -1,5 +1,7 @@
 package ward.source;
 
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.embedded.EmbeddedChannel;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -14,6 +16,10 @@ import java.util.Optional;
 import java.util.Queue;
 import ward.poison.LedgerQueue;
 import ward.wire.Frame;
+import ward.wire.FrameScanner;
+import ward.wire.FrameWriter;
+import ward.wire.PageAnswer;
+import ward.wire.ProtocolVersion;
 
 /** The parts that serve a small guest, without threads: the disk works when it is told to. */
 final class Bench implements AutoCloseable {
@@ -26,6 +32,8 @@ final class Bench implements AutoCloseable {
   final Queue<Runnable> disk = new ArrayDeque<>();
   final List<Throwable> failures = new ArrayList<>();
   final EmbeddedChannel channel = new EmbeddedChannel();
+  private final ByteBuf bytes = Unpooled.directBuffer();
+  final FrameWriter answers = new FrameWriter(bytes);
   Duration patience = Duration.ZERO;
   final LostPages lost;
   final SourceParts parts;
@@ -75,8 +83,23 @@ final class Bench implements AutoCloseable {
     return frames;
   }
 
+  void writeLater(PageAnswer answer) {
+    answers.frame(answer);
+  }
+
+  /** The answers that were written since the last call, as a destination reads them. */
+  List<Frame> answered() {
+    List<Frame> frames = new ArrayList<>();
+    FrameScanner scanner = new FrameScanner(bytes, ProtocolVersion.OURS, "bench");
+    while (scanner.next()) {
+      frames.add(scanner.frame().orElseThrow());
+    }
+    return frames;
+  }
+
   @Override
   public void close() throws IOException {
+    bytes.release();
     channel.finishAndReleaseAll();
     guest.memory.close();
     guest.close();

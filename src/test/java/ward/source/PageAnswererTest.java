@@ -16,7 +16,6 @@ import org.junit.jupiter.api.io.TempDir;
 import ward.memory.Pages;
 import ward.wire.Frame;
 import ward.wire.PageAnswer;
-import ward.wire.PageRequest;
 
 class PageAnswererTest {
 
@@ -42,8 +41,8 @@ class PageAnswererTest {
   }
 
   private List<Frame> ask(long address, int count) {
-    answerer.answer(new PageRequest(77, address, count), bench.channel);
-    return bench.sent();
+    answerer.answer(77, address, count, bench.answers, bench::writeLater);
+    return bench.answered();
   }
 
   @Test
@@ -85,7 +84,7 @@ class PageAnswererTest {
     assertThat(ask(at(5), 1)).isEmpty();
     bench.settle();
 
-    PageAnswer.Poisoned answer = (PageAnswer.Poisoned) bench.sent().get(0);
+    PageAnswer.Poisoned answer = (PageAnswer.Poisoned) bench.answered().get(0);
     assertEquals(77, answer.requestId());
     assertEquals(at(5), answer.entries().get(0).guestPhysicalAddress());
     assertThat(bench.guest.journal.ledger().contains(at(5))).isTrue();
@@ -98,7 +97,7 @@ class PageAnswererTest {
     assertThat(ask(at(6), 1)).isEmpty();
     bench.settle();
 
-    PageAnswer.Poisoned answer = (PageAnswer.Poisoned) bench.sent().get(0);
+    PageAnswer.Poisoned answer = (PageAnswer.Poisoned) bench.answered().get(0);
     assertEquals(List.of(SmallGuest.entry(6)), answer.entries());
   }
 

@@ -32,7 +32,7 @@ final class GuestFixture implements AutoCloseable {
   private static final Ioctl COPY = Ioctl.readWrite("UFFDIO_COPY", 0xAA, 0x03, 40);
   private static final Ioctl POISON = Ioctl.readWrite("UFFDIO_POISON", 0xAA, 0x08, 32);
 
-  /** A guest whose ring 0 is emulated walks its memory for half a minute on an idle machine. */
+  /** Where every instruction is emulated, a walk takes minutes. */
   private static final long RUN_SECONDS_MAX = 280;
 
   private static final long SETTLE_MILLIS = 1_000;

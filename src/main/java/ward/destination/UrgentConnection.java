@@ -1,0 +1,81 @@
+package ward.destination;
+
+import java.io.IOException;
+import java.util.Optional;
+import ward.channel.PageChannel;
+import ward.channel.PageChannels;
+import ward.channel.Takeover;
+import ward.wire.Frame;
+import ward.wire.FrameScanner;
+import ward.wire.HelloCompleted;
+
+/**
+ * Translates what happens on one connection of kind URGENT, on the thread that waits in it; knows
+ * no memory, no policy, no state.
+ */
+final class UrgentConnection implements Takeover.Listener, PageChannel.Reactions {
+
+  private final SourceLink.Events events;
+  private final PageChannels all;
+
+  /**
+   * @param all where the connection ends with the others of its attempt
+   */
+  UrgentConnection(SourceLink.Events events, PageChannels all) {
+    this.events = events;
+    this.all = all;
+  }
+
+  @Override
+  public void taken(HelloCompleted hello, PageChannel channel) {
+    all.add(channel);
+    events.met(hello.peer());
+    channel.start("ward-urgent", this);
+    events.ready(new Requests(channel));
+  }
+
+  @Override
+  public void lost(Throwable cause) {
+    events.lost(cause);
+  }
+
+  @Override
+  public void arrived(FrameScanner frames) throws IOException {
+    while (frames.next()) {
+      if (frames.isPages()) {
+        events.pages(
+            frames.requestId(),
+            frames.guestPhysicalAddress(),
+            frames.pageCount(),
+            frames.bodyAddress());
+      } else {
+        Optional<Frame> frame = frames.frame();
+        if (frame.isPresent()) {
+          events.frame(frame.get());
+        }
+      }
+    }
+  }
+
+  @Override
+  public void ended(Throwable cause) {
+    events.lost(cause);
+  }
+
+  private record Requests(PageChannel channel) implements SourceLink.Requests {
+    @Override
+    public void write(long request, long guestPhysicalAddress, int pageCount) {
+      channel.request(request, guestPhysicalAddress, pageCount);
+    }
+
+    @Override
+    public void flush() {
+      channel.flush();
+    }
+
+    @Override
+    public void close() {
+      channel.close();
+    }
+  }
+}

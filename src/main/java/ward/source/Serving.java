@@ -1,0 +1,126 @@
+package ward.source;
+
+import io.netty.channel.Channel;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import ward.thread.SessionThread;
+import ward.wire.ControlMessage.Hello;
+import ward.wire.FrameWriter;
+import ward.wire.PageRequest;
+import ward.wire.ProtocolException;
+
+/**
+ * When pages go out: requests as soon as the destination may ask, the background streams while the
+ * guest runs there.
+ *
+ * <p>Confined to the session's thread, except {@link #onRequest}, {@link #writable} and {@link
+ * #pause}.
+ */
+final class Serving {
+
+  private final SourceParts parts;
+  private final StreamCursor cursor;
+  private final PageAnswerer answerer;
+  private final Course course;
+  private final DestinationContact contact;
+  private final SessionThread thread;
+  private final Map<Channel, BackgroundStream> streams = new LinkedHashMap<>();
+
+  Serving(
+      SourceParts parts,
+      StreamCursor cursor,
+      Course course,
+      DestinationContact contact,
+      SessionThread thread) {
+    this.parts = parts;
+    this.cursor = cursor;
+    this.answerer = new PageAnswerer(parts);
+    this.course = course;
+    this.contact = contact;
+    this.thread = thread;
+  }
+
+  void add(Channel channel) {
+    BackgroundStream stream = new BackgroundStream(parts, cursor, channel);
+    streams.put(channel, stream);
+    if (course.is(SourcePhase.SERVING)) {
+      channel.eventLoop().execute(stream::pump);
+    }
+  }
+
+  /** The socket of a stream has room again; called on its event loop. */
+  void writable(Channel channel) {
+    thread.run(
+        () -> {
+          BackgroundStream stream = streams.get(channel);
+          if (stream != null && course.is(SourcePhase.SERVING)) {
+            channel.eventLoop().execute(stream::pump);
+          }
+        });
+  }
+
+  /** Holds the streams back, or lets them go on; from any thread. */
+  void pause(boolean pause) {
+    cursor.pause(pause);
+    thread.run(this::pumpIfServing);
+  }
+
+  private void pumpIfServing() {
+    if (course.is(SourcePhase.SERVING)) {
+      pump();
+    }
+  }
+
+  /** The guest runs at the destination. */
+  void pump() {
+    streams.forEach((channel, stream) -> channel.eventLoop().execute(stream::pump));
+  }
+
+  /** The connections of the streams are closed. */
+  void forgetStreams() {
+    streams.clear();
+  }
+
+  /**
+   * A demand fault; called on the urgent connection's thread.
+   *
+   * @param out where the answer goes, if it is known at once
+   * @param connection the same; for what is known later
+   */
+  void onRequest(
+      Hello peer,
+      long requestId,
+      long guestPhysicalAddress,
+      int pageCount,
+      FrameWriter out,
+      UrgentConnection connection) {
+    if (mayBeAsked()) {
+      answerer.answer(requestId, guestPhysicalAddress, pageCount, out, connection);
+    } else {
+      PageRequest request = new PageRequest(requestId, guestPhysicalAddress, pageCount);
+      thread.run(() -> answerInTurn(peer, request, connection));
+    }
+  }
+
+  private boolean mayBeAsked() {
+    return course.is(SourcePhase.MAP_APPLIED) || course.is(SourcePhase.SERVING);
+  }
+
+  /** What came before the request on the control connection may still wait for the disk. */
+  private void answerInTurn(Hello peer, PageRequest request, UrgentConnection connection) {
+    if (course.isOver() || !contact.isPresent(peer) || course.is(SourcePhase.AWAITING_RETURN)) {
+      return; // it is asked again by the next connection, if there is one
+    }
+    if (!mayBeAsked()) {
+      throw new ProtocolException("a page request in phase " + course.phase());
+    }
+    connection.send(
+        out ->
+            answerer.answer(
+                request.requestId(),
+                request.guestPhysicalAddress(),
+                request.pageCount(),
+                out,
+                connection));
+  }
+}
