@@ -94,6 +94,24 @@ final class Bench implements Callable<Integer> {
 
   @Spec CommandSpec spec;
 
+  private final List<BenchSide> sides;
+
+  Bench() {
+    this(
+        List.of(
+            new YardstickSide("sleeping"),
+            new YardstickSide("spinning"),
+            new ReceiveSide(),
+            new WardSide()));
+  }
+
+  /**
+   * @param sides in the order of their turns
+   */
+  Bench(List<BenchSide> sides) {
+    this.sides = sides;
+  }
+
   public static void main(String[] arguments) {
     System.exit(commandLine(new Bench()).execute(arguments));
   }
@@ -188,7 +206,7 @@ final class Bench implements Callable<Integer> {
         out("%s: not measured; this host runs no x86-64 guest by /dev/kvm%n%n", one.name());
         continue;
       }
-      BenchResult result = new BenchRun(one, seed, limit).run(turns, report);
+      BenchResult result = new BenchRun(one, sides, seed, limit).run(turns, report);
       out("%s%n", BenchTable.of(result));
       if (report != null) {
         report.add(result);

@@ -47,7 +47,13 @@ record BenchFigure(
               "nanosPerEntry",
               "ns per entry",
               true,
-              (of, round) -> (double) round.poisonNanos() / of.lostPages()));
+              (of, round) -> (double) round.poisonNanos() / of.lostPages()),
+          new BenchFigure(
+              "bytesPerEntry",
+              "bytes/entry",
+              true,
+              (of, round) ->
+                  round.mapBytes() == 0 ? Double.NaN : (double) round.mapBytes() / of.lostPages()));
 
   private static BenchFigure steady(String name, String heading, double part) {
     return new BenchFigure(

@@ -51,6 +51,13 @@ final class BenchGround implements AutoCloseable {
     }
   }
 
+  /** Of the poison map on the wire. */
+  long mapBytes() throws IOException {
+    return guest.lost().isEmpty()
+        ? 0
+        : BenchWire.mapBytes(LedgerJournal.read(path("declared")).ledger().effectiveEntries());
+  }
+
   private void writeLosses() throws IOException {
     List<PoisonEntry> entries = new ArrayList<>();
     ByteBuffer ranges = rangesOfLosses();

@@ -8,5 +8,13 @@ import ward.vcpu.TouchPlan.Touch;
  * @param touches in the order of the plan; none where nothing was asked for on demand
  * @param streamMebibytesPerSecond of guest memory, zeros included; 0 where nothing was streamed
  * @param poisonNanos for the whole map; 0 where there is none
+ * @param mapBytes of the map on the wire; 0 where none goes over it
  */
-record BenchRound(Touch[] touches, double streamMebibytesPerSecond, long poisonNanos) {}
+record BenchRound(
+    Touch[] touches, double streamMebibytesPerSecond, long poisonNanos, long mapBytes) {
+
+  /** No poison map went over the wire. */
+  BenchRound(Touch[] touches, double streamMebibytesPerSecond, long poisonNanos) {
+    this(touches, streamMebibytesPerSecond, poisonNanos, 0);
+  }
+}

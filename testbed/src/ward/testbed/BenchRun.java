@@ -5,14 +5,7 @@ import java.time.Duration;
 import java.util.List;
 
 /** One case: all sides in turn, several times. */
-record BenchRun(BenchCase of, long seed, Duration limit) {
-
-  private static final List<BenchSide> SIDES =
-      List.of(
-          new YardstickSide("sleeping"),
-          new YardstickSide("spinning"),
-          new ReceiveSide(),
-          new WardSide());
+record BenchRun(BenchCase of, List<BenchSide> sides, long seed, Duration limit) {
 
   /**
    * @param report gets every sample; null if nobody wants them
@@ -22,7 +15,7 @@ record BenchRun(BenchCase of, long seed, Duration limit) {
     BenchResult result = new BenchResult(of);
     try (BenchGround ground = new BenchGround(of, seed, limit)) {
       for (int round = 1; round <= rounds; round++) {
-        for (BenchSide side : SIDES) {
+        for (BenchSide side : sides) {
           if (side.takesPart(of.kind())) {
             BenchRound what = run(side, ground, round);
             result.add(side.name(), what);

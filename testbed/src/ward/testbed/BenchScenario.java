@@ -3,17 +3,12 @@ package ward.testbed;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.PrintWriter;
-import java.io.StringWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import picocli.CommandLine;
 import ward.testing.RequiresUserfaultfd;
 
 /** The benchmark from end to end, as small as it can be: that it measures, not what. */
@@ -21,27 +16,18 @@ import ward.testing.RequiresUserfaultfd;
 @Timeout(600)
 class BenchScenario {
 
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   @TempDir private Path directory;
 
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
-
   private JsonNode measure(String name) throws Exception {
-    CommandLine command = Bench.commandLine(new Bench());
-    command.setOut(new PrintWriter(out)).setErr(new PrintWriter(err));
-    int code =
-        command.execute(
-            "--case", name, "--pages", "1024", "--rounds", "1", "--results", directory.toString());
-    assertThat(code).as(err.toString()).isZero();
-    return JSON.readTree(Files.readString(directory.resolve("results.jsonl")));
+    return new BenchOnce(directory, name).line();
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"mix", "demand-4-in-stream"})
   void everySideWaitsForPagesAndEveryOneIsRight(String name) throws Exception {
-    JsonNode line = measure(name);
+    BenchOnce once = new BenchOnce(directory, name);
+
+    JsonNode line = once.line();
 
     for (String side : new String[] {"sleeping", "spinning", "ward"}) {
       assertThat(line.at("/sides/" + side + "/firstThousandWorstMicros/median").asDouble())
@@ -50,7 +36,7 @@ class BenchScenario {
     }
     assertThat(line.get("samples")).hasSize(3);
     assertThat(directory.resolve("results.html")).isNotEmptyFile();
-    assertThat(out.toString()).contains("ward/yardstick");
+    assertThat(once.output()).contains("ward/yardstick");
   }
 
   @Test

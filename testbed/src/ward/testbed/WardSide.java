@@ -123,7 +123,8 @@ record WardSide() implements BenchSide {
     return new BenchRound(
         touches,
         ground.of().streams() ? status.get("streamMebibytesPerSecond").asDouble() : 0,
-        JSON.readTree(source.output()).get("status").get("mapNanos").asLong());
+        JSON.readTree(source.output()).get("status").get("mapNanos").asLong(),
+        ground.mapBytes());
   }
 
   private static void letStream(BenchGround ground) throws IOException {

@@ -2,8 +2,10 @@ package ward.testbed;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -49,6 +51,38 @@ class BenchTest {
         .hasSameSizeAs(BenchCase.all(4096))
         .doesNotHaveDuplicates()
         .contains("demand-16-free", "stream-half-zero", "poison-map-1000000", "mix");
+  }
+
+  @Test
+  void aRoundThatBringsAWrongByteFailsTheBenchmark() {
+    Bench bench = new Bench(List.of(new WrongByte()));
+    CommandLine command = Bench.commandLine(bench);
+    command.setOut(new PrintWriter(out)).setErr(new PrintWriter(err));
+
+    int code = command.execute("--case", "stream-data", "--pages", "1024", "--rounds", "2");
+
+    assertThat(code).isEqualTo(1);
+    assertThat(err.toString())
+        .isEqualToIgnoringNewLines(
+            "testbed/bench: stream-data, round 1, careless: 1 healthy pages are wrong");
+  }
+
+  private record WrongByte() implements BenchSide {
+
+    @Override
+    public String name() {
+      return "careless";
+    }
+
+    @Override
+    public boolean takesPart(BenchCase.Kind kind) {
+      return true;
+    }
+
+    @Override
+    public BenchRound run(BenchGround ground) throws IOException {
+      throw new IOException("1 healthy pages are wrong");
+    }
   }
 
   @Test
