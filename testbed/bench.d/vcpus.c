@@ -69,6 +69,7 @@ static void know_the_processor(int kvm, int vcpu)
 static struct vcpu make_vcpu(int kvm, int vm, unsigned index, struct beginning *beginning)
 {
 	size_t bytes = (size_t)call(kvm, KVM_GET_VCPU_MMAP_SIZE, NULL, "KVM_GET_VCPU_MMAP_SIZE");
+	struct kvm_mp_state runnable = { .mp_state = KVM_MP_STATE_RUNNABLE };
 	struct vcpu vcpu = { .fd = call(vm, KVM_CREATE_VCPU, (void *)(uintptr_t)index, "KVM_CREATE_VCPU") };
 
 	vcpu.run = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu.fd, 0);
@@ -77,6 +78,8 @@ static struct vcpu make_vcpu(int kvm, int vm, unsigned index, struct beginning *
 	know_the_processor(kvm, vcpu.fd);
 	call(vcpu.fd, KVM_SET_SREGS, &beginning->special, "KVM_SET_SREGS");
 	call(vcpu.fd, KVM_SET_REGS, &beginning->general, "KVM_SET_REGS");
+	/* All but the first would wait for the guest's firmware to wake them. */
+	call(vcpu.fd, KVM_SET_MP_STATE, &runnable, "KVM_SET_MP_STATE");
 	return vcpu;
 }
 
