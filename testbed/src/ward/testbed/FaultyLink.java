@@ -2,6 +2,7 @@ package ward.testbed;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -15,6 +16,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
@@ -30,6 +32,10 @@ import ward.wire.ConnectionKind;
 final class FaultyLink implements AutoCloseable {
 
   private static final InetAddress HERE = InetAddress.getLoopbackAddress();
+
+  private static final int PORT_MIN = 15_000;
+  private static final int PORT_MAX = 32_000;
+  private static final int PORT_TRIES = 1_000;
 
   private volatile InetSocketAddress source;
   private final int port;
@@ -62,9 +68,26 @@ final class FaultyLink implements AutoCloseable {
    */
   FaultyLink(InetSocketAddress source) throws IOException {
     this.source = source;
-    listening = new ServerSocket(0, 0, HERE);
+    listening = listeningAnywhere();
     port = listening.getLocalPort();
     acceptFrom(listening);
+  }
+
+  /**
+   * Below the ports that outgoing connections get (ip_local_port_range): one of those could take
+   * this one while nobody listens on it.
+   */
+  private static ServerSocket listeningAnywhere() throws IOException {
+    for (int tries = 0; ; tries++) {
+      int port = ThreadLocalRandom.current().nextInt(PORT_MIN, PORT_MAX);
+      try {
+        return new ServerSocket(port, 0, HERE);
+      } catch (BindException taken) {
+        if (tries == PORT_TRIES) {
+          throw taken;
+        }
+      }
+    }
   }
 
   /** Where a destination connects instead of to its source. */

@@ -150,15 +150,26 @@ public final class PageChannel implements AutoCloseable {
     void write(FrameWriter writer);
   }
 
-  /** Appends to what is sent by the next {@link #flush()}; nothing at the end. From any thread. */
+  /**
+   * Appends to what is sent by the next {@link #flush()}, or earlier if that is much; nothing at
+   * the end. From any thread.
+   */
   public void write(Words words) {
     sending.lock();
     try {
       if (!released) {
         words.write(writer);
+        sendIfMuch();
       }
     } finally {
       sending.unlock();
+    }
+  }
+
+  /** However much is asked for at once, what is sent by then waits for the rest no longer. */
+  private void sendIfMuch() {
+    if (out.readableBytes() >= OUT_BYTES) {
+      sendAll();
     }
   }
 

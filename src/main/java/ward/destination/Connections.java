@@ -3,7 +3,9 @@ package ward.destination;
 import io.netty.channel.Channel;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import ward.wire.ConnectionKind;
 
 /**
  * The connections of one attempt, as far as they have come.
@@ -24,6 +26,25 @@ final class Connections {
   Connections(int attempt, SourceLink.Attempt link) {
     this.attempt = attempt;
     this.link = link;
+  }
+
+  /** Of an attempt that is over; also before the first one of this process. */
+  static Connections none(int attempt) {
+    Connections none = new Connections(attempt, new Nowhere());
+    none.over = true;
+    return none;
+  }
+
+  private static final class Nowhere implements SourceLink.Attempt {
+    @Override
+    public void connect(ConnectionKind kind, SourceLink.Events events) {
+      throw new IllegalStateException("nobody is dialled yet");
+    }
+
+    @Override
+    public CompletionStage<Void> close() {
+      return CompletableFuture.completedStage(null);
+    }
   }
 
   int attempt() {

@@ -61,7 +61,7 @@ final class SourceContact {
   private volatile DestinationSettings settings; // the source may be elsewhere after a break
   private volatile UUID session = UUID.randomUUID();
   private volatile String sourceHost = "";
-  private volatile Connections connections; // null until the source is dialled
+  private volatile Connections connections = Connections.none(0);
   private volatile PageAnswers answers; // null until the first page comes
 
   SourceContact(
@@ -88,8 +88,7 @@ final class SourceContact {
 
   /** From 1; 0 before the first. */
   int attempt() {
-    Connections present = connections;
-    return present == null ? 0 : present.attempt();
+    return connections.attempt();
   }
 
   /** Where the source is dialled, and what it called itself. */
@@ -104,9 +103,14 @@ final class SourceContact {
 
   // --- making and leaving connections ---------------------------------------------------------
 
-  /** Goes on with a session that another process has begun. */
-  void goOn(UUID earlier) {
+  /**
+   * Goes on with a session that another process has begun.
+   *
+   * @param attempt that process's last
+   */
+  void goOn(UUID earlier, int attempt) {
     session = earlier;
+    connections = Connections.none(attempt);
   }
 
   /** From the next attempt on. */
@@ -130,7 +134,7 @@ final class SourceContact {
     connections.link().connect(kind, new LinkEvents(connections, kind));
   }
 
-  /** Those of the present attempt; null until the source is dialled. */
+  /** Those of the present attempt. */
   Connections present() {
     return connections;
   }
@@ -145,16 +149,14 @@ final class SourceContact {
   }
 
   void hangUp() {
-    if (connections != null) {
-      connections.end();
-    }
+    connections.end();
   }
 
   // --- what goes out ---------------------------------------------------------------------------
 
   /** Whether what is sent now may arrive. */
   boolean isHeard() {
-    return connections != null && connections.control() != null;
+    return connections.control() != null;
   }
 
   /** What cannot be said because of a break is part of what recovery says. */

@@ -64,7 +64,7 @@ final class TakeOver {
 
   private void takeOver(MigrationRecord left) throws IOException {
     String found = moveIn();
-    contact.goOn(left.session());
+    contact.goOn(left.session(), left.attempt());
     map.inherit(identityIn(left), hasRun(left));
     if (hasRun(left)) {
       course.runs();

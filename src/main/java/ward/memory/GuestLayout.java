@@ -13,6 +13,9 @@ import java.util.OptionalLong;
  */
 public final class GuestLayout {
 
+  /** No page. */
+  public static final long NONE = -1;
+
   private final String guest;
   private final List<GuestRegion> regions;
   private final long[] firstPages;
@@ -136,14 +139,19 @@ public final class GuestLayout {
 
   /** The page that holds the byte at a guest-physical address; empty if that is not RAM. */
   public OptionalLong pageAt(long address) {
+    long page = pageOrNone(address);
+    return page == NONE ? OptionalLong.empty() : OptionalLong.of(page);
+  }
+
+  private long pageOrNone(long address) {
     for (int i = 0; i < firstPages.length; i++) {
       GuestRegion region = regions.get(i);
       if (region.contains(address)) {
         long offset = address - region.guestPhysicalAddress();
-        return OptionalLong.of(firstPages[i] + (offset >>> Pages.SHIFT));
+        return firstPages[i] + (offset >>> Pages.SHIFT);
       }
     }
-    return OptionalLong.empty();
+    return NONE;
   }
 
   /**
@@ -154,13 +162,17 @@ public final class GuestLayout {
    * @param count of pages, at least 1
    */
   public OptionalLong runAt(long address, long count) {
+    long first = runOrNone(address, count);
+    return first == NONE ? OptionalLong.empty() : OptionalLong.of(first);
+  }
+
+  /** The same without an object, for the way of an answer; {@link #NONE} where that is empty. */
+  public long runOrNone(long address, long count) {
     if (!Pages.isAligned(address) || count < 1 || count > pageCount) {
-      return OptionalLong.empty();
+      return NONE;
     }
-    OptionalLong first = pageAt(address);
-    return first.isPresent() && pagesLeftInRegion(first.getAsLong()) >= count
-        ? first
-        : OptionalLong.empty();
+    long first = pageOrNone(address);
+    return first != NONE && pagesLeftInRegion(first) >= count ? first : NONE;
   }
 
   /** Pages from this one to the end of its region: the longest run that has no hole in it. */

@@ -2,7 +2,6 @@ package ward.source;
 
 import java.nio.ByteBuffer;
 import java.util.List;
-import java.util.OptionalLong;
 import ward.memory.GuestLayout;
 import ward.memory.Pages;
 import ward.poison.PoisonEntry;
@@ -36,12 +35,12 @@ final class PageAnswerer {
   /** Answers every page of a request with a frame of its own. */
   void answer(
       long requestId, long guestPhysicalAddress, int pageCount, FrameWriter out, Later later) {
-    OptionalLong first = layout.runAt(guestPhysicalAddress, pageCount);
-    if (first.isEmpty()) {
+    long first = layout.runOrNone(guestPhysicalAddress, pageCount);
+    if (first == GuestLayout.NONE) {
       out.frame(new PageAnswer.OutOfRange(requestId, guestPhysicalAddress, pageCount));
       return;
     }
-    for (long page = first.getAsLong(); page < first.getAsLong() + pageCount; page++) {
+    for (long page = first; page < first + pageCount; page++) {
       answerPage(requestId, page, out, later);
     }
     listener.answered(pageCount);

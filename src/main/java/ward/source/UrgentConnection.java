@@ -1,5 +1,8 @@
 package ward.source;
 
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import ward.channel.PageChannel;
 import ward.channel.Takeover;
 import ward.wire.ControlMessage.Hello;
@@ -20,11 +23,21 @@ final class UrgentConnection
   private final SourceSession session;
   private final Hello peer;
   private PageChannel channel;
+  private final ExecutorService later = newLaterThread(); // for what the disk is waited for
   private FrameScanner request; // at the one that is answered
 
   UrgentConnection(SourceSession session, Hello peer) {
     this.session = session;
     this.peer = peer;
+  }
+
+  private static ExecutorService newLaterThread() {
+    return Executors.newSingleThreadExecutor(
+        task -> {
+          Thread thread = new Thread(task, "ward-later");
+          thread.setDaemon(true);
+          return thread;
+        });
   }
 
   @Override
@@ -82,14 +95,22 @@ final class UrgentConnection
     send(out -> out.frame(answer));
   }
 
-  /** From any thread. */
+  /** From any thread, which never waits for a peer that takes nothing. */
   void send(PageChannel.Words words) {
-    channel.write(words);
-    channel.flush();
+    try {
+      later.execute(
+          () -> {
+            channel.write(words);
+            channel.flush();
+          });
+    } catch (RejectedExecutionException e) {
+      // the connection has ended: the next one is asked again
+    }
   }
 
   @Override
   public void ended(Throwable cause) {
+    later.shutdown();
     session.lost(peer, cause);
   }
 }

@@ -27,6 +27,7 @@ final class MemoryErrorInjector {
   private final MemoryErrors errors;
   private final Runnable interruptOthers;
   private final Deque<MemoryError> waiting = new ConcurrentLinkedDeque<>();
+  private volatile MemoryError delivering; // null while none is
 
   /**
    * @param interruptOthers tells the guest's other vCPUs that this one was told of an error
@@ -95,10 +96,20 @@ final class MemoryErrorInjector {
     boolean delivered = false;
     processor.show();
     while (!waiting.isEmpty() && processor.obstacle(waiting.element()).isEmpty()) {
-      inject(waiting.remove());
+      deliverFirst();
       delivered = true;
     }
     return delivered;
+  }
+
+  /** Nobody finds it heard of before it is in the books, with its time. */
+  private void deliverFirst() throws KernelCallException {
+    delivering = waiting.element();
+    try {
+      inject(waiting.remove());
+    } finally {
+      delivering = null;
+    }
   }
 
   /** Errors of which the guest has not heard yet, in order. */
@@ -118,7 +129,9 @@ final class MemoryErrorInjector {
   }
 
   boolean hasWaiting(MemoryError.Input input) {
-    return waiting.stream().anyMatch(error -> error.input() == input);
+    boolean waits = waiting.stream().anyMatch(error -> error.input() == input);
+    MemoryError now = delivering; // looked at second: it is set before it leaves the others
+    return waits || now != null && now.input() == input;
   }
 
   /**
