@@ -308,7 +308,7 @@ final class ChaosRun implements AutoCloseable {
   private boolean isOver() throws IOException {
     if (!destination.isAlive()) {
       replaceSourceIfDue();
-      return !isToBeReplaced() && !isSourceStarting();
+      return !isToBeReplaced() && !isSourceStarting() && !isSourceDeciding();
     }
     String phase = destination.phase();
     if (phase.equals("UNFINISHED")) {
@@ -351,6 +351,14 @@ final class ChaosRun implements AutoCloseable {
   /** Whether what the guest has become at the source is not known yet. */
   private boolean isSourceStarting() {
     return replacing && source.isAlive();
+  }
+
+  /** What a destination said before it was killed may still be on its way. */
+  private boolean isSourceDeciding() throws IOException {
+    return killed.contains(ChaosSide.DESTINATION)
+        && !isVacant()
+        && source.isAlive()
+        && source.phase().equals("SENDING_MAP");
   }
 
   private boolean isVacant() {
