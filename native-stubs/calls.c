@@ -98,9 +98,17 @@ int64_t ward_advise(uint64_t address, uint64_t length, int32_t advice)
 	return answer(madvise(pointer(address), length, advice));
 }
 
+/* Never forked from: a JVM. glibc asks the kernel each time, which a page that is copied by itself feels. */
+static pid_t this_process;
+
+__attribute__((constructor)) static void remember_this_process(void)
+{
+	this_process = getpid();
+}
+
 int64_t ward_copy(uint64_t to, uint64_t from, uint64_t length)
 {
 	struct iovec local = { pointer(to), length }, remote = { pointer(from), length };
 
-	return answer(process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
+	return answer(process_vm_readv(this_process, &local, 1, &remote, 1, 0));
 }
