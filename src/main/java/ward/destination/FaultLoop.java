@@ -6,6 +6,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
+import ward.channel.Patience;
 import ward.guest.GuestMemory;
 import ward.memory.PageRun;
 import ward.memory.Pages;
@@ -86,9 +87,11 @@ final class FaultLoop {
   }
 
   private void run() {
+    Patience patience = new Patience();
+    Patience.Look look = this::drain;
     try {
       while (!ended) {
-        if (userfaultfd.awaitEvents(END_NOTICED_MILLIS)) {
+        if (!patience.pays(look) && userfaultfd.awaitEvents(END_NOTICED_MILLIS)) {
           drain();
         }
       }
@@ -97,22 +100,41 @@ final class FaultLoop {
     }
   }
 
-  /** Reads and handles events until there are none; also in the middle of handling one. */
-  void drain() {
+  /**
+   * Reads and handles the events that there are; also in the middle of handling one.
+   *
+   * @return whether there were any
+   */
+  boolean drain() {
     long[] taken = spare.getAndSet(null);
     long[] faults = taken == null ? new long[BATCH] : taken;
     try {
-      for (int count = read(faults); count >= 0; count = read(faults)) {
-        for (int i = 0; i < count; i++) {
-          onFault.accept(faults[i]);
-        }
-        afterBatch.run();
-      }
+      return drainInto(faults);
     } catch (IOException | RuntimeException e) {
+      ended = true; // of the thread: what could not be read once is not tried for ever
       onFailure.accept(e);
+      return false;
     } finally {
       spare.set(faults);
     }
+  }
+
+  /** What does not fill the batch was the last: no call is made to hear that nothing is left. */
+  private boolean drainInto(long[] faults) throws IOException {
+    boolean any = false;
+    boolean full = true;
+    while (full) {
+      int count = read(faults);
+      any |= count >= 0;
+      full = batch.size() == BATCH;
+      for (int i = 0; i < count; i++) {
+        onFault.accept(faults[i]);
+      }
+      if (count > 0) {
+        afterBatch.run();
+      }
+    }
+    return any;
   }
 
   /**
