@@ -34,7 +34,7 @@ enum FillRequest {
   POISON("UFFDIO_POISON", 0x08, 32);
 
   static final int START = 0;
-  static final int COPY_SOURCE = 8;
+  static final int SOURCE = 8;
 
   /** The largest of the structs. */
   static final int MAX_BYTES = 40;

@@ -178,7 +178,7 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
 
   @Override
   public FillResult copy(long hostAddress, long sourceAddress, long lengthBytes) {
-    argument.get().putLong(FillRequest.COPY_SOURCE, sourceAddress);
+    argument.get().putLong(FillRequest.SOURCE, sourceAddress);
     return fill(FillRequest.COPY, hostAddress, lengthBytes);
   }
 
@@ -205,7 +205,7 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
   }
 
   FillResult move(long hostAddress, long sourceAddress, long lengthBytes) {
-    argument.get().putLong(FillRequest.COPY_SOURCE, sourceAddress);
+    argument.get().putLong(FillRequest.SOURCE, sourceAddress);
     return fill(FillRequest.MOVE, hostAddress, lengthBytes);
   }
 

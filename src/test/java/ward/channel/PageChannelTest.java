@@ -349,7 +349,8 @@ class PageChannelTest {
         .write(
             out -> {
               out.roomForData(Pages.SIZE_BYTES);
-              ByteBuffer bytes = out.inRoom(Pages.SIZE_BYTES).slice(); // the writer goes on with its own
+              ByteBuffer bytes =
+                  out.inRoom(Pages.SIZE_BYTES).slice(); // the writer goes on with its own
               out.data(0, 0x3000, 1);
               bytes.put(17, (byte) (bytes.get(17) ^ 1));
             });
