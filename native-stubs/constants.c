@@ -20,6 +20,13 @@ struct uffdio_poison {
 };
 #define UFFDIO_POISON _IOWR(UFFDIO, 0x08, struct uffdio_poison)
 #endif
+#ifndef UFFDIO_MOVE /* Linux 6.8 */
+struct uffdio_move {
+	__u64 dst, src, len, mode;
+	__s64 move;
+};
+#define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
+#endif
 #ifndef USERFAULTFD_IOC_NEW /* Linux 6.1 */
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
 #endif
@@ -74,7 +81,7 @@ static const struct {
 	int64_t value;
 } constants[] = {
 	VALUE(O_RDONLY), VALUE(O_RDWR), VALUE(O_NONBLOCK), VALUE(O_CLOEXEC), VALUE(PROT_READ), VALUE(PROT_WRITE),
-	VALUE(MADV_DONTNEED), VALUE(MADV_POPULATE_READ), VALUE(MADV_POPULATE_WRITE), VALUE(MADV_HWPOISON),
+	VALUE(MADV_DONTNEED), VALUE(MADV_HUGEPAGE), VALUE(MADV_POPULATE_READ), VALUE(MADV_POPULATE_WRITE), VALUE(MADV_HWPOISON),
 	VALUE(F_SEAL_SEAL), VALUE(F_SEAL_SHRINK), VALUE(F_SEAL_GROW), VALUE(F_SEAL_FUTURE_WRITE), VALUE(SIGBUS), VALUE(BUS_ADRERR), VALUE(BUS_OBJERR),
 	VALUE(BUS_MCEERR_AR), VALUE(BUS_MCEERR_AO),
 	SIZE(ward_signal), OFFSET(ward_signal, code), OFFSET(ward_signal, address), OFFSET(ward_signal, address_lsb),
@@ -82,7 +89,7 @@ static const struct {
 	OFFSET(ward_touch, seen), OFFSET(ward_touch, lost),
 
 	VALUE(UFFD_API), VALUE(UFFDIO_API), VALUE(UFFDIO_REGISTER), VALUE(UFFDIO_UNREGISTER), VALUE(UFFDIO_WAKE),
-	VALUE(UFFDIO_COPY), VALUE(UFFDIO_ZEROPAGE), VALUE(UFFDIO_CONTINUE), VALUE(UFFDIO_POISON),
+	VALUE(UFFDIO_COPY), VALUE(UFFDIO_ZEROPAGE), VALUE(UFFDIO_MOVE), VALUE(UFFDIO_CONTINUE), VALUE(UFFDIO_POISON),
 	VALUE(UFFD_EVENT_PAGEFAULT), VALUE(UFFD_EVENT_FORK), VALUE(UFFD_EVENT_REMAP), VALUE(UFFD_EVENT_REMOVE),
 	VALUE(UFFD_EVENT_UNMAP), VALUE(UFFD_PAGEFAULT_FLAG_WRITE), VALUE(UFFD_PAGEFAULT_FLAG_MINOR),
 	VALUE(UFFD_FEATURE_PAGEFAULT_FLAG_WP), VALUE(UFFD_FEATURE_EVENT_FORK), VALUE(UFFD_FEATURE_EVENT_REMAP),
@@ -98,6 +105,8 @@ static const struct {
 	SIZE(uffdio_range), OFFSET(uffdio_range, start), OFFSET(uffdio_range, len),
 	SIZE(uffdio_copy), OFFSET(uffdio_copy, dst), OFFSET(uffdio_copy, src), OFFSET(uffdio_copy, len),
 	OFFSET(uffdio_copy, mode), OFFSET(uffdio_copy, copy),
+	SIZE(uffdio_move), OFFSET(uffdio_move, dst), OFFSET(uffdio_move, src), OFFSET(uffdio_move, len),
+	OFFSET(uffdio_move, mode), OFFSET(uffdio_move, move),
 	SIZE(uffdio_zeropage), OFFSET(uffdio_zeropage, range.start), OFFSET(uffdio_zeropage, range.len),
 	OFFSET(uffdio_zeropage, mode), OFFSET(uffdio_zeropage, zeropage),
 	SIZE(uffdio_continue), OFFSET(uffdio_continue, range.start), OFFSET(uffdio_continue, range.len),

@@ -122,9 +122,10 @@ int64_t ward_receive(int32_t fd, uint64_t address, uint64_t length, int32_t wait
 	return received < 0 ? -errno : received;
 }
 
-int64_t ward_send(int32_t fd, uint64_t address, uint64_t length)
+int64_t ward_send(int32_t fd, uint64_t address, uint64_t length, int32_t more)
 {
-	ssize_t sent = send(fd, (const void *)(uintptr_t)address, length, MSG_NOSIGNAL);
+	int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+	ssize_t sent = send(fd, (const void *)(uintptr_t)address, length, flags);
 
 	return sent < 0 ? -errno : sent;
 }

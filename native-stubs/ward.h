@@ -60,7 +60,7 @@ WARD_EXPORT int64_t ward_socket_end(int32_t fd);
 WARD_EXPORT int64_t ward_socket_take(int32_t fd);
 /* As many bytes as there are, at most length; 0 at the end. wait == 0: EAGAIN where there are none. */
 WARD_EXPORT int64_t ward_receive(int32_t fd, uint64_t address, uint64_t length, int32_t wait);
-WARD_EXPORT int64_t ward_send(int32_t fd, uint64_t address, uint64_t length);
+WARD_EXPORT int64_t ward_send(int32_t fd, uint64_t address, uint64_t length, int32_t more);
 /* 1 when a read would not wait, 0 when none came in time. */
 WARD_EXPORT int64_t ward_await_input(int32_t fd, int32_t timeout_milliseconds);
 

@@ -21,17 +21,15 @@ import ward.wire.ProtocolVersion;
  */
 public final class PageChannel implements AutoCloseable {
 
-  private static final int IN_BYTES = 256 << 10;
   private static final int OUT_BYTES = 64 << 10;
 
   private final String name;
   private final StreamSocket socket;
-  private final ByteBuf in = Unpooled.directBuffer(IN_BYTES);
+  private final ProtocolVersion peer;
+  private final ByteBuf early; // received before this, and still to be read
   private final ByteBuf out = Unpooled.directBuffer(OUT_BYTES);
-  private final FrameScanner frames;
   private final FrameWriter writer = new FrameWriter(out);
   private final ReentrantLock sending = new ReentrantLock();
-  private final Patience patience = new Patience();
   private final CompletableFuture<Void> ended = new CompletableFuture<>();
   private boolean started;
   private boolean closed;
@@ -58,32 +56,44 @@ public final class PageChannel implements AutoCloseable {
 
   /**
    * @param socket to be closed with the channel
-   * @param early what was received before, copied
+   * @param early what was received before; retained
    * @param name of the peer, for messages
    */
   PageChannel(StreamSocket socket, ByteBuf early, ProtocolVersion peer, String name) {
     this.socket = socket;
     this.name = name;
-    this.frames = new FrameScanner(in, peer, name);
-    in.writeBytes(early);
+    this.peer = peer;
+    this.early = early.retain();
   }
 
-  /** Begins to receive. At most once. */
-  public synchronized void start(String threadName, Reactions reactions) {
+  /** Begins to receive. At most once, in this way or the other. */
+  public void start(String threadName, Reactions reactions) {
+    start(threadName, ReadAhead::new, reactions);
+  }
+
+  /**
+   * Begins to receive, each frame apart: the bytes of pages begin at a multiple of 2 MiB, in
+   * private anonymous memory, and whoever reacts to them may take them out of it. At most once.
+   */
+  public void startStaged(String threadName, Reactions reactions) {
+    start(threadName, Staging::new, reactions);
+  }
+
+  private synchronized void start(String threadName, Inbox.Maker maker, Reactions reactions) {
     if (closed) {
       reactions.ended(null);
       return;
     }
     started = true;
-    Thread thread = new Thread(() -> run(reactions), threadName);
+    Thread thread = new Thread(() -> run(maker, reactions), threadName);
     thread.setDaemon(true);
     thread.start();
   }
 
-  private void run(Reactions reactions) {
+  private void run(Inbox.Maker maker, Reactions reactions) {
     Throwable cause = null;
-    try {
-      receiveAll(reactions);
+    try (Inbox inbox = maker.make()) {
+      receiveAll(inbox, reactions);
     } catch (Throwable e) { // whatever it is, somebody has to hear that nothing comes any more
       cause = e;
     }
@@ -100,32 +110,28 @@ public final class PageChannel implements AutoCloseable {
     release();
   }
 
-  private void receiveAll(Reactions reactions) throws Exception {
-    do {
+  private void receiveAll(Inbox inbox, Reactions reactions) throws Exception {
+    FrameScanner frames = new FrameScanner(inbox.bytes(), peer, name);
+    while (receive(inbox, frames)) {
       reactions.arrived(frames);
-    } while (receive());
+    }
     frames.requireFinished();
   }
 
   /** False at the end of the connection. */
-  private boolean receive() throws IOException {
-    makeRoom();
-    long received =
-        patience.receive(socket, in.memoryAddress() + in.writerIndex(), in.writableBytes());
+  private boolean receive(Inbox inbox, FrameScanner frames) throws IOException {
+    int room = inbox.makeRoom(frames);
+    ByteBuf in = inbox.bytes();
+    if (early.isReadable()) {
+      in.writeBytes(early, Math.min(room, early.readableBytes()));
+      return true;
+    }
+    long received = inbox.receive(socket, in.memoryAddress() + in.writerIndex(), room);
     if (received < 0) {
       throw failure("recv", received);
     }
     in.writerIndex(in.writerIndex() + (int) received);
     return received > 0;
-  }
-
-  private void makeRoom() {
-    if (!in.isReadable()) {
-      in.clear();
-    } else if (in.writableBytes() < Math.max(frames.missingBytes(), IN_BYTES / 4)) {
-      in.discardReadBytes();
-      in.ensureWritable(frames.missingBytes());
-    }
   }
 
   private IOException failure(String call, long answer) {
@@ -169,7 +175,28 @@ public final class PageChannel implements AutoCloseable {
   /** However much is asked for at once, what is sent by then waits for the rest no longer. */
   private void sendIfMuch() {
     if (out.readableBytes() >= OUT_BYTES) {
-      sendAll();
+      sendAll(false);
+    }
+  }
+
+  /**
+   * Sends what was written, and then pages whose bytes lie elsewhere, without a copy of them on
+   * this side; waits until the kernel has taken all of it. From any thread.
+   *
+   * @param pages direct memory
+   * @param index of the first byte
+   * @return false if the connection has ended, or ends because of this
+   */
+  public boolean sendPages(long guestPhysicalAddress, int pageCount, ByteBuf pages, int index) {
+    sending.lock();
+    try {
+      if (released) {
+        return false;
+      }
+      int bodyBytes = writer.dataHeader(0, guestPhysicalAddress, pageCount, pages, index);
+      return sendAll(true) && send(pages.memoryAddress() + index, bodyBytes, false);
+    } finally {
+      sending.unlock();
     }
   }
 
@@ -181,18 +208,28 @@ public final class PageChannel implements AutoCloseable {
     sending.lock();
     try {
       if (!released) {
-        sendAll();
+        sendAll(false);
       }
     } finally {
       sending.unlock();
     }
   }
 
-  private void sendAll() {
-    if (out.isReadable() && socket.send(out.memoryAddress(), out.readableBytes()) < 0) {
+  /**
+   * @param more whether the rest follows at once, so that no segment goes out for this alone
+   */
+  private boolean sendAll(boolean more) {
+    boolean sent = !out.isReadable() || send(out.memoryAddress(), out.readableBytes(), more);
+    out.clear();
+    return sent;
+  }
+
+  private boolean send(long address, int lengthBytes, boolean more) {
+    boolean sent = socket.send(address, lengthBytes, more) == 0;
+    if (!sent) {
       socket.end(); // its reader tells
     }
-    out.clear();
+    return sent;
   }
 
   /**
@@ -222,7 +259,7 @@ public final class PageChannel implements AutoCloseable {
     try {
       released = true;
       socket.close();
-      in.release();
+      early.release();
       out.release();
     } finally {
       sending.unlock();

@@ -50,7 +50,10 @@ public final class Takeover extends ChannelInboundHandlerAdapter {
     if (event instanceof HelloCompleted hello) {
       taking = true;
       context.channel().config().setAutoRead(false); // before anything behind the Hello is read
-      context.executor().execute(() -> leave(context, hello)); // when the decoder is done
+      // At once, in the middle of its work: what follows the Hello would become frames here, or
+      // half a frame that nobody finishes. It hands on the bytes that it has not decoded.
+      context.pipeline().remove(FrameDecoder.class);
+      context.executor().execute(() -> leave(context, hello)); // when nobody is at work in it
     } else {
       context.fireUserEventTriggered(event);
     }
@@ -62,7 +65,6 @@ public final class Takeover extends ChannelInboundHandlerAdapter {
       end(cause);
       return;
     }
-    channel.pipeline().remove(FrameDecoder.class); // which hands on what it has not decoded
     channel
         .deregister()
         .addListener(

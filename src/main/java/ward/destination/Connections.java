@@ -1,8 +1,6 @@
 package ward.destination;
 
 import io.netty.channel.Channel;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import ward.wire.ConnectionKind;
@@ -16,9 +14,9 @@ final class Connections {
 
   private final int attempt;
   private final SourceLink.Attempt link;
-  private final List<Channel> streams = new ArrayList<>();
   private Channel control;
   private SourceLink.Requests urgent;
+  private int streams;
   private int streamsEnded;
   private boolean proven;
   private volatile boolean over;
@@ -73,12 +71,13 @@ final class Connections {
     urgent = requests;
   }
 
-  void addStream(Channel channel) {
-    streams.add(channel);
+  /** One more is ready. */
+  void addStream() {
+    streams++;
   }
 
   int streams() {
-    return streams.size();
+    return streams;
   }
 
   void streamEnded() {

@@ -91,9 +91,9 @@ public final class NettySourceLink implements SourceLink {
     }
 
     private ChannelHandler session(ConnectionKind kind, Events events) {
-      return kind == ConnectionKind.URGENT
-          ? new Takeover(new UrgentConnection(events, pageChannels))
-          : new Connection(events);
+      return kind == ConnectionKind.CONTROL
+          ? new Connection(events)
+          : new Takeover(new PageConnection(kind, events, pageChannels));
     }
 
     private Hello hello(ConnectionKind kind) {

@@ -110,12 +110,8 @@ final class PageAnswers {
    * @throws ProtocolException if they are outside the layout, or claim to answer a request
    */
   void inBackground(PageAnswer answer) throws ResolveException {
-    if (answer.requestId() != 0) {
-      throw new ProtocolException(
-          "an answer nobody asked for: request %d on a stream connection"
-              .formatted(answer.requestId()));
-    }
-    PageRun run = requireInLayout(answer);
+    requireUnasked(answer.requestId());
+    PageRun run = requireInLayout(answer.guestPhysicalAddress(), answer.pageCount());
     if (answer instanceof PageAnswer.Poisoned poisoned) {
       poisoned(poisoned, () -> {});
     } else if (answer instanceof PageAnswer.Data || answer instanceof PageAnswer.Zero) {
@@ -126,6 +122,26 @@ final class PageAnswers {
       throw new ProtocolException(
           "%s on a stream connection, which carries pages and poison only"
               .formatted(answer.getClass().getSimpleName()));
+    }
+  }
+
+  /**
+   * What the source sends by itself nearly always: the bytes of pages.
+   *
+   * @param address where they are, in memory that they may be moved out of
+   * @throws ProtocolException as the other
+   */
+  void inBackground(long requestId, long guestPhysicalAddress, int pageCount, long address)
+      throws ResolveException {
+    requireUnasked(requestId);
+    PageRun run = requireInLayout(guestPhysicalAddress, pageCount);
+    listener.streamed(known(parts.resolver().staged(run, address), run));
+  }
+
+  private static void requireUnasked(long requestId) {
+    if (requestId != 0) {
+      throw new ProtocolException(
+          "an answer nobody asked for: request %d on a stream connection".formatted(requestId));
     }
   }
 
@@ -161,14 +177,14 @@ final class PageAnswers {
     }
   }
 
-  private PageRun requireInLayout(PageAnswer answer) {
-    OptionalLong first = parts.layout().runAt(answer.guestPhysicalAddress(), answer.pageCount());
+  private PageRun requireInLayout(long guestPhysicalAddress, int pageCount) {
+    OptionalLong first = parts.layout().runAt(guestPhysicalAddress, pageCount);
     if (first.isEmpty()) {
       throw new ProtocolException(
           "%d pages at guest-physical address 0x%x are outside the guest's memory"
-              .formatted(answer.pageCount(), answer.guestPhysicalAddress()));
+              .formatted(pageCount, guestPhysicalAddress));
     }
-    return new PageRun(first.getAsLong(), answer.pageCount());
+    return new PageRun(first.getAsLong(), pageCount);
   }
 
   private long content(PageAnswer answer, PageRun run) throws ResolveException {
@@ -179,6 +195,11 @@ final class PageAnswers {
     } else {
       placed = parts.resolver().zero(run);
     }
+    return known(placed, run);
+  }
+
+  /** Tells of the pages that had another writer. */
+  private long known(long placed, PageRun run) {
     if (placed < run.pageCount()) {
       listener.duplicate(run.pageCount() - placed);
     }

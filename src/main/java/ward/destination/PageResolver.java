@@ -101,6 +101,20 @@ final class PageResolver {
   }
 
   /**
+   * The same for bytes that lie in staging memory, where nobody wants them any more: where the run
+   * is a whole huge page, here and there, it is moved and not copied.
+   */
+  long staged(PageRun run, long sourceAddress) throws ResolveException {
+    Operation take =
+        (page, count) ->
+            filler.take(
+                memory.hostAddressOf(page),
+                sourceAddress + Pages.bytes(page - run.firstPage()),
+                Pages.bytes(count));
+    return content(run, "UFFDIO_COPY", take, counts::addData);
+  }
+
+  /**
    * Places the bytes of one page that a thread waits for; without an object, as long as nothing
    * stands in the way.
    *

@@ -194,7 +194,7 @@ final class SourceContact {
 
     @Override
     public void ready(Channel channel) {
-      thread.run(() -> onReady(of, kind, channel));
+      thread.run(() -> onControl(of, channel));
     }
 
     @Override
@@ -203,10 +203,27 @@ final class SourceContact {
     }
 
     @Override
+    public void ready() {
+      thread.run(() -> onStream(of));
+    }
+
+    @Override
     public void pages(long request, long guestPhysicalAddress, int pageCount, long address)
         throws IOException {
-      if (!of.isOver()) {
+      if (of.isOver()) {
+        return;
+      }
+      requireNotEnded("Data");
+      if (kind == ConnectionKind.URGENT) {
         answers(kind).onDemand(request, guestPhysicalAddress, pageCount, address);
+      } else {
+        answers(kind).inBackground(request, guestPhysicalAddress, pageCount, address);
+      }
+    }
+
+    private void requireNotEnded(String what) {
+      if (ended) {
+        throw new ProtocolException("%s after StreamEnd; nothing follows it".formatted(what));
       }
     }
 
@@ -215,10 +232,7 @@ final class SourceContact {
       if (of.isOver()) {
         return;
       }
-      if (ended) {
-        throw new ProtocolException(
-            "%s after StreamEnd; nothing follows it".formatted(frame.getClass().getSimpleName()));
-      }
+      requireNotEnded(frame.getClass().getSimpleName());
       if (frame instanceof ControlFrame message && kind == ConnectionKind.CONTROL) {
         thread.run(() -> onMessage(of, message.message()));
       } else {
@@ -237,16 +251,20 @@ final class SourceContact {
     }
   }
 
-  private void onReady(Connections of, ConnectionKind kind, Channel channel) throws IOException {
+  private void onControl(Connections of, Channel channel) throws IOException {
     if (course.isOver() || of.isOver()) {
       channel.close();
       return;
     }
-    switch (kind) {
-      case CONTROL -> connections.control(channel); // after a break, the source speaks first
-      case STREAM -> of.addStream(channel);
-      case URGENT, LOCAL -> throw new IllegalStateException(kind + " has a way of its own");
+    connections.control(channel); // after a break, the source speaks first
+    above.ready();
+  }
+
+  private void onStream(Connections of) throws IOException {
+    if (course.isOver() || of.isOver()) {
+      return; // its attempt closes it
     }
+    of.addStream();
     above.ready();
   }
 

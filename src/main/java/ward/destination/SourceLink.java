@@ -30,16 +30,21 @@ public interface SourceLink extends AutoCloseable {
     /** The source has said who it is; {@link #ready} follows. */
     default void met(Hello source) {}
 
-    /** The Hello is done; frames follow. Not for kind URGENT. */
+    /** The Hello is done; frames follow. For kind CONTROL. */
     void ready(Channel channel);
 
     /** The same for kind URGENT. */
     void ready(Requests requests);
 
+    /** The same for kind STREAM, on which nothing is said but by the source. */
+    void ready();
+
     /**
-     * Bytes of pages came on a connection of kind URGENT.
+     * Bytes of pages came on a connection of kind URGENT or STREAM.
      *
-     * @param address where they are until this returns
+     * @param request 0 on a STREAM
+     * @param address where they are until this returns; on a STREAM the pages may be moved away
+     *     from there
      * @throws IOException if the migration cannot go on
      */
     void pages(long request, long guestPhysicalAddress, int pageCount, long address)

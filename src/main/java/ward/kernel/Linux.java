@@ -28,6 +28,9 @@ public final class Linux {
   /** madvise(2): gives the pages back; a poison marker among them is gone. */
   public static final int MADV_DONTNEED = 4;
 
+  /** Huge pages where the range allows; an errno where the kernel has none. */
+  public static final int MADV_HUGEPAGE = 14;
+
   /** madvise(2), Linux 5.14: the only call whose errno names poison. */
   public static final int MADV_POPULATE_READ = 22;
 

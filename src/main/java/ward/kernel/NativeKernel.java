@@ -251,7 +251,7 @@ public final class NativeKernel implements Kernel {
 
     long ward_receive(int fd, long address, long length, int wait);
 
-    long ward_send(int fd, long address, long length);
+    long ward_send(int fd, long address, long length, int more);
 
     long ward_await_input(int fd, int timeoutMilliseconds);
 

@@ -53,12 +53,13 @@ public final class StreamSocket implements AutoCloseable {
   /**
    * Sends all of it, however long the peer takes.
    *
+   * @param more whether the next bytes follow at once, and may share a segment with these
    * @return 0 or {@code -errno}
    */
-  public long send(long address, long lengthBytes) {
+  public long send(long address, long lengthBytes, boolean more) {
     long done = 0;
     while (done < lengthBytes) {
-      long sent = stubs.ward_send(fd.number(), address + done, lengthBytes - done);
+      long sent = stubs.ward_send(fd.number(), address + done, lengthBytes - done, more ? 1 : 0);
       if (sent >= 0) {
         done += sent;
       } else if (sent != -Errno.EINTR.intValue()) {

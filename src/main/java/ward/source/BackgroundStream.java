@@ -1,28 +1,52 @@
 package ward.source;
 
 import io.netty.buffer.ByteBuf;
-import io.netty.channel.Channel;
+import io.netty.buffer.Unpooled;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Queue;
-import java.util.concurrent.TimeUnit;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
 import ward.memory.Pages;
 import ward.poison.PoisonEntry;
+import ward.wire.Frame;
 import ward.wire.PageAnswer;
 import ward.wire.StreamEnd;
 
 /**
  * Sends on one stream connection what nobody has asked for yet, in slices, as fast as the socket
- * takes them: the channel's water marks are the only queue.
+ * takes them: there is no other queue, and one slice in memory.
  *
- * <p>Confined to the connection's event loop.
+ * <p>Confined to turns of its own, in which it waits for the socket. Between two slices others have
+ * theirs: a loss is said while the stream goes on.
  */
 final class BackgroundStream {
 
   private static final long RETRY_MILLIS = 200;
+
+  /** What it sends on. */
+  interface Line {
+    /**
+     * Sends pages, after all that was said before, and waits until they are on their way.
+     *
+     * @param index of their bytes
+     * @return false if the connection is over
+     */
+    boolean pages(long guestPhysicalAddress, int pageCount, ByteBuf bytes, int index);
+
+    /** Sent with the next pages, or flushed. */
+    void say(Frame frame);
+
+    void flush();
+  }
+
+  /** One after the other, from any thread. */
+  interface Turns {
+    void take(Runnable turn);
+
+    void later(Runnable turn, long delayMillis);
+  }
 
   private final GuestLayout layout;
   private final ServedPages served;
@@ -30,36 +54,58 @@ final class BackgroundStream {
   private final LostPages lost;
   private final StreamCursor cursor;
   private final SourceListener listener;
-  private final Channel channel;
+  private final Line line;
+  private final Turns turns;
+  private final ByteBuf slice =
+      Unpooled.wrappedBuffer(
+          ByteBuffer.allocateDirect((int) Pages.bytes(StreamCursor.SLICE_PAGES)));
   private final Queue<PageRun> unreadable = new ArrayDeque<>();
   private int recording;
+  private boolean pumping;
   private boolean retrying;
   private boolean ended;
 
-  BackgroundStream(SourceParts parts, StreamCursor cursor, Channel channel) {
+  BackgroundStream(SourceParts parts, StreamCursor cursor, Line line, Turns turns) {
     this.layout = parts.layout();
     this.served = parts.served();
     this.reader = parts.reader();
     this.lost = parts.lost();
     this.listener = parts.listener();
     this.cursor = cursor;
-    this.channel = channel;
+    this.line = line;
+    this.turns = turns;
   }
 
-  /** Sends until the socket is full, the stream is paused, or nothing is left. */
+  /** Sends from now on, until the stream is paused or nothing is left. From any thread. */
   void pump() {
-    if (ended) {
-      return;
+    turns.take(this::goOn);
+  }
+
+  private void goOn() {
+    if (!pumping) {
+      oneMore();
     }
-    while (channel.isWritable() && !cursor.isPaused()) {
-      PageRun slice = cursor.next();
-      if (slice == null) {
-        finish();
-        break;
-      }
-      send(slice);
+  }
+
+  private void oneMore() {
+    pumping = sendNext();
+    if (pumping) {
+      turns.take(this::oneMore);
     }
-    channel.flush();
+  }
+
+  private boolean sendNext() {
+    if (ended || cursor.isPaused()) {
+      return false;
+    }
+    PageRun next = cursor.next();
+    if (next == null) {
+      finish();
+    } else {
+      send(next);
+    }
+    line.flush();
+    return next != null;
   }
 
   /** The last word comes only when every entry on its way to the disk was answered. */
@@ -68,34 +114,34 @@ final class BackgroundStream {
       retryLater();
     } else if (recording == 0) {
       ended = true;
-      channel.write(new StreamEnd());
+      line.say(new StreamEnd());
     }
   }
 
-  /** One timer, however often the socket has room in the meantime. */
+  /** One timer, however often the stream is asked to go on in the meantime. */
   private void retryLater() {
     if (!retrying) {
       retrying = true;
-      channel.eventLoop().schedule(this::retry, RETRY_MILLIS, TimeUnit.MILLISECONDS);
+      turns.later(this::retry, RETRY_MILLIS);
     }
   }
 
   private void retry() {
     retrying = false;
-    if (channel.isActive() && !cursor.isPaused()) {
+    if (!ended && !cursor.isPaused()) {
       for (int left = unreadable.size(); left > 0; left--) {
         send(unreadable.remove());
       }
-      pump();
+      goOn();
     }
   }
 
   /** Sends those pages of the slice that are neither sent nor lost. */
-  private void send(PageRun slice) {
-    long page = slice.firstPage();
-    while (page < slice.endPage()) {
+  private void send(PageRun run) {
+    long page = run.firstPage();
+    while (page < run.endPage()) {
       long end = page;
-      while (end < slice.endPage() && served.claim(end)) {
+      while (end < run.endPage() && served.claim(end)) {
         end++;
       }
       if (end > page) {
@@ -106,17 +152,11 @@ final class BackgroundStream {
   }
 
   private void read(long first, long count) {
-    ByteBuf bytes = channel.alloc().directBuffer(Math.toIntExact(Pages.bytes(count)));
-    try {
-      PageReader.Result result = reader.read(first, count, bytes.memoryAddress());
-      bytes.writerIndex(Math.toIntExact(Pages.bytes(result.readablePages())));
-      write(first, bytes);
-      if (result.stop() != PageReader.Stop.NONE) {
-        skip(first + result.readablePages(), result);
-        rest(first + result.readablePages() + 1, first + count);
-      }
-    } finally {
-      bytes.release();
+    PageReader.Result result = reader.read(first, count, slice.memoryAddress());
+    write(first, (int) result.readablePages());
+    if (result.stop() != PageReader.Stop.NONE) {
+      skip(first + result.readablePages(), result);
+      rest(first + result.readablePages() + 1, first + count);
     }
   }
 
@@ -130,7 +170,7 @@ final class BackgroundStream {
   private void skip(long page, PageReader.Result result) {
     if (result.stop() == PageReader.Stop.LOST) {
       recording++;
-      lost.found(page, entries -> channel.eventLoop().execute(() -> writePoisoned(page, entries)));
+      lost.found(page, entries -> turns.take(() -> sayPoisoned(page, entries)));
     } else {
       served.unclaim(page);
       unreadable.add(new PageRun(page, 1));
@@ -138,46 +178,40 @@ final class BackgroundStream {
     }
   }
 
-  private void writePoisoned(long page, List<PoisonEntry> entries) {
+  private void sayPoisoned(long page, List<PoisonEntry> entries) {
     recording--;
-    channel.write(new PageAnswer.Poisoned(0, layout.addressOf(page), 1, entries));
-    pump();
-    channel.flush();
+    line.say(new PageAnswer.Poisoned(0, layout.addressOf(page), 1, entries));
+    line.flush();
+    goOn();
   }
 
-  /** Cuts readable bytes into the longest runs of data and of zeros. */
-  private void write(long first, ByteBuf bytes) {
-    long pages = bytes.readableBytes() >>> Pages.SHIFT;
-    long zeroPages = 0;
-    long at = 0;
+  /** Cuts what was read into the longest runs of data and of zeros. */
+  private void write(long first, int pages) {
+    int zeroPages = 0;
+    int at = 0;
     while (at < pages) {
-      boolean zero = isZero(bytes, at);
-      long end = at + 1;
-      while (end < pages && isZero(bytes, end) == zero) {
+      boolean zero = isZero(at);
+      int end = at + 1;
+      while (end < pages && isZero(end) == zero) {
         end++;
       }
-      writeRun(first + at, end - at, zero ? null : slice(bytes, at, end));
+      writeRun(first, at, end - at, zero);
       zeroPages += zero ? end - at : 0;
       at = end;
     }
     listener.streamed(pages - zeroPages, zeroPages);
   }
 
-  private static boolean isZero(ByteBuf bytes, long page) {
-    ByteBuffer one = bytes.nioBuffer((int) Pages.bytes(page), Pages.SIZE_BYTES);
-    return PageAnswerer.isZero(one);
+  private boolean isZero(int page) {
+    return PageAnswerer.isZero(slice.internalNioBuffer((int) Pages.bytes(page), Pages.SIZE_BYTES));
   }
 
-  private static ByteBuf slice(ByteBuf bytes, long from, long to) {
-    return bytes.retainedSlice((int) Pages.bytes(from), (int) Pages.bytes(to - from));
-  }
-
-  private void writeRun(long page, long count, ByteBuf body) {
-    long address = layout.addressOf(page);
-    int pages = Math.toIntExact(count);
-    channel.write(
-        body == null
-            ? new PageAnswer.Zero(0, address, pages)
-            : new PageAnswer.Data(0, address, pages, body));
+  private void writeRun(long first, int at, int count, boolean zero) {
+    long address = layout.addressOf(first + at);
+    if (zero) {
+      line.say(new PageAnswer.Zero(0, address, count));
+    } else if (!line.pages(address, count, slice, (int) Pages.bytes(at))) {
+      ended = true; // the connection; what it lacks is sent by another
+    }
   }
 }

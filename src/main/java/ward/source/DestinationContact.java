@@ -15,7 +15,6 @@ import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.ControlMessage.Refusal;
 import ward.wire.Peer;
-import ward.wire.ProtocolException;
 import ward.wire.Role;
 
 /**
@@ -28,8 +27,12 @@ import ward.wire.Role;
 final class DestinationContact {
 
   private final Course course;
-  private final List<Channel> forPages = new ArrayList<>();
+  private final List<Stream> streams = new ArrayList<>();
   private final List<PageChannel> forRequests = new ArrayList<>();
+
+  /** A connection, and the thread that sends on it. */
+  private record Stream(StreamConnection connection, StreamThread thread) {}
+
   private volatile UUID session; // null until somebody has come
   private volatile Peer peer = Peer.NOBODY;
   private volatile int attempt;
@@ -124,11 +127,10 @@ final class DestinationContact {
 
   // --- the connections -------------------------------------------------------------------------
 
-  void add(ConnectionKind kind, Channel channel) {
-    if (kind != ConnectionKind.STREAM) {
-      throw new ProtocolException(kind + " connections come by the control socket");
-    }
-    forPages.add(channel);
+  /** Begins to listen for its end. */
+  void add(StreamConnection connection, StreamThread sender) {
+    streams.add(new Stream(connection, sender));
+    connection.start();
   }
 
   /** What cannot be said because of a break is part of what recovery says. */
@@ -146,7 +148,10 @@ final class DestinationContact {
   List<CompletableFuture<Void>> close() {
     List<CompletableFuture<Void>> closed = new ArrayList<>();
     forRequests.forEach(channel -> closed.add(channel.end().toCompletableFuture()));
-    forPages.forEach(channel -> closed.add(closed(channel)));
+    for (Stream stream : streams) {
+      closed.add(stream.connection().end().toCompletableFuture()); // first: its thread waits in it
+      closed.add(stream.thread().end());
+    }
     if (control != null) {
       closed.add(closed(control));
     }
@@ -163,7 +168,7 @@ final class DestinationContact {
   void end() {
     close().forEach(CompletableFuture::join);
     forRequests.clear();
-    forPages.clear();
+    streams.clear();
     control = null;
   }
 }

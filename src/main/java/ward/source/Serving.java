@@ -1,8 +1,7 @@
 package ward.source;
 
-import io.netty.channel.Channel;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.ArrayList;
+import java.util.List;
 import ward.thread.SessionThread;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.FrameWriter;
@@ -13,8 +12,7 @@ import ward.wire.ProtocolException;
  * When pages go out: requests as soon as the destination may ask, the background streams while the
  * guest runs there.
  *
- * <p>Confined to the session's thread, except {@link #onRequest}, {@link #writable} and {@link
- * #pause}.
+ * <p>Confined to the session's thread, except {@link #onRequest} and {@link #pause}.
  */
 final class Serving {
 
@@ -24,7 +22,7 @@ final class Serving {
   private final Course course;
   private final DestinationContact contact;
   private final SessionThread thread;
-  private final Map<Channel, BackgroundStream> streams = new LinkedHashMap<>();
+  private final List<BackgroundStream> streams = new ArrayList<>();
 
   Serving(
       SourceParts parts,
@@ -40,23 +38,12 @@ final class Serving {
     this.thread = thread;
   }
 
-  void add(Channel channel) {
-    BackgroundStream stream = new BackgroundStream(parts, cursor, channel);
-    streams.put(channel, stream);
+  void add(BackgroundStream.Line line, BackgroundStream.Turns turns) {
+    BackgroundStream stream = new BackgroundStream(parts, cursor, line, turns);
+    streams.add(stream);
     if (course.is(SourcePhase.SERVING)) {
-      channel.eventLoop().execute(stream::pump);
+      stream.pump();
     }
-  }
-
-  /** The socket of a stream has room again; called on its event loop. */
-  void writable(Channel channel) {
-    thread.run(
-        () -> {
-          BackgroundStream stream = streams.get(channel);
-          if (stream != null && course.is(SourcePhase.SERVING)) {
-            channel.eventLoop().execute(stream::pump);
-          }
-        });
   }
 
   /** Holds the streams back, or lets them go on; from any thread. */
@@ -73,7 +60,7 @@ final class Serving {
 
   /** The guest runs at the destination. */
   void pump() {
-    streams.forEach((channel, stream) -> channel.eventLoop().execute(stream::pump));
+    streams.forEach(BackgroundStream::pump);
   }
 
   /** The connections of the streams are closed. */

@@ -103,14 +103,23 @@ public final class SourceServer implements AutoCloseable {
     }
 
     private void onHello(ChannelHandlerContext context, HelloCompleted completed) {
-      if (peer.kind() == ConnectionKind.URGENT) {
-        Takeover takeover = new Takeover(new UrgentConnection(session, peer));
+      if (peer.kind() == ConnectionKind.CONTROL) {
+        session.connected(peer, context.channel());
+      } else {
+        Takeover takeover = new Takeover(forPages());
         context.pipeline().addAfter(context.name(), null, takeover);
         context.fireUserEventTriggered(completed);
         context.pipeline().remove(this);
-      } else {
-        session.connected(peer, context.channel());
       }
+    }
+
+    private Takeover.Listener forPages() {
+      return switch (peer.kind()) {
+        case URGENT -> new UrgentConnection(session, peer);
+        case STREAM -> new StreamConnection(session, peer);
+        case CONTROL, LOCAL ->
+            throw new ProtocolException(peer.kind() + " connections come by the control socket");
+      };
     }
 
     @Override
@@ -134,13 +143,6 @@ public final class SourceServer implements AutoCloseable {
     @Override
     public void channelReadComplete(ChannelHandlerContext context) {
       context.flush();
-    }
-
-    @Override
-    public void channelWritabilityChanged(ChannelHandlerContext context) {
-      if (context.channel().isWritable()) {
-        session.writable(context.channel());
-      }
     }
 
     @Override

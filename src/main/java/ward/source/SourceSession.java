@@ -16,7 +16,6 @@ import ward.poison.LedgerQueue;
 import ward.poison.MigrationRecord;
 import ward.poison.PoisonEntry;
 import ward.thread.SessionThread;
-import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Hello;
@@ -218,14 +217,23 @@ public final class SourceSession implements AutoCloseable {
     return contact.judge(hello);
   }
 
-  /** A connection that was judged well is ready. */
+  /** A control connection that was judged well is ready. */
   public void connected(Hello hello, Channel channel) {
-    thread.run(() -> onConnected(hello, channel));
+    thread.run(() -> onControl(hello, channel));
   }
 
-  /** The socket of a stream has room again. */
-  public void writable(Channel channel) {
-    serving.writable(channel);
+  /** A connection for the background stream that was judged well is ready. */
+  void connected(Hello hello, StreamConnection connection) {
+    thread.run(
+        () -> {
+          if (contact.isPresent(hello) && !course.isOver()) {
+            StreamThread turns = new StreamThread(cause -> lost(hello, cause));
+            contact.add(connection, turns);
+            serving.add(connection, turns);
+          } else {
+            connection.end(); // the session was recovered, or has ended, in between
+          }
+        });
   }
 
   /** A connection for requests that was judged well is ready. */
@@ -271,23 +279,6 @@ public final class SourceSession implements AutoCloseable {
   }
 
   // --- the way of a guest, on the session's thread ----------------------------------------------
-
-  private void onConnected(Hello hello, Channel channel) throws IOException {
-    if (hello.kind() == ConnectionKind.CONTROL) {
-      onControl(hello, channel);
-    } else if (contact.isPresent(hello)) {
-      onOther(hello.kind(), channel);
-    } else {
-      channel.close(); // the session was recovered in between
-    }
-  }
-
-  private void onOther(ConnectionKind kind, Channel channel) {
-    contact.add(kind, channel);
-    if (kind == ConnectionKind.STREAM) {
-      serving.add(channel);
-    }
-  }
 
   private void onControl(Hello hello, Channel channel) throws IOException {
     if (contact.isReturn(hello)) {

@@ -15,6 +15,10 @@ import ward.kernel.NativeMemory;
  *     __s64 copy;  // out: bytes copied, or -errno. SIGNED.
  * };
  *
+ * struct uffdio_move {              // as uffdio_copy
+ *     __u64 dst, src, len, mode; __s64 move;
+ * };
+ *
  * struct uffdio_zeropage {           // and uffdio_poison, uffdio_continue
  *     struct uffdio_range range;     // start, len
  *     __u64 mode;                    // 0: wake whoever waits
@@ -25,11 +29,12 @@ import ward.kernel.NativeMemory;
 enum FillRequest {
   COPY("UFFDIO_COPY", 0x03, 40),
   ZEROPAGE("UFFDIO_ZEROPAGE", 0x04, 32),
+  MOVE("UFFDIO_MOVE", 0x05, 40),
   CONTINUE("UFFDIO_CONTINUE", 0x07, 32),
   POISON("UFFDIO_POISON", 0x08, 32);
 
   static final int START = 0;
-  static final int COPY_SOURCE = 8;
+  static final int SOURCE = 8;
 
   /** The largest of the structs. */
   static final int MAX_BYTES = 40;
@@ -67,7 +72,9 @@ enum FillRequest {
     return 1L << (ioctl.number() & 0xff);
   }
 
-  /** Writes everything but the source of a copy; the block may hold an earlier request. */
+  /**
+   * Writes everything but the source of a copy or a move; the block may hold an earlier request.
+   */
   void write(NativeMemory argument, long hostAddress, long lengthBytes) {
     argument.putLong(START, hostAddress);
     argument.putLong(lengthOffset(), lengthBytes);

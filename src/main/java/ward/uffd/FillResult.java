@@ -39,6 +39,14 @@ public record FillResult(Outcome outcome, long doneBytes, int errno) {
     REFUSED
   }
 
+  /** Whether it tells of the pages or their owner, so that another way to fill them would too. */
+  boolean isAboutTheRange() {
+    return switch (outcome) {
+      case COMPLETED, INTERRUPTED, ALREADY_RESOLVED, PROCESS_GONE -> true;
+      case UNREGISTERED, OUT_OF_MEMORY, REFUSED -> false;
+    };
+  }
+
   /** The outcome as a person reads it: why the kernel does not take the page. */
   public String explanation() {
     return switch (outcome) {

@@ -21,6 +21,16 @@ public interface PageFiller {
   FillResult copy(long hostAddress, long sourceAddress, long lengthBytes);
 
   /**
+   * The same, but the bytes lie in private anonymous memory of this process that is not registered,
+   * and are not needed there afterwards: the pages themselves may be moved. Never fills what is not
+   * missing where it moves; where it copies, it does as {@link #copy}.
+   *
+   * @param sourceAddress of the bytes, host-virtual, a multiple of 4096; of those that were not
+   *     done the bytes are still there
+   */
+  FillResult take(long hostAddress, long sourceAddress, long lengthBytes);
+
+  /**
    * Fills a missing range with zeros and wakes whoever faulted on it.
    *
    * @see <a

@@ -163,6 +163,11 @@ public final class FrameScanner {
     }
   }
 
+  /** Whether nothing of a frame is in the buffer that was not stepped over. */
+  public boolean isBetweenFrames() {
+    return !headerRead && !in.isReadable();
+  }
+
   /** Bytes that the frame at the front of the buffer still lacks, at the least. */
   public int missingBytes() {
     int needed = headerRead ? bodyBytes : FrameHeader.BYTES;

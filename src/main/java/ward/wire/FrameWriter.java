@@ -61,6 +61,22 @@ public final class FrameWriter {
   }
 
   /**
+   * Appends the header of pages whose bytes lie elsewhere, and follow it by another way. They are
+   * summed up here, as {@link #data} does.
+   *
+   * @param index of the bytes
+   * @return how many bytes have to follow
+   */
+  public int dataHeader(
+      long requestId, long guestPhysicalAddress, int pageCount, ByteBuf bytes, int index) {
+    out.ensureWritable(HEADER_BYTES);
+    int bodyBytes = Math.toIntExact(Pages.bytes(pageCount));
+    header(FrameKind.DATA, requestId, guestPhysicalAddress, pageCount, bytes, index, bodyBytes);
+    out.writerIndex(out.writerIndex() + HEADER_BYTES);
+    return bodyBytes;
+  }
+
+  /**
    * Appends any frame but {@link PageAnswer.Data}.
    *
    * @throws IllegalArgumentException if the protocol has no such frame
@@ -69,8 +85,21 @@ public final class FrameWriter {
     FrameBytes.write(frame, out);
   }
 
+  /** Of a body that is where it belongs, behind the header. */
   private void header(
       FrameKind kind, long requestId, long guestPhysicalAddress, int pageCount, int bodyBytes) {
+    int bodyAt = out.writerIndex() + HEADER_BYTES;
+    header(kind, requestId, guestPhysicalAddress, pageCount, out, bodyAt, bodyBytes);
+  }
+
+  private void header(
+      FrameKind kind,
+      long requestId,
+      long guestPhysicalAddress,
+      int pageCount,
+      ByteBuf body,
+      int bodyAt,
+      int bodyBytes) {
     kind.requireRange(guestPhysicalAddress, pageCount);
     int at = out.writerIndex();
     out.setIntLE(at, bodyBytes);
@@ -79,10 +108,9 @@ public final class FrameWriter {
     out.setShortLE(at + FrameHeader.RESERVED_AT + 1, 0);
     out.setLongLE(at + FrameHeader.ADDRESS_AT, guestPhysicalAddress);
     out.setIntLE(at + FrameHeader.PAGES_AT, pageCount);
-    int bodyAt = at + HEADER_BYTES;
     out.setIntLE(
         at + FrameHeader.CONTENT_SUM_AT,
-        sums.ofContent(kind.number(), guestPhysicalAddress, pageCount, out, bodyAt, bodyBytes));
+        sums.ofContent(kind.number(), guestPhysicalAddress, pageCount, body, bodyAt, bodyBytes));
     out.setLongLE(at + FrameHeader.REQUEST_AT, requestId);
     out.setIntLE(at + FrameHeader.SUMMED_BYTES, sums.ofHeader(out, at));
   }

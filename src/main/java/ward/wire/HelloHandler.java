@@ -170,11 +170,11 @@ public final class HelloHandler extends ChannelInboundHandlerAdapter {
   private void complete(ChannelHandlerContext context, Hello peer) {
     settle();
     answer.apply(peer).ifPresent(hello -> context.writeAndFlush(new ControlFrame(hello)));
-    context.fireUserEventTriggered(new HelloCompleted(peer));
     if (peer.kind() == ConnectionKind.CONTROL) {
       context.pipeline().addAfter(context.name(), null, new Heartbeat(limit));
     }
-    context.pipeline().remove(this);
+    context.pipeline().remove(this); // first: the session may take the bytes that came behind it
+    context.fireUserEventTriggered(new HelloCompleted(peer));
   }
 
   @Override

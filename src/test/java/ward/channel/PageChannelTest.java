@@ -4,12 +4,15 @@ import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelInitializer;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
@@ -18,11 +21,15 @@ import java.util.concurrent.LinkedBlockingQueue;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import ward.kernel.StagingMemory;
 import ward.memory.Pages;
 import ward.wire.ConnectionKind;
+import ward.wire.ControlFrame;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
+import ward.wire.FrameEncoder;
 import ward.wire.FrameScanner;
+import ward.wire.FrameWriter;
 import ward.wire.HelloCompleted;
 import ward.wire.HelloHandler;
 import ward.wire.PageAnswer;
@@ -30,6 +37,7 @@ import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
 import ward.wire.ProtocolVersion;
 import ward.wire.Role;
+import ward.wire.StreamEnd;
 import ward.wire.TransmissionException;
 import ward.wire.Transport;
 import ward.wire.WardPipeline;
@@ -234,6 +242,36 @@ class PageChannelTest {
     assertThat(atSource.next()).isEqualTo("request 3 0x8000 2");
   }
 
+  /** What one read brings: the Hello, whole frames and a part of one. */
+  @Test
+  void bytesThatCameTogetherWithTheHelloGoAlong() throws Exception {
+    Channel raw =
+        transport.connect(
+            (InetSocketAddress) listening.localAddress(),
+            new ChannelInitializer<>() {
+              @Override
+              protected void initChannel(Channel channel) {
+                channel.pipeline().addLast(new FrameEncoder());
+              }
+            });
+    ByteBuf together = Unpooled.directBuffer();
+    FrameWriter frames = new FrameWriter(together);
+    frames.frame(new ControlFrame(hello(Role.DESTINATION)));
+    frames.request(4, 0x8000, 2);
+    frames.request(5, 0xa000, 1);
+    int lastBytes = 6; // of the last frame's header
+    ByteBuf half = together.readRetainedSlice(together.readableBytes() - lastBytes);
+
+    raw.writeAndFlush(half).sync();
+    Heard atSource = new Heard();
+    got(source).start("source", atSource);
+    String first = atSource.next();
+    raw.writeAndFlush(together).sync();
+
+    assertThat(first).isEqualTo("request 4 0x8000 2");
+    assertThat(atSource.next()).isEqualTo("request 5 0xa000 1");
+  }
+
   /** The other end stays Netty's; it sends as soon as it has said Hello. */
   private Channel rawDestination() throws Exception {
     return transport.connect(
@@ -247,6 +285,91 @@ class PageChannelTest {
                 new ChannelInboundHandlerAdapter());
           }
         });
+  }
+
+  /** What arrived in staging memory: where, and the first byte of each page. */
+  private static final class Staged implements PageChannel.Reactions {
+    final BlockingQueue<String> words = new LinkedBlockingQueue<>();
+    final BlockingQueue<Long> addresses = new LinkedBlockingQueue<>();
+
+    @Override
+    public void arrived(FrameScanner frames) {
+      while (frames.next()) {
+        if (frames.isPages()) {
+          addresses.add(frames.bodyAddress());
+          words.add("0x%x+%d".formatted(frames.guestPhysicalAddress(), frames.pageCount()));
+        } else {
+          words.add(frames.frame().map(f -> f.getClass().getSimpleName()).orElse("skipped"));
+        }
+      }
+    }
+
+    @Override
+    public void ended(Throwable cause) {
+      words.add("ended " + cause);
+    }
+
+    List<String> next(int count) throws InterruptedException {
+      List<String> next = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        next.add(words.poll(PATIENCE_SECONDS, SECONDS));
+      }
+      return next;
+    }
+  }
+
+  @Test
+  void stagedPagesBeginAtAHugePageWhateverCameBefore() throws Exception {
+    dial();
+    Staged atDestination = new Staged();
+    got(destination).startStaged("destination", atDestination);
+    ByteBuf pages = Unpooled.directBuffer().writeZero(512 * Pages.SIZE_BYTES);
+
+    got(source).write(out -> out.zero(0, 0x1000, 1));
+    boolean first = got(source).sendPages(0x2000, 3, pages, Pages.SIZE_BYTES);
+    boolean second = got(source).sendPages(0x20_0000, 512, pages, 0);
+    got(source).write(out -> out.frame(new StreamEnd()));
+    got(source).flush();
+    List<String> words = atDestination.next(4);
+    pages.release();
+
+    assertThat(first && second).isTrue();
+    assertThat(words).containsExactly("Zero", "0x2000+3", "0x200000+512", "StreamEnd");
+    assertThat(atDestination.addresses)
+        .hasSize(2)
+        .allMatch(address -> address % StagingMemory.BODY_BYTES == 0);
+  }
+
+  @Test
+  void pagesThatChangedOnTheWayAreNotTakenFromStaging() throws Exception {
+    dial();
+    Staged atDestination = new Staged();
+    got(destination).startStaged("destination", atDestination);
+    got(source)
+        .write(
+            out -> {
+              out.roomForData(Pages.SIZE_BYTES);
+              ByteBuffer bytes =
+                  out.inRoom(Pages.SIZE_BYTES).slice(); // the writer goes on with its own
+              out.data(0, 0x3000, 1);
+              bytes.put(17, (byte) (bytes.get(17) ^ 1));
+            });
+    got(source).flush();
+
+    assertThat(atDestination.next(1)).containsExactly("Damaged");
+  }
+
+  @Test
+  void nothingIsSentOnAConnectionThatHasEnded() throws Exception {
+    dial();
+    got(destination).startStaged("destination", new Staged());
+    got(source).end().toCompletableFuture().get(PATIENCE_SECONDS, SECONDS);
+    ByteBuf page = Unpooled.directBuffer().writeZero(Pages.SIZE_BYTES);
+
+    boolean sent = got(source).sendPages(0, 1, page, 0);
+    page.release();
+
+    assertThat(sent).isFalse();
   }
 
   @Test

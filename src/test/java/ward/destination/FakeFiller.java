@@ -44,6 +44,11 @@ final class FakeFiller implements PageFiller {
   }
 
   @Override
+  public synchronized FillResult take(long hostAddress, long sourceAddress, long lengthBytes) {
+    return fill("take", hostAddress, sourceAddress, lengthBytes);
+  }
+
+  @Override
   public synchronized FillResult zero(long hostAddress, long lengthBytes) {
     return fill("zero", hostAddress, ZERO, lengthBytes);
   }

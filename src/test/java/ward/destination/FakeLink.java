@@ -107,6 +107,8 @@ final class FakeLink implements SourceLink {
     Connection connection = connections.get(kind);
     if (kind == ConnectionKind.URGENT) {
       connection.events().ready(requestsOn(connection.channel()));
+    } else if (kind == ConnectionKind.STREAM) {
+      connection.events().ready();
     } else {
       connection.events().ready(connection.channel());
     }

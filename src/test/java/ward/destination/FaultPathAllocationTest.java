@@ -81,6 +81,11 @@ class FaultPathAllocationTest {
     }
 
     @Override
+    public FillResult take(long hostAddress, long sourceAddress, long lengthBytes) {
+      return DONE;
+    }
+
+    @Override
     public FillResult zero(long hostAddress, long lengthBytes) {
       return DONE;
     }

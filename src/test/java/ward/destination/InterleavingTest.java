@@ -360,6 +360,11 @@ class InterleavingTest {
     }
 
     @Override
+    public FillResult take(long hostAddress, long sourceAddress, long lengthBytes) {
+      return copy(hostAddress, sourceAddress, lengthBytes);
+    }
+
+    @Override
     public FillResult copy(long hostAddress, long sourceAddress, long lengthBytes) {
       return fill(hostAddress, sourceAddress, lengthBytes);
     }

@@ -93,6 +93,14 @@ final class TouchedMemory implements AutoCloseable {
     return fixture.resolver.data(new PageRun(page, count), source.address() + Pages.bytes(page));
   }
 
+  /** The same from staging memory, as the background stream does. */
+  long staged(PageRun run, long stagedAddress) throws ResolveException {
+    long length = Pages.bytes(run.pageCount());
+    long from = source.address() + Pages.bytes(run.firstPage());
+    assertThat(kernel.copy(stagedAddress, from, length)).isEqualTo(length);
+    return fixture.resolver.staged(run, stagedAddress);
+  }
+
   void poison(long page) throws ResolveException {
     assertThat(fixture.table.poison(page)).isTrue();
     ledger.lose(page);

@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -31,7 +30,7 @@ class BackgroundStreamTest {
   void open() throws IOException {
     bench = new Bench(directory);
     cursor = new StreamCursor(SmallGuest.LAYOUT, false);
-    stream = new BackgroundStream(bench.parts, cursor, bench.channel);
+    stream = new BackgroundStream(bench.parts, cursor, bench.line, bench.turns);
   }
 
   @AfterEach
@@ -61,8 +60,7 @@ class BackgroundStreamTest {
   }
 
   private void passTime() {
-    bench.channel.advanceTimeBy(250, TimeUnit.MILLISECONDS);
-    bench.channel.runScheduledPendingTasks();
+    bench.turns.passMillis(250);
   }
 
   @Test
@@ -70,9 +68,7 @@ class BackgroundStreamTest {
     stream.pump();
 
     assertEquals(
-        List.of(
-            "Zero 0+1", "Data 1+9", "Zero 10+10", "Data 20+44", "Data 64+36", "Data 100+30", "end"),
-        sent());
+        List.of("Zero 0+1", "Data 1+9", "Zero 10+10", "Data 20+80", "Data 100+30", "end"), sent());
     assertEquals(11, bench.events.zero.get());
     assertEquals(119, bench.events.data.get());
   }
@@ -96,7 +92,7 @@ class BackgroundStreamTest {
     cursor.pause(false);
     stream.pump();
 
-    assertThat(sent()).hasSize(7);
+    assertThat(sent()).hasSize(6);
   }
 
   @Test
@@ -106,7 +102,7 @@ class BackgroundStreamTest {
 
     stream.pump();
 
-    assertThat(sent()).contains("Data 20+10", "Data 31+9", "Data 42+22").last().isEqualTo("end");
+    assertThat(sent()).contains("Data 20+10", "Data 31+9", "Data 42+58").last().isEqualTo("end");
   }
 
   @Test
@@ -114,7 +110,7 @@ class BackgroundStreamTest {
     bench.guest.spoil(70, Errno.EHWPOISON);
 
     stream.pump();
-    assertThat(sent()).contains("Data 64+6", "Data 71+29").doesNotContain("end");
+    assertThat(sent()).contains("Data 20+50", "Data 71+29").doesNotContain("end");
     bench.settle();
 
     assertEquals(List.of("Poisoned 70+1", "end"), sent());
@@ -128,7 +124,7 @@ class BackgroundStreamTest {
     bench.guest.spoil(99, Errno.EHWPOISON);
 
     stream.pump();
-    assertThat(sent()).contains("Data 64+6", "Data 72+27");
+    assertThat(sent()).contains("Data 20+50", "Data 72+27");
     bench.settle();
 
     assertEquals(List.of("Poisoned 70+1", "Poisoned 71+1", "Poisoned 99+1", "end"), sent());
@@ -138,7 +134,7 @@ class BackgroundStreamTest {
   void aPageThatCannotBeReadForAnotherReasonIsTriedAgainAndNeverCalledLost() {
     bench.guest.spoil(70, Errno.EAGAIN);
     stream.pump();
-    assertThat(sent()).contains("Data 64+6", "Data 71+29").doesNotContain("end");
+    assertThat(sent()).contains("Data 20+50", "Data 71+29").doesNotContain("end");
 
     passTime();
     assertThat(sent()).isEmpty();
@@ -174,5 +170,33 @@ class BackgroundStreamTest {
     passTime();
 
     assertEquals(List.of("end"), sent());
+  }
+
+  @Test
+  void aLossIsSaidBetweenTwoSlices() {
+    bench.guest.spoil(70, Errno.EHWPOISON);
+    stream.pump();
+    bench.turns.takeOne();
+
+    bench.turn();
+    bench.turns.takeOne();
+    bench.turns.takeOne();
+
+    assertThat(bench.line.takeSent().stream().map(BackgroundStreamTest::word))
+        .endsWith("Data 71+29", "Data 100+30", "Poisoned 70+1");
+    assertThat(sent()).containsExactly("end");
+  }
+
+  @Test
+  void aStreamWhoseConnectionIsOverReadsNoMore() {
+    bench.line.cut = true;
+    stream.pump();
+    bench.turns.takeAll();
+
+    bench.line.cut = false;
+    stream.pump();
+
+    assertThat(sent()).isEmpty();
+    assertThat(bench.served.isUnsent(100)).isTrue();
   }
 }

@@ -2,7 +2,6 @@ package ward.source;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
-import io.netty.channel.embedded.EmbeddedChannel;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -31,7 +30,8 @@ final class Bench implements AutoCloseable {
   final ServedPages served = new ServedPages(SmallGuest.PAGES);
   final Queue<Runnable> disk = new ArrayDeque<>();
   final List<Throwable> failures = new ArrayList<>();
-  final EmbeddedChannel channel = new EmbeddedChannel();
+  final FakeLine line = new FakeLine();
+  final FakeTurns turns = new FakeTurns();
   private final ByteBuf bytes = Unpooled.directBuffer();
   final FrameWriter answers = new FrameWriter(bytes);
   Duration patience = Duration.ZERO;
@@ -65,22 +65,18 @@ final class Bench implements AutoCloseable {
     }
   }
 
-  /** The disk does what it was given, then the event loop does. */
+  /** The disk does what it was given, then the stream does. */
   void settle() {
     while (!disk.isEmpty()) {
       disk.remove().run();
     }
-    channel.runPendingTasks();
+    turns.takeAll();
   }
 
-  /** The frames that were sent since the last call. */
+  /** The frames that were sent since the last call, once the stream has had all its turns. */
   List<Frame> sent() {
-    List<Frame> frames = new ArrayList<>();
-    channel.flush();
-    for (Frame frame = channel.readOutbound(); frame != null; frame = channel.readOutbound()) {
-      frames.add(frame);
-    }
-    return frames;
+    turns.takeAll();
+    return line.takeSent();
   }
 
   void writeLater(PageAnswer answer) {
@@ -100,7 +96,6 @@ final class Bench implements AutoCloseable {
   @Override
   public void close() throws IOException {
     bytes.release();
-    channel.finishAndReleaseAll();
     guest.memory.close();
     guest.close();
   }

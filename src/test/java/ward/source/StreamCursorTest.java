@@ -23,13 +23,29 @@ class StreamCursorTest {
   void slicesEndAtTheBordersOfRegions() {
     StreamCursor cursor = new StreamCursor(SmallGuest.LAYOUT, false);
 
+    List<PageRun> slices = allOf(cursor);
+
+    assertEquals(List.of(new PageRun(0, 100), new PageRun(100, 30)), slices);
+    assertNull(cursor.next());
+  }
+
+  @Test
+  void slicesEndWhereTheGuestsHugePagesDo() {
+    long begin = Pages.bytes(510);
+    GuestLayout layout =
+        new GuestLayout("askew", List.of(new GuestRegion(begin, Pages.bytes(1024), 0)));
+
+    List<PageRun> slices = allOf(new StreamCursor(layout, false));
+
+    assertEquals(List.of(new PageRun(0, 2), new PageRun(2, 512), new PageRun(514, 510)), slices);
+  }
+
+  private static List<PageRun> allOf(StreamCursor cursor) {
     List<PageRun> slices = new ArrayList<>();
     for (PageRun slice = cursor.next(); slice != null; slice = cursor.next()) {
       slices.add(slice);
     }
-
-    assertEquals(List.of(new PageRun(0, 64), new PageRun(64, 36), new PageRun(100, 30)), slices);
-    assertNull(cursor.next());
+    return slices;
   }
 
   @Test

@@ -3,9 +3,9 @@ package ward.uffd;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import ward.kernel.Ioctl;
@@ -65,17 +65,17 @@ class UffdLayoutTest {
         Arguments.of("UFFD_PAGEFAULT_FLAG_WRITE", EventBatch.FLAG_WRITE));
   }
 
-  @Test
-  void theStructOfACopyAgreesWithTheCompiler() {
-    FillRequest copy = FillRequest.COPY;
-
-    assertThat(FillRequest.START).isEqualTo(offset("uffdio_copy.dst"));
-    assertThat(FillRequest.COPY_SOURCE).isEqualTo(offset("uffdio_copy.src"));
-    assertThat(copy.lengthOffset()).isEqualTo(offset("uffdio_copy.len"));
-    assertThat(copy.modeOffset()).isEqualTo(offset("uffdio_copy.mode"));
-    assertThat(copy.doneOffset()).isEqualTo(offset("uffdio_copy.copy"));
-    assertThat(copy.sizeBytes()).isEqualTo(offset("sizeof uffdio_copy"));
-    assertThat(FillRequest.MAX_BYTES).isEqualTo(copy.sizeBytes());
+  @ParameterizedTest
+  @CsvSource({"COPY, uffdio_copy, copy", "MOVE, uffdio_move, move"})
+  void theStructOfAFillFromSomewhereAgreesWithTheCompiler(
+      FillRequest request, String struct, String done) {
+    assertThat(FillRequest.START).isEqualTo(offset(struct + ".dst"));
+    assertThat(FillRequest.SOURCE).isEqualTo(offset(struct + ".src"));
+    assertThat(request.lengthOffset()).isEqualTo(offset(struct + ".len"));
+    assertThat(request.modeOffset()).isEqualTo(offset(struct + ".mode"));
+    assertThat(request.doneOffset()).isEqualTo(offset(struct + "." + done));
+    assertThat(request.sizeBytes()).isEqualTo(offset("sizeof " + struct));
+    assertThat(FillRequest.MAX_BYTES).isEqualTo(request.sizeBytes());
   }
 
   @ParameterizedTest

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.List;
 import jnr.constants.platform.Errno;
 import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.Test;
@@ -17,6 +18,7 @@ import ward.uffd.UserfaultfdException.Kind;
 class UserfaultfdTest {
 
   private static final int PAGE = 4096;
+  private static final long HUGE = 2 << 20;
 
   private final FakeKernel kernel = new FakeKernel();
 
@@ -268,6 +270,93 @@ class UserfaultfdTest {
 
     assertThat(count).isZero();
     assertThat(batch.size()).isZero();
+  }
+
+  private List<String> fills() {
+    return kernel.calls.stream()
+        .filter(call -> call.startsWith("UFFDIO_MOVE") || call.startsWith("UFFDIO_COPY"))
+        .map(call -> call.substring(0, "UFFDIO_MOVE".length()))
+        .toList();
+  }
+
+  private static FillResult take(Userfaultfd uffd) {
+    return uffd.take(7 * HUGE, 3 * HUGE, HUGE);
+  }
+
+  @Test
+  void aHugePageIsMoved() throws Exception {
+    Userfaultfd uffd = Userfaultfd.open(kernel);
+    kernel.thenFill(HUGE);
+
+    FillResult taken = take(uffd);
+
+    assertThat(taken).isEqualTo(new FillResult(Outcome.COMPLETED, HUGE, 0));
+    assertThat(fills()).containsExactly("UFFDIO_MOVE");
+    assertThat(kernel.fillArgument).isEqualTo(longs(7 * HUGE, 3 * HUGE, HUGE, 0));
+  }
+
+  @Test
+  void whatIsNotAHugePageOnBothSidesIsCopied() throws Exception {
+    Userfaultfd uffd = Userfaultfd.open(kernel);
+    kernel.thenFill(PAGE);
+    kernel.thenFill(HUGE);
+    kernel.thenFill(HUGE);
+
+    uffd.take(7 * HUGE, 3 * HUGE, PAGE);
+    uffd.take(7 * HUGE + PAGE, 3 * HUGE, HUGE);
+    uffd.take(7 * HUGE, 3 * HUGE + PAGE, HUGE);
+
+    assertThat(fills()).containsExactly("UFFDIO_COPY", "UFFDIO_COPY", "UFFDIO_COPY");
+  }
+
+  @Test
+  void aKernelThatDoesNotMoveIsAskedOnce() throws Exception {
+    Userfaultfd uffd = Userfaultfd.open(kernel);
+    kernel.thenFill(Errno.EINVAL, 0);
+    kernel.thenFill(HUGE);
+    kernel.thenFill(HUGE);
+
+    assertThat(take(uffd).outcome()).isEqualTo(Outcome.COMPLETED);
+    assertThat(take(uffd).outcome()).isEqualTo(Outcome.COMPLETED);
+
+    assertThat(fills()).containsExactly("UFFDIO_MOVE", "UFFDIO_COPY", "UFFDIO_COPY");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"EBUSY", "ENOMEM", "ENOENT"})
+  void whatCannotBeMovedJustNowIsCopied(Errno errno) throws Exception {
+    Userfaultfd uffd = Userfaultfd.open(kernel);
+    kernel.thenFill(errno, -errno.intValue());
+    kernel.thenFill(HUGE);
+    kernel.thenFill(HUGE);
+
+    assertThat(take(uffd).outcome()).isEqualTo(Outcome.COMPLETED);
+    take(uffd);
+
+    assertThat(fills()).containsExactly("UFFDIO_MOVE", "UFFDIO_COPY", "UFFDIO_MOVE");
+  }
+
+  /** A copy would heal what is there, if it is poison; and would find the process gone as well. */
+  @ParameterizedTest
+  @CsvSource({"EEXIST, ALREADY_RESOLVED", "EAGAIN, INTERRUPTED", "ESRCH, PROCESS_GONE"})
+  void whatTellsOfTheRangeIsAnsweredAsItIs(Errno errno, Outcome outcome) throws Exception {
+    Userfaultfd uffd = Userfaultfd.open(kernel);
+    kernel.thenFill(errno, -errno.intValue());
+
+    assertThat(take(uffd).outcome()).isEqualTo(outcome);
+
+    assertThat(fills()).containsExactly("UFFDIO_MOVE");
+  }
+
+  @Test
+  void memoryOfAnotherProcessIsNeverAskedToMove() throws Exception {
+    long features = Feature.POISON.bit() | Feature.EVENT_REMOVE.bit() | Feature.MOVE.bit();
+    Userfaultfd uffd = Userfaultfd.adopt(kernel, kernel.adopt(9, "sent"), features);
+    kernel.thenFill(HUGE);
+
+    take(uffd);
+
+    assertThat(fills()).containsExactly("UFFDIO_COPY");
   }
 
   @Test

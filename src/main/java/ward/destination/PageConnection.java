@@ -5,23 +5,26 @@ import java.util.Optional;
 import ward.channel.PageChannel;
 import ward.channel.PageChannels;
 import ward.channel.Takeover;
+import ward.wire.ConnectionKind;
 import ward.wire.Frame;
 import ward.wire.FrameScanner;
 import ward.wire.HelloCompleted;
 
 /**
- * Translates what happens on one connection of kind URGENT, on the thread that waits in it; knows
- * no memory, no policy, no state.
+ * Translates what happens on one connection of kind URGENT or STREAM, on the thread that waits in
+ * it; knows no memory, no policy, no state.
  */
-final class UrgentConnection implements Takeover.Listener, PageChannel.Reactions {
+final class PageConnection implements Takeover.Listener, PageChannel.Reactions {
 
+  private final ConnectionKind kind;
   private final SourceLink.Events events;
   private final PageChannels all;
 
   /**
    * @param all where the connection ends with the others of its attempt
    */
-  UrgentConnection(SourceLink.Events events, PageChannels all) {
+  PageConnection(ConnectionKind kind, SourceLink.Events events, PageChannels all) {
+    this.kind = kind;
     this.events = events;
     this.all = all;
   }
@@ -30,8 +33,13 @@ final class UrgentConnection implements Takeover.Listener, PageChannel.Reactions
   public void taken(HelloCompleted hello, PageChannel channel) {
     all.add(channel);
     events.met(hello.peer());
-    channel.start("ward-urgent", this);
-    events.ready(new Requests(channel));
+    if (kind == ConnectionKind.URGENT) {
+      channel.start("ward-urgent", this);
+      events.ready(new Requests(channel));
+    } else {
+      channel.startStaged("ward-stream", this);
+      events.ready();
+    }
   }
 
   @Override
