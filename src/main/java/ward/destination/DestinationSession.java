@@ -126,7 +126,7 @@ public final class DestinationSession implements AutoCloseable {
   /**
    * Makes every page of a guest that is {@link DestinationPhase#COMPLETE} and paused readable or
    * poisoned: what it gave back would otherwise make its reader wait, perhaps for itself. Returns
-   * when that is so; not for an event loop to call.
+   * when that is so; not for a connection's thread to call.
    *
    * @throws IOException if the kernel refuses, or the session has ended
    */

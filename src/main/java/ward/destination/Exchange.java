@@ -76,7 +76,7 @@ final class Exchange {
     }
   }
 
-  /** Every event loop has let go of the connections before, so this is all that came by them. */
+  /** Every thread has let go of the connections before, so this is all that came by them. */
   private void sendResolved() {
     Arrival arrival = course.arrival();
     PageSet poisoned = losses.tellGivenUpSoFar();

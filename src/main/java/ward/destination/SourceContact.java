@@ -48,7 +48,7 @@ final class SourceContact {
      */
     void broken(ConnectionKind kind, String text, Throwable cause) throws IOException;
 
-    /** This host cannot place pages; called on an event loop. */
+    /** This host cannot place pages; called on a connection's thread. */
     void failed(Throwable cause);
   }
 

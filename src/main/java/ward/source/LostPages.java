@@ -69,7 +69,7 @@ final class LostPages {
   }
 
   /**
-   * Records a loss found on an event loop, then lets it be answered. A page whose loss cannot be
+   * Records a loss found on another thread, then lets it be answered. A page whose loss cannot be
    * written is not answered at all: the destination's guest waits for it.
    *
    * @param answer called on the session's thread, when the entry is on disk

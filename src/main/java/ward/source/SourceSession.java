@@ -27,7 +27,7 @@ import ward.wire.ProtocolException;
 /**
  * One outgoing migration of a guest.
  *
- * <p>Confined to a thread of its own, which may wait for the disk; the event loops translate, read
+ * <p>Confined to a thread of its own, which may wait for the disk; the connections' threads read
  * pages and send them. {@link SourcePhase} says what is true when. Here is who hears what; what a
  * part of the way needs is with that part: {@link Offer} before the destination may run the guest,
  * {@link Serving} while it does, {@link HandOver} when it has everything, {@link Recovery} and
@@ -199,9 +199,9 @@ public final class SourceSession implements AutoCloseable {
   }
 
   /**
-   * Ends everything that reads the memory, which may be unmapped afterwards: an event loop in the
-   * middle of a slice would otherwise send whatever is mapped there next. Not for an event loop to
-   * call.
+   * Ends everything that reads the memory, which may be unmapped afterwards: a connection's
+   * thread in the middle of a slice would otherwise send whatever is mapped there next. Not for a
+   * connection's thread to call.
    */
   @Override
   public void close() {
@@ -210,7 +210,7 @@ public final class SourceSession implements AutoCloseable {
     contact.close().forEach(CompletableFuture::join);
   }
 
-  // --- what connections report, on their event loops --------------------------------------------
+  // --- what connections report, on their threads ------------------------------------------------
 
   /** Whether a peer that said Hello may stay. */
   public Optional<Refusal> judge(Hello hello) {
