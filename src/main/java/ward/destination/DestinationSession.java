@@ -28,11 +28,11 @@ import ward.wire.ProtocolException;
 /**
  * One incoming migration.
  *
- * <p>Confined to a thread of its own, which may wait for the disk and for vCPUs; the event loops
- * only translate and resolve pages. {@link DestinationPhase} says what is true when. Here is what
- * leads from one phase to the next as long as all goes well; what a part of the way needs is with
- * that part: {@link IncomingMap} before the guest runs, {@link HandOver} when all of it is here,
- * {@link Recovery} and {@link Exchange} over a break, {@link TakeOver} after the death of a
+ * <p>Confined to a thread of its own, which may wait for the disk and for vCPUs; the connections'
+ * threads only translate and resolve pages. {@link DestinationPhase} says what is true when. Here
+ * is what leads from one phase to the next as long as all goes well; what a part of the way needs
+ * is with that part: {@link IncomingMap} before the guest runs, {@link HandOver} when all of it is
+ * here, {@link Recovery} and {@link Exchange} over a break, {@link TakeOver} after the death of a
  * process.
  */
 public final class DestinationSession implements AutoCloseable {

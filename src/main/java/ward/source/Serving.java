@@ -98,6 +98,9 @@ final class Serving {
     if (course.isOver() || !contact.isPresent(peer) || course.is(SourcePhase.AWAITING_RETURN)) {
       return; // it is asked again by the next connection, if there is one
     }
+    if (course.is(SourcePhase.HANDING_OVER)) {
+      return; // the page came in the background before its request was read
+    }
     if (!mayBeAsked()) {
       throw new ProtocolException("a page request in phase " + course.phase());
     }

@@ -199,8 +199,8 @@ public final class SourceSession implements AutoCloseable {
   }
 
   /**
-   * Ends everything that reads the memory, which may be unmapped afterwards: a connection's
-   * thread in the middle of a slice would otherwise send whatever is mapped there next. Not for a
+   * Ends everything that reads the memory, which may be unmapped afterwards: a connection's thread
+   * in the middle of a slice would otherwise send whatever is mapped there next. Not for a
    * connection's thread to call.
    */
   @Override

@@ -437,6 +437,33 @@ class SourceSessionTest {
   }
 
   @Test
+  void aRequestThatIsReadAfterItsPageCameInTheBackgroundChangesNothing() throws Exception {
+    start();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    destination.handOver(NONE);
+    destination.control.takeMessage(ControlMessage.HandOverAccepted.class);
+
+    destination.urgent.send(new PageRequest(9, 12 << 12, 1));
+    destination.urgent.send(new PageRequest(10, 13 << 12, 1));
+    destination.control.send(new ControlMessage.HandOverConfirmed());
+
+    assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
+  }
+
+  @Test
+  void whateverGoesWrongAfterTheAgreementTheGuestIsAtTheDestination() throws Exception {
+    start();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    destination.handOver(NONE);
+    destination.control.takeMessage(ControlMessage.HandOverAccepted.class);
+
+    destination.control.send(new ControlMessage.GuestResumed());
+
+    assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
+    assertThat(outcome().text()).contains("GuestResumed in phase HANDING_OVER");
+  }
+
+  @Test
   void aLossReportedBeforeAnyoneCameIsInTheMapAndNeedsNoOtherConfirmation() throws Exception {
     start();
 
