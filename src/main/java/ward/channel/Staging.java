@@ -7,6 +7,7 @@ import ward.kernel.NativeKernel;
 import ward.kernel.StagingMemory;
 import ward.kernel.StreamSocket;
 import ward.wire.FrameScanner;
+import ward.wire.ProtocolException;
 
 /**
  * Takes each frame apart, so that its body begins at a multiple of 2 MiB, in memory that an ioctl
@@ -37,7 +38,13 @@ final class Staging implements Inbox {
       int header = StagingMemory.LEAD_BYTES - frames.missingBytes();
       bytes.setIndex(header, header);
     }
-    return frames.missingBytes(); // and no more: what follows belongs elsewhere
+    int missing = frames.missingBytes(); // and no more: what follows belongs elsewhere
+    if (missing > bytes.writableBytes()) {
+      throw new ProtocolException(
+          "a frame with a body of more than %d bytes came on a connection for pages"
+              .formatted(StagingMemory.BODY_BYTES));
+    }
+    return missing;
   }
 
   /** Without a look: nobody waits for these pages, and a look takes a processor from who does. */

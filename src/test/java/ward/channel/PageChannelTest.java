@@ -22,9 +22,12 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import ward.kernel.StagingMemory;
+import ward.memory.GuestLayout;
+import ward.memory.GuestRegion;
 import ward.memory.Pages;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
+import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
 import ward.wire.FrameEncoder;
@@ -398,6 +401,23 @@ class PageChannelTest {
     assertThat(atSource.end.get(PATIENCE_SECONDS, SECONDS))
         .isInstanceOf(TransmissionException.class)
         .hasMessageContaining("a frame's header came with checksum");
+  }
+
+  @Test
+  void aFrameThatStagingHasNoRoomForEndsTheConnectionBeforeItsBodyIsReceived() throws Exception {
+    dial();
+    Heard atDestination = new Heard();
+    got(destination).startStaged("destination", atDestination);
+    GuestLayout layout = new GuestLayout("vm", List.of(new GuestRegion(0, Pages.SIZE_BYTES, 0)));
+    ControlMessage tooLong = new ControlMessage.GuestOffer(layout, new byte[3 << 20]);
+
+    got(source).write(out -> out.frame(new ControlFrame(tooLong)));
+    got(source).flush();
+
+    assertThat(atDestination.end.get(PATIENCE_SECONDS, SECONDS))
+        .isInstanceOf(ProtocolException.class)
+        .hasMessage(
+            "a frame with a body of more than 2097152 bytes came on a connection for pages");
   }
 
   @Test
