@@ -21,6 +21,12 @@ final class PageResolver {
     FillResult apply(long page, long pageCount);
   }
 
+  /** One kind of ioctl that takes its bytes from somewhere. */
+  private interface Transfer {
+    FillResult apply(long hostAddress, long sourceAddress, long lengthBytes);
+  }
+
+  private static final String COPY = "UFFDIO_COPY";
   private static final long OUT_OF_MEMORY_PAUSE_NANOS = 10_000_000;
   private static final long EVENT_PAUSE_NANOS = 20_000;
 
@@ -91,13 +97,7 @@ final class PageResolver {
    * @return pages that were placed by this call
    */
   long data(PageRun run, long sourceAddress) throws ResolveException {
-    Operation copy =
-        (page, count) ->
-            filler.copy(
-                memory.hostAddressOf(page),
-                sourceAddress + Pages.bytes(page - run.firstPage()),
-                Pages.bytes(count));
-    return content(run, "UFFDIO_COPY", copy, counts::addData);
+    return content(run, COPY, bytesOf(run, sourceAddress, filler::copy), counts::addData);
   }
 
   /**
@@ -105,13 +105,16 @@ final class PageResolver {
    * is a whole huge page, here and there, it is moved and not copied.
    */
   long staged(PageRun run, long sourceAddress) throws ResolveException {
-    Operation take =
-        (page, count) ->
-            filler.take(
-                memory.hostAddressOf(page),
-                sourceAddress + Pages.bytes(page - run.firstPage()),
-                Pages.bytes(count));
-    return content(run, "UFFDIO_COPY", take, counts::addData);
+    return content(run, COPY, bytesOf(run, sourceAddress, filler::take), counts::addData);
+  }
+
+  /** Each page gets its own of the run's bytes. */
+  private Operation bytesOf(PageRun run, long sourceAddress, Transfer transfer) {
+    return (page, count) ->
+        transfer.apply(
+            memory.hostAddressOf(page),
+            sourceAddress + Pages.bytes(page - run.firstPage()),
+            Pages.bytes(count));
   }
 
   /**
@@ -127,14 +130,11 @@ final class PageResolver {
     }
     if (tryCopy(page, sourceAddress)) {
       counts.addData(1);
+      settled(page, 1);
     } else {
-      Operation copy =
-          (at, count) -> filler.copy(memory.hostAddressOf(at), sourceAddress, Pages.bytes(count));
-      long kept = place(page, 1, "UFFDIO_COPY", copy);
-      counts.addData(kept);
-      counts.addGivenBack(1 - kept);
+      PageRun one = new PageRun(page, 1);
+      fill(page, 1, COPY, bytesOf(one, sourceAddress, filler::copy), counts::addData);
     }
-    settled(page, 1);
     return true;
   }
 
@@ -167,15 +167,21 @@ final class PageResolver {
       if (claimed == 0) {
         page++; // it has another writer
       } else {
-        long kept = place(page, claimed, name, operation);
-        count.accept(kept);
-        counts.addGivenBack(claimed - kept);
+        fill(page, claimed, name, operation, count);
         placed += claimed;
-        settled(page, claimed);
         page += claimed;
       }
     }
     return placed;
+  }
+
+  /** Of pages that are claimed. */
+  private void fill(long page, long claimed, String name, Operation operation, LongConsumer count)
+      throws ResolveException {
+    long kept = place(page, claimed, name, operation);
+    count.accept(kept);
+    counts.addGivenBack(claimed - kept);
+    settled(page, claimed);
   }
 
   private long claimFrom(long page, long endPage) {
