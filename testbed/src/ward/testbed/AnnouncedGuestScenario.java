@@ -13,7 +13,6 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -33,6 +32,7 @@ import ward.memory.PageSet;
 import ward.testbed.WalkerReports.AsideSeen;
 import ward.testbed.WalkerReports.MachineCheckSeen;
 import ward.testbed.WalkerReports.WasShut;
+import ward.testbed.lab.DirectoryTree;
 import ward.testing.RequiresKvm;
 import ward.vcpu.CpuVendor;
 import ward.vcpu.OtherProcessor;
@@ -96,11 +96,7 @@ class AnnouncedGuestScenario {
   @AfterEach
   void remove() throws IOException {
     memory.close();
-    try (Stream<Path> files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
+    DirectoryTree.delete(directory);
   }
 
   private Path path(String name) {

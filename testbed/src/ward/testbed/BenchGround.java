@@ -1,7 +1,6 @@
 package ward.testbed;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -11,15 +10,13 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 import ward.cli.LayoutFile;
 import ward.memory.PageSet;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
-import ward.poison.PoisonEntry;
-import ward.poison.Severity;
+import ward.testbed.lab.DirectoryTree;
 import ward.vcpu.TouchPlan;
 import ward.vcpu.TouchPlan.Touch;
 
@@ -59,23 +56,11 @@ final class BenchGround implements AutoCloseable {
   }
 
   private void writeLosses() throws IOException {
-    List<PoisonEntry> entries = new ArrayList<>();
-    ByteBuffer ranges = rangesOfLosses();
     Origin origin = new Origin("bench", Instant.now(), Origin.Discovery.DECLARED);
-    guest
-        .lost()
-        .forEach(
-            page ->
-                entries.add(
-                    new PoisonEntry(
-                        guest.layout().addressOf(page),
-                        PoisonEntry.MIN_PAGE_SHIFT,
-                        Severity.ACTION_REQUIRED,
-                        origin)));
     try (LedgerJournal journal = LedgerJournal.open(path("declared"), guest.layout().guest())) {
-      journal.append(entries);
+      journal.append(LostPageEntry.of(guest.layout(), guest.lost(), origin));
     }
-    Files.write(ranges(), ranges.array());
+    Files.write(ranges(), rangesOfLosses().array());
   }
 
   /** First page and count of every run, as the yardstick reads them. */
@@ -157,7 +142,7 @@ final class BenchGround implements AutoCloseable {
 
   /** A source's ledger with nothing in it but what is declared lost. */
   void layOutLedger(Path ledger) throws IOException {
-    deleteTree(ledger);
+    DirectoryTree.delete(ledger);
     if (guest.lost().isEmpty()) {
       return;
     }
@@ -171,7 +156,7 @@ final class BenchGround implements AutoCloseable {
 
   /** What an earlier round left there. */
   void clear(Path path) throws IOException {
-    deleteTree(path);
+    DirectoryTree.delete(path);
   }
 
   /** Whether every thread has come to the end of its part of the plan. */
@@ -241,25 +226,8 @@ final class BenchGround implements AutoCloseable {
     return vcpus == null ? new PageSet() : vcpus.written();
   }
 
-  private static void deleteTree(Path root) throws IOException {
-    if (!Files.exists(root)) {
-      return;
-    }
-    try (Stream<Path> files = Files.walk(root)) {
-      files.sorted(Comparator.reverseOrder()).forEach(BenchGround::delete);
-    }
-  }
-
-  private static void delete(Path file) {
-    try {
-      Files.deleteIfExists(file);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
   @Override
   public void close() throws IOException {
-    deleteTree(directory);
+    DirectoryTree.delete(directory);
   }
 }

@@ -7,7 +7,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -27,6 +26,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
+import ward.testbed.lab.DirectoryTree;
 
 /** The command {@code testbed/chaos}. */
 @Command(
@@ -162,7 +162,7 @@ final class Chaos implements Callable<Integer> {
     try {
       return runAll(archives);
     } finally {
-      delete(archives);
+      DirectoryTree.delete(archives);
     }
   }
 
@@ -391,14 +391,6 @@ final class Chaos implements Callable<Integer> {
           now.failedRuns().size(),
           now.breaksSurvived(),
           now.seconds() / Math.max(1, now.runs()));
-    }
-  }
-
-  private static void delete(Path directory) throws IOException {
-    try (Stream<Path> files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
     }
   }
 }

@@ -17,7 +17,6 @@ import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
-import ward.poison.Severity;
 
 /** Starts the daemons of a run, each in its turn; the files of a run are where they expect them. */
 final class ChaosParties implements AutoCloseable {
@@ -127,17 +126,7 @@ final class ChaosParties implements AutoCloseable {
 
   private void declare() throws LedgerException {
     Origin origin = new Origin("chaos", Instant.now(), Origin.Discovery.DECLARED);
-    List<PoisonEntry> entries = new ArrayList<>();
-    guest
-        .declared()
-        .forEach(
-            page ->
-                entries.add(
-                    new PoisonEntry(
-                        guest.layout().addressOf(page),
-                        PoisonEntry.MIN_PAGE_SHIFT,
-                        Severity.ACTION_REQUIRED,
-                        origin)));
+    List<PoisonEntry> entries = LostPageEntry.of(guest.layout(), guest.declared(), origin);
     if (!entries.isEmpty()) {
       try (LedgerJournal journal =
           LedgerJournal.open(ledger(ChaosSide.SOURCE), guest.layout().guest())) {

@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -28,6 +27,7 @@ import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.poison.LedgerJournal;
 import ward.poison.PoisonLedger;
+import ward.testbed.lab.DirectoryTree;
 import ward.wire.ControlMessage;
 
 /**
@@ -761,10 +761,6 @@ final class ChaosRun implements AutoCloseable {
     parties.close();
     link.close();
     memory.close();
-    try (Stream<Path> files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
-      }
-    }
+    DirectoryTree.delete(directory);
   }
 }

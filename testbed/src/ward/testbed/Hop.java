@@ -12,7 +12,6 @@ import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
-import ward.poison.Severity;
 import ward.wire.ControlMessage;
 
 /** A host in the middle of a guest's way: a {@code ward destination} that offers it on. */
@@ -83,15 +82,7 @@ final class Hop implements AutoCloseable {
   PageSet report(GuestLayout layout, List<Long> pages) throws IOException {
     Origin origin = new Origin(host, Instant.now(), Origin.Discovery.REPORTED);
     List<PoisonEntry> entries =
-        pages.stream()
-            .map(
-                page ->
-                    new PoisonEntry(
-                        layout.addressOf(page),
-                        PoisonEntry.MIN_PAGE_SHIFT,
-                        Severity.ACTION_REQUIRED,
-                        origin))
-            .toList();
+        pages.stream().map(page -> LostPageEntry.of(layout, page, origin)).toList();
     ControlMessage.ReportPoisonResult result =
         (ControlMessage.ReportPoisonResult)
             ControlClient.send(control(), new ControlMessage.ReportPoison(entries));

@@ -11,13 +11,11 @@ import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import ward.cli.ControlClient;
 import ward.cli.LayoutFile;
 import ward.kernel.NativeKernel;
@@ -26,6 +24,7 @@ import ward.poison.LedgerJournal;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.poison.Severity;
+import ward.testbed.lab.DirectoryTree;
 import ward.testbed.linux.LinuxGuest;
 import ward.testbed.linux.LinuxGuestBuilder;
 import ward.testbed.linux.LinuxTranscript;
@@ -397,10 +396,6 @@ public final class LinuxMigration implements AutoCloseable {
         daemon.close();
       }
     }
-    try (Stream<Path> files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
-      }
-    }
+    DirectoryTree.delete(directory);
   }
 }

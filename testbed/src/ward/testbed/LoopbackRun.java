@@ -7,13 +7,13 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import ward.poison.LedgerJournal;
+import ward.testbed.lab.DirectoryTree;
 
 /**
  * One migration between two real processes, checked from outside both.
@@ -260,10 +260,6 @@ public final class LoopbackRun implements AutoCloseable {
     source.close();
     memoryFile.close();
     network.close();
-    try (Stream<Path> files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
-      }
-    }
+    DirectoryTree.delete(directory);
   }
 }

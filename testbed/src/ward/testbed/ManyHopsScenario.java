@@ -16,7 +16,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -27,6 +26,7 @@ import ward.poison.Departure;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerSnapshot;
 import ward.poison.PoisonEntry;
+import ward.testbed.lab.DirectoryTree;
 import ward.testing.RequiresKvm;
 
 /**
@@ -57,11 +57,7 @@ class ManyHopsScenario {
   @AfterEach
   void endDaemonsAndDeleteFiles() throws IOException {
     hops.forEach(Hop::close);
-    try (Stream<Path> files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
-      }
-    }
+    DirectoryTree.delete(directory);
   }
 
   @Test

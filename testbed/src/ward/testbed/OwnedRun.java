@@ -9,13 +9,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
-import java.util.stream.Stream;
 import ward.cli.LayoutFile;
 import ward.memory.GuestLayout;
 import ward.memory.PageSet;
 import ward.poison.LedgerJournal;
+import ward.testbed.lab.DirectoryTree;
 
 /**
  * A migration into the memory of another process ({@link Holder}), whose daemons may die, one after
@@ -276,10 +275,6 @@ final class OwnedRun implements AutoCloseable {
     source.close();
     memoryFile.close();
     network.close();
-    try (Stream<Path> files = Files.walk(directory)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
-      }
-    }
+    DirectoryTree.delete(directory);
   }
 }

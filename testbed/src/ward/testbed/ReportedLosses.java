@@ -10,7 +10,6 @@ import ward.memory.Pages;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
 import ward.poison.PoisonLedger;
-import ward.poison.Severity;
 import ward.wire.ControlMessage;
 
 /**
@@ -35,7 +34,7 @@ final class ReportedLosses {
     synchronized (this) {
       for (long page : pages) {
         unanswered.add(page);
-        entries.add(entry(page, origin));
+        entries.add(LostPageEntry.of(layout, page, origin));
       }
     }
     try {
@@ -46,11 +45,6 @@ final class ReportedLosses {
     } catch (IOException noAnswer) {
       // the source has ended, or refused it: its ledger tells
     }
-  }
-
-  private PoisonEntry entry(long page, Origin origin) {
-    return new PoisonEntry(
-        layout.addressOf(page), PoisonEntry.MIN_PAGE_SHIFT, Severity.ACTION_REQUIRED, origin);
   }
 
   private synchronized void answered(List<Long> pages, ControlMessage.ReportPoisonResult result) {

@@ -10,8 +10,8 @@ import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
 
-/** Questions about everything below a directory. */
-final class DirectoryTree {
+/** Everything below a directory: questions about it, and its end. */
+public final class DirectoryTree {
 
   private DirectoryTree() {}
 
@@ -30,13 +30,14 @@ final class DirectoryTree {
         .findFirst();
   }
 
-  static void delete(Path directory) throws IOException {
+  /** With the directory; what others remove meanwhile is gone, too. */
+  public static void delete(Path directory) throws IOException {
     if (!Files.exists(directory, LinkOption.NOFOLLOW_LINKS)) {
       return;
     }
     try (Stream<Path> entries = Files.walk(directory)) {
       for (Path entry : entries.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(entry);
+        Files.deleteIfExists(entry);
       }
     }
   }
