@@ -69,6 +69,8 @@ WARD_EXPORT int64_t ward_inputs_watch(int32_t inputs, int32_t fd, int32_t watch)
 WARD_EXPORT int64_t ward_inputs_await(int32_t inputs, int32_t timeout_milliseconds);
 
 WARD_EXPORT int64_t ward_thread_id(void);
+/* setpriority(2) of one thread; 0: the calling one. */
+WARD_EXPORT int64_t ward_nice(int32_t thread, int32_t nice);
 WARD_EXPORT int64_t ward_signal_thread(int32_t thread, int32_t signal);
 WARD_EXPORT int64_t ward_block_signals(uint64_t mask);
 /* The calling thread hears of memory errors of this process when the host finds them (PR_MCE_KILL_EARLY), not when one is consumed. */

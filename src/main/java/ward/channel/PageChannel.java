@@ -8,6 +8,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.locks.ReentrantLock;
 import jnr.constants.platform.Errno;
 import ward.kernel.KernelCallException;
+import ward.kernel.Niceness;
 import ward.kernel.StreamSocket;
 import ward.wire.FrameScanner;
 import ward.wire.FrameWriter;
@@ -80,7 +81,13 @@ public final class PageChannel implements AutoCloseable {
    * private anonymous memory, and whoever reacts to them may take them out of it. At most once.
    */
   public void startStaged(String threadName, Reactions reactions) {
-    start(threadName, Staging::new, reactions);
+    start(
+        threadName,
+        () -> {
+          Niceness.STREAM.take(); // a guest does not wait for what comes here
+          return new Staging();
+        },
+        reactions);
   }
 
   /** The same on whatever thread looks, {@link #start} without one of its own. At most once. */

@@ -256,6 +256,8 @@ public final class NativeKernel implements Kernel {
 
     long ward_thread_id();
 
+    long ward_nice(int thread, int nice);
+
     long ward_hear_early();
 
     long ward_signal_thread(int thread, int signal);

@@ -73,6 +73,9 @@ class PageChannelTest {
   @AfterEach
   void close() {
     lookout.end();
+    for (CompletableFuture<PageChannel> channel : List.of(source, destination)) {
+      channel.thenAccept(PageChannel::close);
+    }
     transport.close();
     assertThat(failures).isEmpty();
   }
