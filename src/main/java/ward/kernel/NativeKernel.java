@@ -233,6 +233,12 @@ public final class NativeKernel implements Kernel {
 
     long ward_copy(long to, long from, long length);
 
+    @IgnoreError
+    long ward_is_zero(long address);
+
+    @IgnoreError
+    long ward_alike(long address, long pages);
+
     long ward_socket_connect(String path);
 
     long ward_socket_listen(String path);

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Queue;
+import ward.kernel.ZeroPages;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
 import ward.memory.Pages;
@@ -140,14 +141,11 @@ final class BackgroundStream {
   private void send(PageRun run) {
     long page = run.firstPage();
     while (page < run.endPage()) {
-      long end = page;
-      while (end < run.endPage() && served.claim(end)) {
-        end++;
+      long claimed = served.claim(page, run.endPage());
+      if (claimed > 0) {
+        read(page, claimed);
       }
-      if (end > page) {
-        read(page, end - page);
-      }
-      page = end + 1;
+      page += claimed + 1;
     }
   }
 
@@ -190,20 +188,14 @@ final class BackgroundStream {
     int zeroPages = 0;
     int at = 0;
     while (at < pages) {
-      boolean zero = isZero(at);
-      int end = at + 1;
-      while (end < pages && isZero(end) == zero) {
-        end++;
-      }
-      writeRun(first, at, end - at, zero);
-      zeroPages += zero ? end - at : 0;
-      at = end;
+      long address = slice.memoryAddress() + Pages.bytes(at);
+      boolean zero = ZeroPages.isZero(address);
+      int count = (int) ZeroPages.alike(address, pages - at);
+      writeRun(first, at, count, zero);
+      zeroPages += zero ? count : 0;
+      at += count;
     }
     listener.streamed(pages - zeroPages, zeroPages);
-  }
-
-  private boolean isZero(int page) {
-    return PageAnswerer.isZero(slice.internalNioBuffer((int) Pages.bytes(page), Pages.SIZE_BYTES));
   }
 
   private void writeRun(long first, int at, int count, boolean zero) {
