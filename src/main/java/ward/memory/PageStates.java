@@ -103,7 +103,10 @@ public final class PageStates {
     int word = wordOf(page);
     while (true) {
       long before = segment.get(word);
-      int moved = Math.min(pages, leadingIn(before, bitOf(page), expected));
+      // The stream's usual word, in which nothing has happened: told in a tenth of the bytecodes,
+      // as most of a stream is over before they are compiled.
+      boolean fresh = before == 0 && (expected & 1) != 0;
+      int moved = fresh ? pages : Math.min(pages, leadingIn(before, bitOf(page), expected));
       if (moved == 0 || segment.compareAndSet(word, before, moved(before, page, moved, next))) {
         return moved;
       }
