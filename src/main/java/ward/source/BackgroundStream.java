@@ -58,8 +58,7 @@ final class BackgroundStream {
   private final Line line;
   private final Turns turns;
   private final ByteBuf slice =
-      Unpooled.wrappedBuffer(
-          ByteBuffer.allocateDirect((int) Pages.bytes(StreamCursor.SLICE_PAGES)));
+      Unpooled.wrappedBuffer(ByteBuffer.allocateDirect((int) Pages.bytes(Slices.PAGES_MAX)));
   private final Queue<PageRun> unreadable = new ArrayDeque<>();
   private int recording;
   private boolean pumping;

@@ -32,7 +32,7 @@ final class Serving {
       SessionThread thread) {
     this.parts = parts;
     this.cursor = cursor;
-    this.answerer = new PageAnswerer(parts);
+    this.answerer = new PageAnswerer(parts, cursor::faulted);
     this.course = course;
     this.contact = contact;
     this.thread = thread;

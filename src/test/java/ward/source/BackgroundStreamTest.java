@@ -74,6 +74,15 @@ class BackgroundStreamTest {
   }
 
   @Test
+  void whatIsNearAPageThatWasAskedForGoesOutFirst() {
+    cursor.faulted(110);
+
+    stream.pump();
+
+    assertThat(sent()).startsWith("Data 100+30", "Zero 0+1").last().isEqualTo("end");
+  }
+
+  @Test
   void theEndIsSaidOnce() {
     stream.pump();
     sent();
