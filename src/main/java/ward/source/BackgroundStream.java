@@ -26,6 +26,9 @@ final class BackgroundStream {
 
   private static final long RETRY_MILLIS = 200;
 
+  /** Of a frame without its body: all that zeros cost. */
+  private static final long FRAME_BYTES = 36;
+
   /** What it sends on. */
   interface Line {
     /**
@@ -54,24 +57,27 @@ final class BackgroundStream {
   private final PageReader reader;
   private final LostPages lost;
   private final StreamCursor cursor;
+  private final Pace pace;
   private final SourceListener listener;
   private final Line line;
   private final Turns turns;
   private final ByteBuf slice =
       Unpooled.wrappedBuffer(ByteBuffer.allocateDirect((int) Pages.bytes(Slices.PAGES_MAX)));
   private final Queue<PageRun> unreadable = new ArrayDeque<>();
+  private PageRun rest; // of the slice that is being sent; null between two
   private int recording;
   private boolean pumping;
   private boolean retrying;
   private boolean ended;
 
-  BackgroundStream(SourceParts parts, StreamCursor cursor, Line line, Turns turns) {
+  BackgroundStream(SourceParts parts, StreamCursor cursor, Pace pace, Line line, Turns turns) {
     this.layout = parts.layout();
     this.served = parts.served();
     this.reader = parts.reader();
     this.lost = parts.lost();
     this.listener = parts.listener();
     this.cursor = cursor;
+    this.pace = pace;
     this.line = line;
     this.turns = turns;
   }
@@ -90,7 +96,16 @@ final class BackgroundStream {
   private void oneMore() {
     pumping = sendNext();
     if (pumping) {
+      goOnWhenDue();
+    }
+  }
+
+  private void goOnWhenDue() {
+    long waitMillis = pace.waitMillis();
+    if (waitMillis == 0) {
       turns.take(this::oneMore);
+    } else {
+      turns.later(this::oneMore, waitMillis);
     }
   }
 
@@ -98,7 +113,7 @@ final class BackgroundStream {
     if (ended || cursor.isPaused()) {
       return false;
     }
-    PageRun next = cursor.next();
+    PageRun next = nextRun();
     if (next == null) {
       finish();
     } else {
@@ -106,6 +121,18 @@ final class BackgroundStream {
     }
     line.flush();
     return next != null;
+  }
+
+  /** As much of a slice as may go out at once. */
+  private PageRun nextRun() {
+    PageRun slice = rest != null ? rest : cursor.next();
+    rest = null;
+    int most = pace.slicePages();
+    if (slice == null || slice.pageCount() <= most) {
+      return slice;
+    }
+    rest = new PageRun(slice.firstPage() + most, slice.pageCount() - most);
+    return new PageRun(slice.firstPage(), most);
   }
 
   /** The last word comes only when every entry on its way to the disk was answered. */
@@ -199,6 +226,7 @@ final class BackgroundStream {
 
   private void writeRun(long first, int at, int count, boolean zero) {
     long address = layout.addressOf(first + at);
+    pace.spend(FRAME_BYTES + (zero ? 0 : Pages.bytes(count)));
     if (zero) {
       line.say(new PageAnswer.Zero(0, address, count));
     } else if (!line.pages(address, count, slice, (int) Pages.bytes(at))) {
