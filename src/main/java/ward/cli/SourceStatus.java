@@ -16,6 +16,7 @@ import ward.wire.Peer;
  * @param attempts destinations that have come, and failed to take the guest
  * @param cancelling whether an operator's `ward cancel` waits for the destination's word
  * @param lastError null while nothing went wrong
+ * @param streamLimit bytes a second that the background stream may send; 0 without a limit
  * @param mapNanos from the destination's arrival until it had marked every lost page and said so
  * @param pagesLost for the guest, by the ledger
  * @param pagesHeld lost here after they had been copied, by earlier migrations too
@@ -34,6 +35,7 @@ record SourceStatus(
     boolean cancelling,
     Trouble lastError,
     long breaks,
+    long streamLimit,
     long mapNanos,
     long pagesTotal,
     long pagesLost,
@@ -71,6 +73,7 @@ record SourceStatus(
         session.isCancelling(),
         metrics.lastTrouble(),
         metrics.breaks(),
+        session.streamBytesPerSecond(),
         metrics.mapNanos(),
         session.pageCount(),
         ledger.pageCount(),

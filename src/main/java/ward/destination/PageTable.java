@@ -32,6 +32,8 @@ public final class PageTable {
   }
 
   private static final State[] STATES = State.values();
+  private static final int UNCLAIMED =
+      1 << State.MISSING.ordinal() | 1 << State.REQUESTED.ordinal();
 
   private final PageStates states;
 
@@ -55,6 +57,14 @@ public final class PageTable {
   /** Makes the caller the one that places a page's content; false if the page has its writer. */
   boolean claim(long page) {
     return move(page, State.MISSING, State.PRESENT) || move(page, State.REQUESTED, State.PRESENT);
+  }
+
+  /**
+   * The same for pages next to each other, up to the first that has its writer; answers how many.
+   * Of a huge page that nobody else wants, these are 16 compare-and-sets.
+   */
+  long claim(long firstPage, long endPage) {
+    return states.moveLeading(firstPage, endPage, UNCLAIMED, State.PRESENT.ordinal());
   }
 
   /** Makes the caller the one that poisons a page; false if the page has its writer. */

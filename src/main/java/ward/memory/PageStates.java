@@ -20,6 +20,9 @@ public final class PageStates {
   private static final int SEGMENT_SHIFT = PAGES_PER_WORD_SHIFT + WORDS_PER_SEGMENT_SHIFT;
   private static final long STATE_MASK = STATES - 1;
 
+  /** The lower bit of every page of a word. */
+  private static final long EACH = 0x5555_5555_5555_5555L;
+
   private final long pageCount;
   private final AtomicReferenceArray<AtomicLongArray> segments;
 
@@ -67,6 +70,69 @@ public final class PageStates {
         return true;
       }
     }
+  }
+
+  /**
+   * Moves pages next to each other, up to the first one that may not be moved; with one
+   * compare-and-set for each 32 of them.
+   *
+   * @param expected the states that may be left: bit N stands for state N
+   * @return how many of the run's leading pages this call moved
+   */
+  public long moveLeading(long firstPage, long endPage, int expected, int next) {
+    long page = firstPage;
+    while (page < endPage) {
+      long asked = Math.min(endPage - page, leftInWord(page));
+      long moved = moveInWord(page, (int) asked, expected, next);
+      page += moved;
+      if (moved < asked) {
+        return page - firstPage;
+      }
+    }
+    return page - firstPage;
+  }
+
+  private static long leftInWord(long page) {
+    long inWord = 1L << PAGES_PER_WORD_SHIFT;
+    return inWord - (page & inWord - 1);
+  }
+
+  /** Of several threads that try, each page is moved by one, as with one page at a time. */
+  private long moveInWord(long page, int pages, int expected, int next) {
+    AtomicLongArray segment = segmentFor(page);
+    int word = wordOf(page);
+    while (true) {
+      long before = segment.get(word);
+      // The stream's usual word, in which nothing has happened: told in a tenth of the bytecodes,
+      // as most of a stream is over before they are compiled.
+      boolean fresh = before == 0 && (expected & 1) != 0;
+      int moved = fresh ? pages : Math.min(pages, leadingIn(before, bitOf(page), expected));
+      if (moved == 0 || segment.compareAndSet(word, before, moved(before, page, moved, next))) {
+        return moved;
+      }
+    }
+  }
+
+  private static int leadingIn(long word, int bit, int states) {
+    long others = ~pagesIn(word, states) & EACH;
+    return Long.numberOfTrailingZeros(others >>> bit) >>> 1;
+  }
+
+  /** The lower bit of every page that is in one of the states. */
+  private static long pagesIn(long word, int states) {
+    long pages = 0;
+    for (int state = 0; state < STATES; state++) {
+      if ((states >>> state & 1) != 0) {
+        long differing = word ^ EACH * state;
+        pages |= ~(differing | differing >>> 1) & EACH;
+      }
+    }
+    return pages;
+  }
+
+  private static long moved(long word, long page, int pages, int next) {
+    long mask = -1L >>> Long.SIZE - 2 * pages << bitOf(page);
+    return word & ~mask | EACH * next & mask;
   }
 
   private AtomicLongArray segmentFor(long page) {

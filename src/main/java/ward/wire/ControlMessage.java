@@ -377,6 +377,17 @@ public sealed interface ControlMessage {
   /** Command to source: stop or go on sending pages that nobody asked for. */
   record StreamControl(boolean paused) implements ControlMessage {}
 
+  /**
+   * Command to source: how fast the background stream may be.
+   *
+   * @param bytesPerSecond not negative; 0 for no limit
+   */
+  record StreamLimit(long bytesPerSecond) implements ControlMessage {
+    public StreamLimit {
+      requireCount("bytes a second", bytesPerSecond);
+    }
+  }
+
   /** Command to daemon: how far is the migration? */
   record StatusQuery() implements ControlMessage {}
 

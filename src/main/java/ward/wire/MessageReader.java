@@ -92,6 +92,8 @@ final class MessageReader {
           new ControlMessage.ReportPoison(entries(from.getReportPoison().getEntries()));
       case REPORT_POISON_RESULT -> result(from.getReportPoisonResult());
       case STREAM_CONTROL -> new ControlMessage.StreamControl(from.getStreamControl().getPaused());
+      case STREAM_LIMIT ->
+          new ControlMessage.StreamLimit(from.getStreamLimit().getBytesPerSecond());
       case STATUS_QUERY -> new ControlMessage.StatusQuery();
       case STATUS -> new ControlMessage.Status(from.getStatus().getJson());
       case DONE -> new ControlMessage.Done(from.getDone().getText());

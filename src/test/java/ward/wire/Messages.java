@@ -108,6 +108,7 @@ final class Messages {
         new ControlMessage.ReportPoison(entries(2)),
         new ControlMessage.ReportPoisonResult(poisoned, held, new PageSet()),
         new ControlMessage.StreamControl(true),
+        new ControlMessage.StreamLimit(104_857_600),
         new ControlMessage.StatusQuery(),
         new ControlMessage.Status("{\"phase\":\"STREAMING\"}"),
         new ControlMessage.Done("it is done"),
