@@ -10,12 +10,14 @@ import ward.guest.Guest;
 import ward.guest.GuestMemory;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
+import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerQueue;
 import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
 import ward.wire.ProtocolException;
@@ -242,6 +244,22 @@ final class Arrival {
    */
   void requireInLayout(List<PoisonEntry> entries) {
     PageAnswers.requireInLayout(layout(), entries);
+  }
+
+  /**
+   * @throws ProtocolException if a loss is not RAM throughout
+   */
+  void requireInLayout(PoisonMap losses) {
+    losses.forEach(
+        (common, extents) -> extents.forEachRun(run -> requireRam(common.framesOf(run))));
+  }
+
+  private void requireRam(PageRun frames) {
+    if (layout().pagesOf(frames).isEmpty()) {
+      throw new ProtocolException(
+          "poison at guest-physical address 0x%x, %d pages, is outside the guest's memory"
+              .formatted(frames.firstPage() << Pages.SHIFT, frames.pageCount()));
+    }
   }
 
   /**

@@ -2,6 +2,7 @@ package ward.memory;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.NoSuchElementException;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import java.util.stream.Collectors;
@@ -48,6 +49,15 @@ public final class PageSet {
 
   public boolean contains(long page) {
     return pages.contains(page);
+  }
+
+  /**
+   * The lowest page.
+   *
+   * @throws NoSuchElementException if there is none
+   */
+  public long first() {
+    return pages.getLongIterator().next();
   }
 
   /** How many pages it holds. */

@@ -15,7 +15,6 @@ import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.MigrationRecord;
-import ward.poison.PoisonEntry;
 import ward.thread.SessionThread;
 import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Hello;
@@ -74,20 +73,12 @@ final class Offer {
 
   private void requireLedgerInLayout() throws IOException {
     GuestLayout layout = parts.layout();
-    List<Long> outside = new ArrayList<>();
-    journal
-        .ledger()
-        .frames()
-        .forEach(
-            frame -> {
-              if (layout.pageAt(frame << Pages.SHIFT).isEmpty()) {
-                outside.add(frame << Pages.SHIFT);
-              }
-            });
+    PageSet outside = journal.ledger().frames();
+    outside.removeAll(layout.frames());
     if (!outside.isEmpty()) {
       throw new IOException(
           "the ledger lists %d pages outside the memory of guest %s, the first at guest-physical address 0x%x: it belongs to another layout of this guest"
-              .formatted(outside.size(), layout.guest(), outside.get(0)));
+              .formatted(outside.size(), layout.guest(), outside.first() << Pages.SHIFT));
     }
   }
 
@@ -140,10 +131,7 @@ final class Offer {
     startFromLedger();
     memory = samples.draw(contact.session());
     contact.send(new ControlMessage.GuestOffer(memory, vcpuStates));
-    List<PoisonEntry> entries = journal.ledger().effectiveEntries();
-    for (List<PoisonEntry> part : ControlMessage.cut(entries, ControlMessage.ENTRIES_MAX)) {
-      contact.send(new ControlMessage.PoisonMapPart(part));
-    }
+    ControlMessage.PoisonMapPart.inParts(journal.ledger().effective()).forEach(contact::send);
     ControlMessage.PoisonGivenUp.inParts(journal.ledger().givenUpFrames()).forEach(contact::send);
     PageSet frames = journal.ledger().frames();
     parts.lost().inTheMap(frames);
