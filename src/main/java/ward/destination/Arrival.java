@@ -10,7 +10,6 @@ import ward.guest.Guest;
 import ward.guest.GuestMemory;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
-import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerException;
@@ -250,15 +249,12 @@ final class Arrival {
    * @throws ProtocolException if a loss is not RAM throughout
    */
   void requireInLayout(PoisonMap losses) {
-    losses.forEach(
-        (common, extents) -> extents.forEachRun(run -> requireRam(common.framesOf(run))));
-  }
-
-  private void requireRam(PageRun frames) {
-    if (layout().pagesOf(frames).isEmpty()) {
+    PageSet outside = losses.frames();
+    outside.removeAll(layout().frames());
+    if (!outside.isEmpty()) {
       throw new ProtocolException(
-          "poison at guest-physical address 0x%x, %d pages, is outside the guest's memory"
-              .formatted(frames.firstPage() << Pages.SHIFT, frames.pageCount()));
+          "poison at guest-physical address 0x%x, %d pages in all, is outside the guest's memory"
+              .formatted(outside.first() << Pages.SHIFT, outside.size()));
     }
   }
 

@@ -291,6 +291,10 @@ final class PageResolver {
     }
     List<PageRun> runs = new ArrayList<>();
     claimed.forEachRun(runs::add);
+    SharedWork.over(runs, this::markAll);
+  }
+
+  private void markAll(List<PageRun> runs) throws ResolveException {
     for (PageRun run : runs) {
       mark(run);
     }

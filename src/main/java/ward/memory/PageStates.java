@@ -128,20 +128,28 @@ public final class PageStates {
       this.to = to;
     }
 
+    /**
+     * @param pages of those that were asked for the ones that moved, as their lower bits
+     */
     void add(long firstPage, int count, long pages) {
-      for (int i = 0; i < count; i++) {
-        if ((pages >>> 2 * i & 1) != 0) {
-          add(firstPage + i);
-        }
+      long rest = pages;
+      int at = 0;
+      while (rest != 0) {
+        int gap = Long.numberOfTrailingZeros(rest) >>> 1;
+        int length =
+            Math.min(count, Long.numberOfTrailingZeros(~(rest >>> 2 * gap | ~LOWER_BITS)) >>> 1);
+        add(firstPage + at + gap, length);
+        at += gap + length;
+        rest = at < PAGES_PER_WORD ? pages >>> 2 * at : 0;
       }
     }
 
-    private void add(long page) {
+    private void add(long page, int count) {
       if (page != end) {
         end();
         first = page;
       }
-      end = page + 1;
+      end = page + count;
     }
 
     void end() {

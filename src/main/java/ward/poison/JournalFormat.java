@@ -188,9 +188,10 @@ final class JournalFormat {
   }
 
   private static byte[] body(JournalRecord.Extents extents) {
-    RunWriter body = new RunWriter(MAX_BODY_BYTES - NUMBER_BYTES, head(extents.common()));
-    extents.runs().forEach(body::add);
-    return body.bytes();
+    byte[] head = head(extents.common());
+    RunWriter runs = new RunWriter();
+    extents.runs().forEach(runs::add);
+    return ByteBuffer.allocate(head.length + runs.sizeBytes()).put(head).put(runs.bytes()).array();
   }
 
   /** What an EXTENTS record says before its runs. */
@@ -206,7 +207,7 @@ final class JournalFormat {
         .array();
   }
 
-  /** Losses as the fewest records that can hold them. */
+  /** Losses as records, each as long as one may be. */
   static List<JournalRecord.Extents> records(PoisonMap losses) {
     List<JournalRecord.Extents> records = new ArrayList<>();
     losses.forEach((common, extents) -> addRecords(common, extents, records));
@@ -215,17 +216,17 @@ final class JournalFormat {
 
   private static void addRecords(
       Circumstances common, PageSet extents, List<JournalRecord.Extents> records) {
-    byte[] head = head(common);
-    RunWriter[] body = {new RunWriter(MAX_BODY_BYTES - NUMBER_BYTES, head)};
+    int room = MAX_BODY_BYTES - NUMBER_BYTES - head(common).length - RunWriter.RUN_BYTES_MAX;
     List<PageRun> runs = new ArrayList<>();
+    RunWriter[] bytes = {new RunWriter()};
     extents.forEachRun(
         run -> {
-          if (!body[0].hasRoom()) {
+          if (bytes[0].sizeBytes() > room) {
             records.add(new JournalRecord.Extents(common, List.copyOf(runs)));
             runs.clear();
-            body[0] = new RunWriter(MAX_BODY_BYTES - NUMBER_BYTES, head);
+            bytes[0] = new RunWriter();
           }
-          body[0].add(run);
+          bytes[0].add(run);
           runs.add(run);
         });
     records.add(new JournalRecord.Extents(common, List.copyOf(runs)));
@@ -331,7 +332,19 @@ final class JournalFormat {
     Instant time = Instant.ofEpochMilli(body.getLong());
     Origin origin = new Origin(text(hostOf(body)), time, discovery);
     Circumstances common = new Circumstances(shift, severity, origin);
-    return new JournalRecord.Extents(common, RunReader.runs(body, Long.MAX_VALUE >>> shift));
+    return new JournalRecord.Extents(common, runs(body, shift));
+  }
+
+  private static List<PageRun> runs(ByteBuffer body, int shift) {
+    List<PageRun> runs = new ArrayList<>();
+    RunReader reader = new RunReader(body, (Long.MAX_VALUE >>> shift) + 1);
+    while (reader.hasNext()) {
+      runs.add(reader.next());
+    }
+    if (runs.isEmpty()) {
+      throw new IllegalArgumentException("an EXTENTS record without an extent");
+    }
+    return runs;
   }
 
   /** Its bytes, which the body has behind it then. */

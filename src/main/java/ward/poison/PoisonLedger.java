@@ -25,6 +25,7 @@ public final class PoisonLedger {
   private final PageSet lost = new PageSet();
   private final PageSet held = new PageSet();
   private final PageSet givenUp = new PageSet();
+  private long changes;
 
   /**
    * Adds a loss. Adding it again is harmless, also after its pages were marked as held; another
@@ -40,6 +41,7 @@ public final class PoisonLedger {
     if (extent.isEmpty() || entries.contains(entry)) {
       return false;
     }
+    changes++;
     entries.add(entry);
     lost.addAll(extent);
     held.removeAll(extent);
@@ -65,6 +67,7 @@ public final class PoisonLedger {
 
   /** Adds losses that {@link #newsAmong(PoisonMap)} has called news. */
   synchronized void record(PoisonMap news) {
+    changes++;
     entries.addAll(news);
     PageSet extents = news.frames();
     lost.addAll(extents);
@@ -106,6 +109,7 @@ public final class PoisonLedger {
    */
   public synchronized boolean markHeld(PageSet frames) {
     PageSet now = lostAmong(frames);
+    changes++;
     held.addAll(now);
     lost.removeAll(now);
     return !now.isEmpty();
@@ -123,6 +127,7 @@ public final class PoisonLedger {
   public synchronized boolean giveUp(PageSet frames) {
     PageSet news = frames.copy();
     news.removeAll(givenUp);
+    changes++;
     givenUp.addAll(news);
     held.removeAll(news);
     lost.removeAll(news);
@@ -189,6 +194,13 @@ public final class PoisonLedger {
   /** The frames that were lost once, and that the guest has given up since; a copy. */
   public synchronized PageSet givenUpFrames() {
     return givenUp.copy();
+  }
+
+  /**
+   * Another number whenever it knows something else; what was computed of it may be out of date.
+   */
+  public synchronized long changes() {
+    return changes;
   }
 
   /** How many frames are lost for the guest. */

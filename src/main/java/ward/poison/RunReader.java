@@ -1,52 +1,54 @@
 package ward.poison;
 
 import java.nio.ByteBuffer;
-import java.util.ArrayList;
-import java.util.List;
 import ward.memory.PageRun;
 
-/** The way back from {@link RunWriter}. */
-final class RunReader {
+/** The way back from {@link RunWriter}; spends no memory on what is not allowed. */
+public final class RunReader {
 
   private static final int NUMBER_BITS_MAX = 63;
 
-  private RunReader() {}
+  private final ByteBuffer bytes;
+  private final long count;
+  private long end; // of the last run
 
   /**
-   * The runs up to the end of the bytes.
-   *
-   * @param last the largest number that an extent may have
-   * @throws IllegalArgumentException if there are none, or one is empty, cut off or out of range
+   * @param bytes read up to their end
+   * @param count of extents that there can be: numbers are below it
    */
-  static List<PageRun> runs(ByteBuffer bytes, long last) {
-    List<PageRun> runs = new ArrayList<>();
-    long end = 0;
-    while (bytes.hasRemaining()) {
-      PageRun run = runAfter(end, number(bytes), number(bytes), last);
-      runs.add(run);
-      end = run.endPage();
-    }
-    if (runs.isEmpty()) {
-      throw new IllegalArgumentException("no run of lost extents; at least one is needed");
-    }
-    return runs;
+  public RunReader(ByteBuffer bytes, long count) {
+    this.bytes = bytes;
+    this.count = count;
   }
 
-  private static PageRun runAfter(long end, long gap, long count, long last) {
+  public boolean hasNext() {
+    return bytes.hasRemaining();
+  }
+
+  /**
+   * The next run, which is behind the last one.
+   *
+   * @throws IllegalArgumentException if it is empty, cut off or out of range
+   */
+  public PageRun next() {
+    long gap = number();
+    long length = number();
     // Subtracted, not added: no sum can overflow.
-    if (gap > last - end || count < 1 || count > last - end - gap + 1) {
+    if (gap > count - end || length < 1 || length > count - end - gap) {
       throw new IllegalArgumentException(
-          "a run of %d lost extents, %d extents after extent %d; 1 or more up to extent %d are allowed"
-              .formatted(count, gap, end, last));
+          "a run of %d lost extents, %d extents after extent %d; 1 or more below extent %d are allowed"
+              .formatted(length, gap, end, count));
     }
-    return new PageRun(end + gap, count);
+    PageRun run = new PageRun(end + gap, length);
+    end = run.endPage();
+    return run;
   }
 
-  private static long number(ByteBuffer bytes) {
+  private long number() {
     long number = 0;
     for (int shift = 0; shift < NUMBER_BITS_MAX; shift += 7) {
       if (!bytes.hasRemaining()) {
-        throw new IllegalArgumentException("a number that is cut off");
+        throw new IllegalArgumentException("a number in a run of lost extents is cut off");
       }
       byte next = bytes.get();
       number |= (next & 0x7fL) << shift;
@@ -54,6 +56,6 @@ final class RunReader {
         return number;
       }
     }
-    throw new IllegalArgumentException("a number of more than 63 bits");
+    throw new IllegalArgumentException("a number in a run of lost extents has more than 63 bits");
   }
 }

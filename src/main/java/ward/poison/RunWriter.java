@@ -1,33 +1,32 @@
 package ward.poison;
 
-import java.nio.ByteBuffer;
+import java.util.Arrays;
 import ward.memory.PageRun;
 
-/** Runs as {@link JournalFormat} draws them, behind what comes before them in a record. */
-final class RunWriter {
+/**
+ * Runs of lost extents as a few bytes, on the wire and in the journal.
+ *
+ * <p>Each is two numbers: how many extents are between the end of the last run (or 0) and this one,
+ * and how many are in it. A number takes 7 bits a byte, the lowest first; every byte but a number's
+ * last has its top bit set. So a run that is near the last one takes two bytes, however long ago
+ * and wherever it was found.
+ */
+public final class RunWriter {
 
-  /** A number of 63 bits takes nine bytes. */
-  private static final int RUN_BYTES_MAX = 2 * 9;
+  /** The most bytes that a run takes: a number of 63 bits takes nine. */
+  public static final int RUN_BYTES_MAX = 2 * 9;
 
-  private final ByteBuffer bytes;
+  private byte[] bytes = new byte[256];
+  private int size;
   private long end; // of the last run
-
-  /**
-   * @param capacity in bytes, of the head and the runs
-   */
-  RunWriter(int capacity, byte[] head) {
-    this.bytes = ByteBuffer.allocate(capacity).put(head);
-  }
-
-  /** Whether another run fits, wherever it is. */
-  boolean hasRoom() {
-    return bytes.remaining() >= RUN_BYTES_MAX;
-  }
 
   /**
    * @param run behind every run so far
    */
-  void add(PageRun run) {
+  public void add(PageRun run) {
+    if (size + RUN_BYTES_MAX > bytes.length) {
+      bytes = Arrays.copyOf(bytes, 2 * bytes.length);
+    }
     put(run.firstPage() - end);
     put(run.pageCount());
     end = run.endPage();
@@ -36,15 +35,18 @@ final class RunWriter {
   private void put(long number) {
     long rest = number;
     while (rest > 0x7f) {
-      bytes.put((byte) (rest | 0x80));
+      bytes[size++] = (byte) (rest | 0x80);
       rest >>>= 7;
     }
-    bytes.put((byte) rest);
+    bytes[size++] = (byte) rest;
   }
 
-  byte[] bytes() {
-    byte[] written = new byte[bytes.position()];
-    bytes.flip().get(written);
-    return written;
+  public int sizeBytes() {
+    return size;
+  }
+
+  /** A copy. */
+  public byte[] bytes() {
+    return Arrays.copyOf(bytes, size);
   }
 }

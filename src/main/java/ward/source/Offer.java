@@ -11,7 +11,6 @@ import ward.memory.MemoryIdentity;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.Departure;
-import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.MigrationRecord;
@@ -38,7 +37,7 @@ final class Offer {
   private final DestinationContact contact;
   private final Ending ending;
   private MemoryIdentity memory; // null until the guest stands still
-  private ControlMessage.PoisonMapEnd mapEnd;
+  private PreparedMap map; // null at first
   private List<Departure> path = List.of();
 
   /**
@@ -69,6 +68,14 @@ final class Offer {
   private void startFromLedger() throws IOException {
     requireLedgerInLayout();
     parts.lost().startFromLedger();
+    prepareMap();
+  }
+
+  /** While nobody waits for it: the guest stands still from the destination's arrival on. */
+  private void prepareMap() {
+    if (map == null || !map.isUpToDate(journal.ledger())) {
+      map = PreparedMap.of(journal.ledger());
+    }
   }
 
   private void requireLedgerInLayout() throws IOException {
@@ -131,17 +138,14 @@ final class Offer {
     startFromLedger();
     memory = samples.draw(contact.session());
     contact.send(new ControlMessage.GuestOffer(memory, vcpuStates));
-    ControlMessage.PoisonMapPart.inParts(journal.ledger().effective()).forEach(contact::send);
-    ControlMessage.PoisonGivenUp.inParts(journal.ledger().givenUpFrames()).forEach(contact::send);
-    PageSet frames = journal.ledger().frames();
-    parts.lost().inTheMap(frames);
-    mapEnd = new ControlMessage.PoisonMapEnd(frames.size(), LedgerDigest.ofFrames(frames));
-    contact.send(mapEnd);
+    prepareMap(); // a sampled page may have turned out to be lost
+    map.messages().forEach(contact::send);
+    parts.lost().inTheMap(journal.ledger().frames());
   }
 
   void onMapApplied(ControlMessage.PoisonMapApplied applied) throws IOException {
     course.requireMessageIn(SourcePhase.SENDING_MAP, "PoisonMapApplied");
-    if (applied.pages() != mapEnd.pages() || !applied.digest().equals(mapEnd.digest())) {
+    if (!map.end().isAnsweredBy(applied)) {
       refuse(applied);
       return;
     }
@@ -154,7 +158,7 @@ final class Offer {
   private void refuse(ControlMessage.PoisonMapApplied applied) {
     String text =
         "the destination applied a poison map of %d pages, digest %s; this one has %d, digest %s"
-            .formatted(applied.pages(), applied.digest(), mapEnd.pages(), mapEnd.digest());
+            .formatted(applied.pages(), applied.digest(), map.end().pages(), map.end().digest());
     contact.send(new Refusal(Refusal.Code.POISON_MAP, text));
     ending.fail(SourceOutcome.Kind.PEER_REFUSED, text);
   }

@@ -191,6 +191,11 @@ public sealed interface ControlMessage {
     public PoisonMapEnd {
       requireCount("pages", pages);
     }
+
+    /** Whether the destination holds what was sent. */
+    public boolean isAnsweredBy(PoisonMapApplied applied) {
+      return pages == applied.pages() && digest.equals(applied.digest());
+    }
   }
 
   /**

@@ -1,11 +1,17 @@
 package ward.wire;
 
+import com.google.protobuf.UnsafeByteOperations;
+import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import ward.memory.GuestRegion;
+import ward.memory.PageRun;
 import ward.poison.Circumstances;
 import ward.poison.Origin;
 import ward.poison.PoisonMap;
+import ward.poison.RunReader;
+import ward.poison.RunWriter;
 import ward.wire.proto.WireProto;
 
 /**
@@ -21,13 +27,14 @@ final class LostExtents {
     requireCircumstances(losses.circumstances());
     WireProto.PoisonMapPart.Builder proto = WireProto.PoisonMapPart.newBuilder();
     Map<String, Integer> hosts = new LinkedHashMap<>();
-    PageRuns runs = new PageRuns();
     losses.forEach(
         (common, extents) -> {
           int host = hosts.computeIfAbsent(common.origin().host(), name -> hosts.size());
           WireProto.LostExtents.Builder to = proto.addLossesBuilder();
           write(common, host, to);
-          runs.write(extents, common.pageShift(), to::addGapAndCount);
+          RunWriter runs = new RunWriter();
+          extents.forEachRun(runs::add);
+          to.setRuns(UnsafeByteOperations.unsafeWrap(runs.bytes()));
         });
     return proto.addAllHosts(hosts.keySet()).build();
   }
@@ -46,15 +53,43 @@ final class LostExtents {
   static PoisonMap fromProto(WireProto.PoisonMapPart proto) {
     requireCircumstances(proto.getLossesCount());
     PoisonMap losses = new PoisonMap();
-    PageRuns runs = new PageRuns();
+    RunsRead read = new RunsRead();
     for (WireProto.LostExtents from : proto.getLossesList()) {
       Circumstances common = common(from, proto);
-      if (from.getGapAndCountCount() == 0) {
+      if (from.getRuns().isEmpty()) {
         throw new IllegalArgumentException("circumstances without a lost extent");
       }
-      runs.read(from.getGapAndCountList(), common.pageShift(), run -> losses.add(common, run));
+      read.addTo(losses, common, from.getRuns().asReadOnlyByteBuffer());
     }
     return losses;
+  }
+
+  /**
+   * Counts what one message loses: a few bytes can describe a run that takes gigabytes to hold, and
+   * runs far apart take more to hold than to say.
+   */
+  private static final class RunsRead {
+    private int runs;
+    private long pages;
+
+    void addTo(PoisonMap losses, Circumstances common, ByteBuffer bytes) {
+      RunReader reader = new RunReader(bytes, GuestRegion.MAX_ADDRESS >>> common.pageShift());
+      while (reader.hasNext()) {
+        PageRun run = reader.next();
+        count(common.framesOf(run).pageCount());
+        losses.add(common, run);
+      }
+    }
+
+    private void count(long more) {
+      runs++;
+      pages += more;
+      if (runs > ControlMessage.RUNS_MAX || pages > ControlMessage.SET_PAGES_MAX) {
+        throw new IllegalArgumentException(
+            "losses of at least %d runs and %d pages; at most %d and %d in a message"
+                .formatted(runs, pages, ControlMessage.RUNS_MAX, ControlMessage.SET_PAGES_MAX));
+      }
+    }
   }
 
   private static Circumstances common(WireProto.LostExtents from, WireProto.PoisonMapPart message) {

@@ -1,8 +1,5 @@
 package ward.wire;
 
-import java.util.List;
-import java.util.function.Consumer;
-import java.util.function.LongConsumer;
 import ward.memory.GuestRegion;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
@@ -10,82 +7,63 @@ import ward.memory.Pages;
 import ward.wire.proto.WireProto;
 
 /**
- * The page sets of one message as runs, and back; counts what they hold together. What holds for
- * pages holds for larger extents, each of which counts as its pages.
+ * The page sets of one message as runs, and back; counts what they hold together.
  *
  * <p>Both counts are bounded: a few bytes can describe a run that takes gigabytes to hold.
  */
 final class PageRuns {
+
+  private static final long PAGE_NUMBERS = GuestRegion.MAX_ADDRESS >>> Pages.SHIFT;
 
   private long runs;
   private long pages;
 
   WireProto.PageRuns toProto(PageSet set) {
     WireProto.PageRuns.Builder proto = WireProto.PageRuns.newBuilder();
-    write(set, Pages.SHIFT, proto::addGapAndCount);
-    return proto.build();
-  }
-
-  /**
-   * @param shift log2 of the size of what is in the set, in bytes
-   */
-  void write(PageSet set, int shift, LongConsumer numbers) {
     long[] end = {0};
     set.forEachRun(
         run -> {
-          count(run, shift);
-          numbers.accept(run.firstPage() - end[0]);
-          numbers.accept(run.pageCount());
+          count(run);
+          proto.addGapAndCount(run.firstPage() - end[0]).addGapAndCount(run.pageCount());
           end[0] = run.endPage();
         });
+    return proto.build();
   }
 
   PageSet fromProto(WireProto.PageRuns proto) {
+    if (proto.getGapAndCountCount() % 2 != 0) {
+      throw new IllegalArgumentException(
+          "%d numbers for runs of pages; an even count is needed"
+              .formatted(proto.getGapAndCountCount()));
+    }
     PageSet set = new PageSet();
-    read(proto.getGapAndCountList(), Pages.SHIFT, set::add);
+    long end = 0;
+    for (int i = 0; i < proto.getGapAndCountCount(); i += 2) {
+      PageRun run = runAfter(end, proto.getGapAndCount(i), proto.getGapAndCount(i + 1));
+      set.add(run);
+      end = run.endPage();
+    }
     return set;
   }
 
-  /**
-   * @param shift log2 of the size of what is counted, in bytes
-   * @param runs told of each run when it is known to be allowed
-   */
-  void read(List<Long> numbers, int shift, Consumer<PageRun> runs) {
-    if (numbers.size() % 2 != 0) {
-      throw new IllegalArgumentException(
-          "%d numbers for runs of pages; an even count is needed".formatted(numbers.size()));
-    }
-    long end = 0;
-    for (int i = 0; i < numbers.size(); i += 2) {
-      PageRun run = runAfter(end, numbers.get(i), numbers.get(i + 1), shift);
-      runs.accept(run);
-      end = run.endPage();
-    }
-  }
-
-  private PageRun runAfter(long end, long gap, long pageCount, int shift) {
-    long most = GuestRegion.MAX_ADDRESS >>> shift;
+  private PageRun runAfter(long end, long gap, long pageCount) {
     // Each is bounded alone first, so that no sum can overflow.
-    if (Long.compareUnsigned(gap, most) > 0
-        || Long.compareUnsigned(pageCount, most) > 0
+    if (Long.compareUnsigned(gap, PAGE_NUMBERS) > 0
+        || Long.compareUnsigned(pageCount, PAGE_NUMBERS) > 0
         || pageCount == 0
-        || end + gap + pageCount > most) {
+        || end + gap + pageCount > PAGE_NUMBERS) {
       throw new IllegalArgumentException(
-          "a run of %s pages, %s pages after page %d; 1 or more pages below page 2^%d are allowed"
-              .formatted(
-                  Long.toUnsignedString(pageCount),
-                  Long.toUnsignedString(gap),
-                  end,
-                  Long.numberOfTrailingZeros(most)));
+          "a run of %s pages, %s pages after page %d; 1 or more pages below page 2^40 are allowed"
+              .formatted(Long.toUnsignedString(pageCount), Long.toUnsignedString(gap), end));
     }
     PageRun run = new PageRun(end + gap, pageCount);
-    count(run, shift);
+    count(run);
     return run;
   }
 
-  private void count(PageRun run, int shift) {
+  private void count(PageRun run) {
     runs++;
-    pages += run.pageCount() << (shift - Pages.SHIFT);
+    pages += run.pageCount();
     if (runs > ControlMessage.RUNS_MAX || pages > ControlMessage.SET_PAGES_MAX) {
       throw new IllegalArgumentException(
           "page sets of at least %d runs and %d pages; at most %d and %d in a message"
