@@ -45,7 +45,7 @@ final class IncomingMap {
   private final GuestFactory guests;
   private final Arrivals arrivals;
   private final SessionThread thread;
-  private final PoisonMap losses = new PoisonMap();
+  private PoisonMap losses = new PoisonMap();
   private MemoryIdentity memory; // what the guest was offered as; null before
   private List<Departure> path = List.of(); // how the guest came here
   private boolean ended;
@@ -139,11 +139,13 @@ final class IncomingMap {
   void onEnd(ControlMessage.PoisonMapEnd end) {
     requireOpen("PoisonMapEnd");
     ended = true;
+    PoisonMap all = losses;
+    losses = new PoisonMap(); // the ledger keeps them from now on
     Arrival arrival = course.arrival();
     arrival
         .recorder()
         .acceptMap(
-            losses,
+            all,
             (poisoned, held) -> {
               arrival.poisonedFrames().addAll(poisoned);
               thread.tryTo(() -> onApplied(end));
