@@ -17,6 +17,7 @@ import ward.wire.Peer;
  * @param cancelling whether an operator's `ward cancel` waits for the destination's word
  * @param lastError null while nothing went wrong
  * @param mapNanos from the destination's arrival until it had marked every lost page and said so
+ * @param mapWireNanos of that, from the map's first byte on
  * @param pagesLost for the guest, by the ledger
  * @param pagesHeld lost here after they had been copied, by earlier migrations too
  */
@@ -35,6 +36,7 @@ record SourceStatus(
     Trouble lastError,
     long breaks,
     long mapNanos,
+    long mapWireNanos,
     long pagesTotal,
     long pagesLost,
     long pagesHeld,
@@ -72,6 +74,7 @@ record SourceStatus(
         metrics.lastTrouble(),
         metrics.breaks(),
         metrics.mapNanos(),
+        metrics.mapWireNanos(),
         session.pageCount(),
         ledger.pageCount(),
         ledger.heldFrames().size(),

@@ -213,6 +213,11 @@ public final class PoisonLedger {
     return entries.entries();
   }
 
+  /** Every entry, those next to each other in one; in order of address. */
+  public synchronized List<PoisonMap.Run> runs() {
+    return entries.runs();
+  }
+
   /**
    * The entries that are true for the guest: those of frames that are held or given up are left
    * out, and an extent of which a part is so is listed page by page.

@@ -117,6 +117,32 @@ public final class PoisonMap {
     return entries;
   }
 
+  /**
+   * Losses next to each other that have their circumstances in common.
+   *
+   * @param extents by number, see {@link Circumstances}
+   */
+  public record Run(Circumstances common, PageRun extents) {
+
+    /** The first of them. */
+    public PoisonEntry first() {
+      return common.entry(extents.firstPage());
+    }
+
+    /** All of it as guest frames. */
+    public PageRun frames() {
+      return common.framesOf(extents);
+    }
+  }
+
+  /** The losses as the fewest runs, in order of address. */
+  public List<Run> runs() {
+    List<Run> runs = new ArrayList<>();
+    extents.forEach((common, some) -> some.forEachRun(run -> runs.add(new Run(common, run))));
+    runs.sort(Comparator.comparing(Run::first, IN_ORDER));
+    return runs;
+  }
+
   /** Those that cover a byte, in order. */
   List<PoisonEntry> covering(long guestPhysicalAddress) {
     List<PoisonEntry> covering = new ArrayList<>();

@@ -139,12 +139,14 @@ final class Offer {
     memory = samples.draw(contact.session());
     contact.send(new ControlMessage.GuestOffer(memory, vcpuStates));
     prepareMap(); // a sampled page may have turned out to be lost
+    parts.listener().mapBegun();
     map.messages().forEach(contact::send);
     parts.lost().inTheMap(journal.ledger().frames());
   }
 
   void onMapApplied(ControlMessage.PoisonMapApplied applied) throws IOException {
     course.requireMessageIn(SourcePhase.SENDING_MAP, "PoisonMapApplied");
+    parts.listener().mapAnswered();
     if (!map.end().isAnsweredBy(applied)) {
       refuse(applied);
       return;
