@@ -67,7 +67,7 @@ final class MessageReader {
       case REFUSAL -> Greetings.fromProto(from.getRefusal());
       case GUEST_OFFER -> offer(from.getGuestOffer());
       case POISON_MAP_PART ->
-          new ControlMessage.PoisonMapPart(entries(from.getPoisonMapPart().getEntries()));
+          new ControlMessage.PoisonMapPart(LostExtents.fromProto(from.getPoisonMapPart()));
       case POISON_MAP_END -> mapEnd(from.getPoisonMapEnd());
       case POISON_MAP_APPLIED -> mapApplied(from.getPoisonMapApplied());
       case GUEST_RELEASED -> released(from.getGuestReleased());
