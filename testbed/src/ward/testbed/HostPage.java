@@ -29,15 +29,20 @@ final class HostPage {
    * @param offset into the file, bytes; the process has touched that page
    */
   static HostPage of(long pid, Path file, long offset) throws IOException {
-    long mapped = mapping(pid, file) + offset;
+    return at(pid, mapping(pid, file) + offset);
+  }
+
+  /**
+   * @param hostAddress of the page in the process, which has touched it
+   */
+  static HostPage at(long pid, long hostAddress) throws IOException {
     try (RandomAccessFile pagemap = new RandomAccessFile("/proc/%d/pagemap".formatted(pid), "r")) {
       byte[] bytes = new byte[Long.BYTES];
-      pagemap.seek(mapped / Pages.SIZE_BYTES * Long.BYTES);
+      pagemap.seek(hostAddress / Pages.SIZE_BYTES * Long.BYTES);
       pagemap.readFully(bytes);
       long entry = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong();
       if ((entry & PRESENT) == 0) {
-        throw new IOException(
-            "process %d has no page at offset 0x%x of %s".formatted(pid, offset, file));
+        throw new IOException("process %d has no page at 0x%x".formatted(pid, hostAddress));
       }
       return new HostPage(Pages.bytes(entry & FRAME));
     }

@@ -42,6 +42,7 @@ class Arm64SErrorKvmTest {
   private final Kernel kernel = NativeKernel.load();
   private final WalkerReports reports = new WalkerReports();
   private FilledMemory memory;
+  private BareArm64Machine machine;
   private VcpuState first;
 
   /** Which loads once with SErrors masked, then lets them in for a moment, twice. */
@@ -56,44 +57,13 @@ class Arm64SErrorKvmTest {
                     new WalkerCommand(What.UNMASK, 0),
                     new WalkerCommand(What.UNMASK, 0)));
     memory = new FilledMemory(kernel, builder, directory, Backing.ANONYMOUS::map);
+    machine = new BareArm64Machine(kernel, memory.memory(), reports);
     first = VcpuStates.parse(memory.vcpuStates()).vcpus().get(0);
   }
 
   @AfterEach
   void giveBack() {
     memory.close();
-  }
-
-  /** Something to do with a machine around that memory. */
-  private interface Use<T> {
-    T of(KvmVcpu vcpu, Arm64Processor processor) throws IOException;
-  }
-
-  private <T> T withMachine(VcpuState state, Use<T> use) throws IOException {
-    Architecture architecture = Architecture.ofThisHost();
-    try (Kvm kvm = Kvm.open(kernel);
-        KvmVm vm = kvm.createVm();
-        Machine machine = architecture.setUp(kvm, vm)) {
-      vm.setMemory(memory.memory());
-      try (KvmVcpu vcpu = vm.createVcpu(0)) {
-        Processor processor = architecture.setUp(kvm, vm, vcpu, state);
-        machine.vcpusMade(1);
-        processor.restore(state);
-        return use.of(vcpu, (Arm64Processor) processor);
-      }
-    }
-  }
-
-  private DeviceBus.Outcome runToItsEnd(KvmVcpu vcpu) throws IOException {
-    DeviceBus devices = new DeviceBus(reports);
-    devices.attachReports(Arm64.REPORTS);
-    DeviceBus.Outcome outcome = DeviceBus.Outcome.RUNS_ON;
-    while (outcome == DeviceBus.Outcome.RUNS_ON) {
-      assertThat(vcpu.run()).isZero();
-      assertThat(vcpu.exit().exitReason()).isEqualTo(KvmRun.EXIT_MMIO);
-      outcome = devices.onMmio(0, vcpu.exit());
-    }
-    return outcome;
   }
 
   /** Without RAS a processor has no register for the syndrome of a virtual SError. */
@@ -116,11 +86,11 @@ class Arm64SErrorKvmTest {
 
   @Test
   void anSErrorWaitsUntilTheGuestLetsItIn() throws Exception {
-    withMachine(
+    machine.of(
         first,
         (vcpu, processor) -> {
           processor.injectSError(SYNDROME);
-          return runToItsEnd(vcpu);
+          return machine.runToItsEnd(vcpu);
         });
 
     assertToldOnceWhenItLetThemIn();
@@ -129,14 +99,14 @@ class Arm64SErrorKvmTest {
   @Test
   void oneThatWaitedAtTheSourceWaitsAtTheDestination() throws Exception {
     VcpuState moved =
-        withMachine(
+        machine.of(
             first,
             (vcpu, processor) -> {
               processor.injectSError(SYNDROME);
               return new VcpuState(0, processor.save());
             });
 
-    withMachine(moved, (vcpu, processor) -> runToItsEnd(vcpu));
+    machine.of(moved, (vcpu, processor) -> machine.runToItsEnd(vcpu));
 
     assertToldOnceWhenItLetThemIn();
   }

@@ -2,10 +2,13 @@ package ward.vcpu;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import ward.guest.Guest;
 import ward.guest.GuestExit;
@@ -28,6 +31,7 @@ import ward.testbed.WalkerReports.PassDone;
 final class GuestFixture implements AutoCloseable {
 
   private static final Ioctl API = Ioctl.readWrite("UFFDIO_API", 0xAA, 0x3F, 24);
+  private static final Ioctl UNREGISTER = Ioctl.read("UFFDIO_UNREGISTER", 0xAA, 0x01, 16);
   private static final Ioctl REGISTER = Ioctl.readWrite("UFFDIO_REGISTER", 0xAA, 0x00, 32);
   private static final Ioctl COPY = Ioctl.readWrite("UFFDIO_COPY", 0xAA, 0x03, 40);
   private static final Ioctl POISON = Ioctl.readWrite("UFFDIO_POISON", 0xAA, 0x08, 32);
@@ -36,6 +40,13 @@ final class GuestFixture implements AutoCloseable {
   private static final long RUN_SECONDS_MAX = 280;
 
   private static final long SETTLE_MILLIS = 1_000;
+
+  /** UFFD_FEATURE_SIGBUS. */
+  private static final long SIGBUS_INSTEAD_OF_WAITING = 1 << 7;
+
+  /** Where the guest's page directory pointers have the fifth GiB. */
+  private static final long HIGH_MEMORY_ENTRY = 0x2000 + 4 * Long.BYTES;
+
   private static final int MESSAGE_BYTES = 32;
   private static final int MESSAGE_ADDRESS = 16;
 
@@ -46,6 +57,7 @@ final class GuestFixture implements AutoCloseable {
   private final int unitBytes;
   private final boolean ownsMemory;
   private final Fd userfaultfd;
+  private final List<Fd> refusing = new ArrayList<>();
 
   GuestFixture(Kernel kernel, GuestFactory factory, WalkerGuestBuilder builder, Path directory)
       throws IOException {
@@ -96,23 +108,36 @@ final class GuestFixture implements AutoCloseable {
   }
 
   private void register() throws IOException {
-    NativeMemory api = NativeMemory.allocate(24);
-    api.putLong(0, 0xAA);
-    call(API, api);
+    shakeHands(userfaultfd, 0);
     for (int i = 0; i < memory().layout().regions().size(); i++) {
       GuestRegion region = memory().layout().regions().get(i);
-      NativeMemory register = NativeMemory.allocate(32);
-      register.putLong(0, memory().hostAddressOfRegion(i));
-      register.putLong(8, region.lengthBytes());
-      register.putLong(16, 1);
-      call(REGISTER, register);
+      register(userfaultfd, memory().hostAddressOfRegion(i), region.lengthBytes());
     }
   }
 
+  private void shakeHands(Fd fd, long features) throws KernelCallException {
+    NativeMemory api = NativeMemory.allocate(24);
+    api.putLong(0, 0xAA);
+    api.putLong(8, features);
+    call(fd, API, api);
+  }
+
+  private void register(Fd fd, long address, long lengthBytes) throws KernelCallException {
+    NativeMemory register = NativeMemory.allocate(32);
+    register.putLong(0, address);
+    register.putLong(8, lengthBytes);
+    register.putLong(16, 1);
+    call(fd, REGISTER, register);
+  }
+
   private void call(Ioctl request, NativeMemory argument) throws KernelCallException {
-    int result = kernel.ioctl(userfaultfd, request, argument);
+    call(userfaultfd, request, argument);
+  }
+
+  private void call(Fd fd, Ioctl request, NativeMemory argument) throws KernelCallException {
+    int result = kernel.ioctl(fd, request, argument);
     if (result < 0) {
-      throw new KernelCallException(request, userfaultfd, -result);
+      throw new KernelCallException(request, fd, -result);
     }
   }
 
@@ -204,6 +229,18 @@ final class GuestFixture implements AutoCloseable {
     call(POISON, poison);
   }
 
+  /** Whoever touches a missing page has SIGBUS from now on, and waits no more. */
+  void refuse(long page) throws IOException {
+    NativeMemory range = NativeMemory.allocate(16);
+    range.putLong(0, memory().hostAddressOf(page));
+    range.putLong(8, unitBytes);
+    call(UNREGISTER, range);
+    Fd other = kernel.openUserfaultfd(Linux.O_CLOEXEC);
+    refusing.add(other);
+    shakeHands(other, SIGBUS_INSTEAD_OF_WAITING);
+    register(other, memory().hostAddressOf(page), unitBytes);
+  }
+
   long hostAddressOf(long page) {
     return memory().hostAddressOf(page);
   }
@@ -247,6 +284,15 @@ final class GuestFixture implements AutoCloseable {
     return HexFormat.of().formatHex(bytes.array());
   }
 
+  /** The page with the table for the memory from 4 GiB on, as the x86-64 guest's own tables say. */
+  long tableOfHighMemory() throws IOException {
+    ByteBuffer entry = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    while (entry.hasRemaining() && file.read(entry, HIGH_MEMORY_ENTRY + entry.position()) >= 0) {
+      // a read may be short
+    }
+    return entry.getLong(0) >>> Pages.SHIFT;
+  }
+
   /** Waits until someone touches a missing page, and returns that page. */
   long awaitFault() {
     NativeMemory message = NativeMemory.allocate(MESSAGE_BYTES);
@@ -272,6 +318,7 @@ final class GuestFixture implements AutoCloseable {
   public void close() throws IOException {
     guest.close();
     userfaultfd.close();
+    refusing.forEach(Fd::close);
     if (ownsMemory) {
       unmap();
     }
