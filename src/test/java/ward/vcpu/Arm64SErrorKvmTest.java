@@ -1,16 +1,20 @@
 package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.tuple;
 
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import ward.guest.Guest;
+import ward.guest.GuestExit;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.testbed.WalkerCommand;
@@ -92,6 +96,41 @@ class Arm64SErrorKvmTest {
           processor.injectSError(SYNDROME);
           return machine.runToItsEnd(vcpu);
         });
+
+    assertToldOnceWhenItLetThemIn();
+  }
+
+  @Test
+  void aRunningGuestIsToldOnRequest() throws Exception {
+    KvmGuestFactory factory = new KvmGuestFactory(kernel, new RecordedErrors(), reports);
+    try (Guest guest = factory.createOver(memory.memory(), memory.vcpuStates())) {
+      guest.raiseSError(0, SYNDROME);
+
+      guest.resume();
+
+      assertThat(guest.exited().toCompletableFuture().get(200, TimeUnit.SECONDS).kind())
+          .isEqualTo(GuestExit.Kind.POWERED_OFF);
+      assertThatThrownBy(() -> guest.raiseSError(0, SYNDROME)).hasMessage("vCPU 0 is switched off");
+      assertThatThrownBy(() -> guest.raiseSError(1, SYNDROME))
+          .hasMessage("vCPU 1: this guest has vCPUs 0 to 0");
+    }
+    assertToldOnceWhenItLetThemIn();
+  }
+
+  @Test
+  void aRequestThatTheGuestHadNoTimeForMovesWithIt() throws Exception {
+    KvmGuestFactory factory = new KvmGuestFactory(kernel, new RecordedErrors(), reports);
+    byte[] moved;
+    try (Guest guest = factory.createOver(memory.memory(), memory.vcpuStates())) {
+      guest.pause();
+      guest.raiseSError(0, SYNDROME);
+      moved = guest.save();
+    }
+
+    try (Guest guest = factory.createOver(memory.memory(), moved)) {
+      guest.resume();
+      guest.exited().toCompletableFuture().get(200, TimeUnit.SECONDS);
+    }
 
     assertToldOnceWhenItLetThemIn();
   }
