@@ -1,5 +1,7 @@
 package ward.vcpu;
 
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -31,6 +33,7 @@ import ward.testbed.WalkerReports.PassDone;
 final class GuestFixture implements AutoCloseable {
 
   private static final Ioctl API = Ioctl.readWrite("UFFDIO_API", 0xAA, 0x3F, 24);
+  private static final Ioctl WAKE = Ioctl.read("UFFDIO_WAKE", 0xAA, 0x02, 16);
   private static final Ioctl UNREGISTER = Ioctl.read("UFFDIO_UNREGISTER", 0xAA, 0x01, 16);
   private static final Ioctl REGISTER = Ioctl.readWrite("UFFDIO_REGISTER", 0xAA, 0x00, 32);
   private static final Ioctl COPY = Ioctl.readWrite("UFFDIO_COPY", 0xAA, 0x03, 40);
@@ -40,6 +43,9 @@ final class GuestFixture implements AutoCloseable {
   private static final long RUN_SECONDS_MAX = 280;
 
   private static final long SETTLE_MILLIS = 1_000;
+
+  /** UFFD_FEATURE_POISON. */
+  private static final long POISONS = 1 << 14;
 
   /** UFFD_FEATURE_SIGBUS. */
   private static final long SIGBUS_INSTEAD_OF_WAITING = 1 << 7;
@@ -58,6 +64,8 @@ final class GuestFixture implements AutoCloseable {
   private final boolean ownsMemory;
   private final Fd userfaultfd;
   private final List<Fd> refusing = new ArrayList<>();
+  private final boolean knowsPoison;
+  private LostPage lost; // null before it is needed
 
   GuestFixture(Kernel kernel, GuestFactory factory, WalkerGuestBuilder builder, Path directory)
       throws IOException {
@@ -104,22 +112,25 @@ final class GuestFixture implements AutoCloseable {
     this.walker = builder.writeTo(file);
     this.guest = factory.create(walker.layout(), walker.vcpuStates());
     this.userfaultfd = kernel.openUserfaultfd(Linux.O_CLOEXEC);
-    register();
+    this.knowsPoison = (register() & POISONS) != 0;
   }
 
-  private void register() throws IOException {
-    shakeHands(userfaultfd, 0);
+  /** What the kernel's userfaultfd can do. */
+  private long register() throws IOException {
+    long features = shakeHands(userfaultfd, 0);
     for (int i = 0; i < memory().layout().regions().size(); i++) {
       GuestRegion region = memory().layout().regions().get(i);
       register(userfaultfd, memory().hostAddressOfRegion(i), region.lengthBytes());
     }
+    return features;
   }
 
-  private void shakeHands(Fd fd, long features) throws KernelCallException {
+  private long shakeHands(Fd fd, long features) throws KernelCallException {
     NativeMemory api = NativeMemory.allocate(24);
     api.putLong(0, 0xAA);
     api.putLong(8, features);
     call(fd, API, api);
+    return api.getLong(8);
   }
 
   private void register(Fd fd, long address, long lengthBytes) throws KernelCallException {
@@ -226,7 +237,20 @@ final class GuestFixture implements AutoCloseable {
     NativeMemory poison = NativeMemory.allocate(32);
     poison.putLong(0, memory().hostAddressOf(page & -unitPages()));
     poison.putLong(8, unitBytes);
-    call(POISON, poison);
+    if (knowsPoison) {
+      call(POISON, poison);
+    } else {
+      assumeTrue(unitBytes == Pages.SIZE_BYTES, "without UFFDIO_POISON huge pages stay whole");
+      lostPage().putAt(poison.getLong(0));
+      call(WAKE, poison);
+    }
+  }
+
+  private LostPage lostPage() throws KernelCallException {
+    if (lost == null) {
+      lost = new LostPage(kernel);
+    }
+    return lost;
   }
 
   /** Whoever touches a missing page has SIGBUS from now on, and waits no more. */
@@ -319,6 +343,9 @@ final class GuestFixture implements AutoCloseable {
     guest.close();
     userfaultfd.close();
     refusing.forEach(Fd::close);
+    if (lost != null) {
+      lost.close();
+    }
     if (ownsMemory) {
       unmap();
     }
