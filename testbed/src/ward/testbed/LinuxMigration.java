@@ -176,6 +176,22 @@ public final class LinuxMigration implements AutoCloseable {
     return result(source.await(deadline), destinationCode);
   }
 
+  /**
+   * The guest boots at the source, and is told there by an SError, as an operator asks for it.
+   *
+   * @return its console, up to the line that was waited for
+   * @throws IOException if that does not come in time
+   */
+  public List<String> tellBySError(String expected) throws IOException {
+    startSource();
+    await("the guest to boot", () -> transcript().aliveCount() >= ALIVE_BEFORE);
+    progress.accept("raising an SError");
+    ControlClient.send(path("source.sock"), new ControlMessage.RaiseSError(0, 0));
+    // The guest's end may end the source before anybody has looked.
+    deadline.await(expected, () -> text("source").contains(expected));
+    return transcript().lines();
+  }
+
   private void awaitRecovery() throws IOException {
     await("the kernel to take the page out of use", () -> transcript().hasRecovered());
   }
