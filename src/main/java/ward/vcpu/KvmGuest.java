@@ -199,7 +199,7 @@ final class KvmGuest implements Guest, VcpuListener {
   @Override
   public void raiseSError(int vcpu, int syndrome) throws IOException {
     if (!architecture.hasSErrors()) {
-      Guest.super.raiseSError(vcpu, syndrome);
+      Guest.super.raiseSError(vcpu, syndrome); // which refuses it
     }
     if (vcpu >= loops.size() || ended.contains(vcpu)) {
       throw new IOException(
