@@ -44,7 +44,7 @@ public final class LinuxMigration implements AutoCloseable {
     HWPOISON,
     /** Someone tells Ward, over its control socket. */
     REPORTED,
-    /** The memory of the guest's new host breaks, once the guest is there whole. */
+    /** The memory of the guest's new host breaks, as soon as the page is there. */
     HWPOISON_AT_DESTINATION
   }
 
@@ -156,11 +156,10 @@ public final class LinuxMigration implements AutoCloseable {
     }
     await("the source to listen", () -> listeningPort().isPresent());
     int moved = move();
-    await("the guest to count on", () -> transcript().aliveCount() >= moved + ALIVE_BETWEEN);
     if (settings.loss() == Loss.HWPOISON_AT_DESTINATION) {
-      await("the source to hand its guest over", () -> !source.isAlive());
       losePageAtDestination();
     }
+    await("the guest to count on", () -> transcript().aliveCount() >= moved + ALIVE_BETWEEN);
     if (settings.course() == Course.WARNED) {
       awaitRecovery();
       type("destination", "report");
@@ -256,7 +255,9 @@ public final class LinuxMigration implements AutoCloseable {
           return status[0] != null;
         });
     long region = Long.decode(status[0].get("regions").get(0).get("hostAddress").asText());
-    breakPage(HostPage.at(destination.pid(), region + offset(lostPage())));
+    long address = region + offset(lostPage());
+    await("the page to come", () -> HostPage.at(destination.pid(), address).isPresent());
+    breakPage(HostPage.at(destination.pid(), address).orElseThrow());
   }
 
   private void breakPage(HostPage page) throws IOException {
