@@ -465,6 +465,29 @@ public sealed interface ControlMessage {
   }
 
   /**
+   * Command to the daemon in which an arm64 guest runs: tell it by an SError.
+   *
+   * @param vcpu 0 to 511, as KVM counts at most
+   * @param syndrome of ESR_EL1, bits 24:0
+   */
+  record RaiseSError(int vcpu, int syndrome) implements ControlMessage {
+
+    private static final int VCPU_MAX = 511;
+    private static final int SYNDROME_MAX = 0x1ff_ffff;
+
+    public RaiseSError {
+      if (vcpu < 0 || vcpu > VCPU_MAX) {
+        throw new IllegalArgumentException(
+            "vCPU %s; 0 to %d is allowed".formatted(Integer.toUnsignedString(vcpu), VCPU_MAX));
+      }
+      if (syndrome < 0 || syndrome > SYNDROME_MAX) {
+        throw new IllegalArgumentException(
+            "syndrome 0x%x; 0 to 0x%x is allowed".formatted(syndrome, SYNDROME_MAX));
+      }
+    }
+  }
+
+  /**
    * A message that a newer minor version has added. {@link FrameDecoder} skips it: sessions never
    * see one, and it cannot be sent.
    *

@@ -102,6 +102,9 @@ final class MessageReader {
               from.getCancel().getReason(), from.getCancel().getGuestNeverRan());
       case RECOVER ->
           new ControlMessage.Recover(from.getRecover().getHost(), from.getRecover().getPort());
+      case RAISE_SERROR ->
+          new ControlMessage.RaiseSError(
+              from.getRaiseSerror().getVcpu(), from.getRaiseSerror().getSyndrome());
       case CANCEL_REQUEST -> new ControlMessage.CancelRequest(from.getCancelRequest().getReason());
       case CANCEL_REFUSED -> new ControlMessage.CancelRefused(from.getCancelRefused().getReason());
       case MESSAGE_NOT_SET -> unknown(from);

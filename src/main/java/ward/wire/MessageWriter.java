@@ -74,6 +74,9 @@ final class MessageWriter {
         ControlMessage.Recover.class,
         (to, m) -> to.getRecoverBuilder().setHost(m.host()).setPort(m.port()));
     on(
+        ControlMessage.RaiseSError.class,
+        (to, m) -> to.getRaiseSerrorBuilder().setVcpu(m.vcpu()).setSyndrome(m.syndrome()));
+    on(
         ControlMessage.CancelRequest.class,
         (to, m) -> to.getCancelRequestBuilder().setReason(m.reason()));
     on(

@@ -115,6 +115,7 @@ final class Messages {
         new ControlMessage.Done("it is done"),
         new ControlMessage.Cancel("too slow", true),
         new ControlMessage.Recover("mars.example", 4444),
+        new ControlMessage.RaiseSError(3, 0xc11),
         new ControlMessage.CancelRequest("too slow"),
         new ControlMessage.CancelRefused("the guest runs here"));
   }
