@@ -85,7 +85,7 @@ WARD_EXPORT int64_t ward_take_signal(uint64_t mask, struct ward_signal *taken, i
 
 /*
  * Copies by loads, page by page: a load that raises SIGBUS ends it with a short count at that page, or EFAULT at the first.
- * Of many pages, a quarter of what ward_copy costs, which pins each one. Needs ward_catch_bus_errors() once before.
+ * A third of what ward_copy costs, which pins each page. Not for memory whose pages may be missing: it would wait.
  */
 WARD_EXPORT int64_t ward_load(uint64_t to, uint64_t from, uint64_t length);
 /*

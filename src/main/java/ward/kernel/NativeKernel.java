@@ -140,8 +140,7 @@ public final class NativeKernel implements Kernel {
 
   @Override
   public long load(long toAddress, long fromAddress, long lengthBytes) {
-    long caught = stubs.ward_catch_bus_errors();
-    return caught < 0 ? caught : stubs.ward_load(toAddress, fromAddress, lengthBytes);
+    return stubs.ward_load(toAddress, fromAddress, lengthBytes);
   }
 
   @Override
