@@ -40,6 +40,8 @@ WARD_EXPORT int64_t ward_map_over(int32_t fd, uint64_t offset, uint64_t address,
 WARD_EXPORT int64_t ward_seal(int32_t fd, int32_t seals);
 WARD_EXPORT int64_t ward_unmap(uint64_t address, uint64_t length);
 WARD_EXPORT int64_t ward_advise(uint64_t address, uint64_t length, int32_t advice);
+/* mincore(2): a byte for each page of the range, its lowest bit set where a touch finds the page in memory. */
+WARD_EXPORT int64_t ward_resident(uint64_t address, uint64_t length, uint64_t bytes);
 
 /* Copies inside this process by way of the kernel: a poisoned byte ends the copy with a short count or EFAULT, never with a signal. */
 WARD_EXPORT int64_t ward_copy(uint64_t to, uint64_t from, uint64_t length);

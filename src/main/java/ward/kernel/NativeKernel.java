@@ -231,6 +231,8 @@ public final class NativeKernel implements Kernel {
 
     long ward_lose(long address, long length);
 
+    long ward_resident(long address, long length, long bytes);
+
     long ward_copy(long to, long from, long length);
 
     @IgnoreError
