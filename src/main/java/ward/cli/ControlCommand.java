@@ -35,7 +35,7 @@ final class ControlCommand implements Runnable {
   @Override
   public void run() {
     throw new ParameterException(
-        spec.commandLine(), "which command? status, report, stream or serror are there");
+        spec.commandLine(), "which command? status, report, stream, bandwidth or serror are there");
   }
 
   private ControlMessage send(ControlMessage command) {
@@ -61,6 +61,20 @@ final class ControlCommand implements Runnable {
       @Parameters(paramLabel = "pause|resume", description = "Demand faults are always answered.")
           StreamAction action) {
     send(new ControlMessage.StreamControl(action == StreamAction.PAUSE));
+    return ExitCode.OK.code();
+  }
+
+  @Command(
+      name = "bandwidth",
+      description =
+          "Limits what the background stream of a source sends from now on. Demand faults and poison are"
+              + " never held up.")
+  int bandwidth(
+      @Parameters(
+              paramLabel = "RATE",
+              description = "Bytes a second, 4K to 1T (K, M, G and T are 2^10 to 2^40), or none.")
+          ByteRate rate) {
+    send(new ControlMessage.StreamLimit(rate.bytesPerSecond()));
     return ExitCode.OK.code();
   }
 

@@ -35,6 +35,10 @@ final class SourceControl implements ControlServer.Commands {
       session.get().pauseStream(stream.paused());
       return now(new ControlMessage.Done());
     }
+    if (command instanceof ControlMessage.StreamLimit limit) {
+      session.get().limitStream(limit.bytesPerSecond());
+      return now(new ControlMessage.Done());
+    }
     if (command instanceof ControlMessage.ReportPoison report) {
       return session
           .get()

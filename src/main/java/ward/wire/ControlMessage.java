@@ -11,6 +11,7 @@ import ward.memory.PageSet;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
 
 /**
  * What two sides of a migration, or a command and a daemon on one host, say to each other in order.
@@ -165,11 +166,19 @@ public sealed interface ControlMessage {
   /**
    * Source to destination: some of the guest's poison.
    *
-   * @param entries at most 4096
+   * @param losses at least one. Not copied: the caller gives the map away
    */
-  record PoisonMapPart(List<PoisonEntry> entries) implements ControlMessage {
+  record PoisonMapPart(PoisonMap losses) implements ControlMessage {
+
     public PoisonMapPart {
-      entries = requireEntries(entries);
+      if (losses.isEmpty()) {
+        throw new IllegalArgumentException("a part of the poison map without a loss");
+      }
+    }
+
+    /** As many as it takes; none for no losses. */
+    public static List<PoisonMapPart> inParts(PoisonMap losses) {
+      return new PoisonMapCut().cut(losses);
     }
   }
 
@@ -181,6 +190,11 @@ public sealed interface ControlMessage {
   record PoisonMapEnd(long pages, LedgerDigest digest) implements ControlMessage {
     public PoisonMapEnd {
       requireCount("pages", pages);
+    }
+
+    /** Whether the destination holds what was sent. */
+    public boolean isAnsweredBy(PoisonMapApplied applied) {
+      return pages == applied.pages() && digest.equals(applied.digest());
     }
   }
 
@@ -376,6 +390,17 @@ public sealed interface ControlMessage {
 
   /** Command to source: stop or go on sending pages that nobody asked for. */
   record StreamControl(boolean paused) implements ControlMessage {}
+
+  /**
+   * Command to source: how fast the background stream may be.
+   *
+   * @param bytesPerSecond not negative; 0 for no limit
+   */
+  record StreamLimit(long bytesPerSecond) implements ControlMessage {
+    public StreamLimit {
+      requireCount("bytes a second", bytesPerSecond);
+    }
+  }
 
   /** Command to daemon: how far is the migration? */
   record StatusQuery() implements ControlMessage {}
