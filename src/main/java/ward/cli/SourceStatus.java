@@ -16,6 +16,7 @@ import ward.wire.Peer;
  * @param attempts destinations that have come, and failed to take the guest
  * @param cancelling whether an operator's `ward cancel` waits for the destination's word
  * @param lastError null while nothing went wrong
+ * @param streamLimit bytes a second that the background stream may send; 0 without a limit
  * @param mapNanos from the destination's arrival until it had marked every lost page and said so
  * @param mapWireNanos of that, from the map's first byte on
  * @param pagesLost for the guest, by the ledger
@@ -35,6 +36,7 @@ record SourceStatus(
     boolean cancelling,
     Trouble lastError,
     long breaks,
+    long streamLimit,
     long mapNanos,
     long mapWireNanos,
     long pagesTotal,
@@ -73,6 +75,7 @@ record SourceStatus(
         session.isCancelling(),
         metrics.lastTrouble(),
         metrics.breaks(),
+        session.streamBytesPerSecond(),
         metrics.mapNanos(),
         metrics.mapWireNanos(),
         session.pageCount(),

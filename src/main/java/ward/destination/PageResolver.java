@@ -187,12 +187,7 @@ final class PageResolver {
   }
 
   private long claimFrom(long page, long endPage) {
-    long limit = Math.min(endPage - page, CLAIM_PAGES_MAX);
-    long claimed = 0;
-    while (claimed < limit && table.claim(page + claimed)) {
-      claimed++;
-    }
-    return claimed;
+    return table.claim(page, Math.min(endPage, page + CLAIM_PAGES_MAX));
   }
 
   /** Answers how many of the claimed pages got the content: the rest were given back meanwhile. */

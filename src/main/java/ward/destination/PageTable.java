@@ -61,6 +61,14 @@ public final class PageTable {
     return move(page, State.MISSING, State.PRESENT) || move(page, State.REQUESTED, State.PRESENT);
   }
 
+  /**
+   * The same for pages next to each other, up to the first that has its writer; answers how many.
+   * Of a huge page that nobody else wants, these are 16 compare-and-sets.
+   */
+  long claim(long firstPage, long endPage) {
+    return states.moveLeading(firstPage, endPage, UNRESOLVED, State.PRESENT.ordinal());
+  }
+
   /** Makes the caller the one that poisons a page; false if the page has its writer. */
   boolean poison(long page) {
     return move(page, State.MISSING, State.POISONED) || move(page, State.REQUESTED, State.POISONED);

@@ -44,6 +44,12 @@ final class ServedPages {
     return move(page, State.UNSENT, State.SENT);
   }
 
+  /** The same for pages next to each other, up to the first that was sent or lost; how many. */
+  long claim(long firstPage, long endPage) {
+    int unsent = 1 << State.UNSENT.ordinal();
+    return states.moveLeading(firstPage, endPage, unsent, State.SENT.ordinal());
+  }
+
   /** Gives a claim back: the page could not be read just now. */
   void unclaim(long page) {
     move(page, State.SENT, State.UNSENT);

@@ -318,7 +318,8 @@ class SourceSessionTest {
   }
 
   private SourceSettings settings() {
-    return new SourceSettings("venus", false, returnWithin, Duration.ofSeconds(10), ledgerPatience);
+    return new SourceSettings(
+        "venus", false, 0, returnWithin, Duration.ofSeconds(10), ledgerPatience);
   }
 
   private void start(DepartingGuest departing) throws Exception {

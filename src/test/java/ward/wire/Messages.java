@@ -109,11 +109,13 @@ final class Messages {
         new ControlMessage.ReportPoison(entries(2)),
         new ControlMessage.ReportPoisonResult(poisoned, held, new PageSet()),
         new ControlMessage.StreamControl(true),
+        new ControlMessage.StreamLimit(104_857_600),
         new ControlMessage.StatusQuery(),
         new ControlMessage.Status("{\"phase\":\"STREAMING\"}"),
         new ControlMessage.Done("it is done"),
         new ControlMessage.Cancel("too slow", true),
         new ControlMessage.Recover("mars.example", 4444),
+        new ControlMessage.RaiseSError(3, 0xc11),
         new ControlMessage.CancelRequest("too slow"),
         new ControlMessage.CancelRefused("the guest runs here"));
   }
