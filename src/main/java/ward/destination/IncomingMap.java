@@ -34,8 +34,8 @@ final class IncomingMap {
     Arrival begin(Guest guest, LedgerJournal journal) throws IOException;
   }
 
-  /** Each takes some hundred bytes here, however few losses came about in it. */
-  private static final int CIRCUMSTANCES_MAX = 65_536;
+  /** Each takes half a kilobyte here, however few losses came about in it. */
+  private static final int CIRCUMSTANCES_MAX = 262_144;
 
   private final Course course;
   private final SourceContact contact;
