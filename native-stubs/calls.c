@@ -74,6 +74,31 @@ int64_t ward_map(int32_t fd, uint64_t offset, uint64_t length, int32_t protectio
 	return (int64_t)(uintptr_t)mapped;
 }
 
+int64_t ward_map_aligned(int32_t fd, uint64_t length)
+{
+	const uint64_t huge = UINT64_C(2) << 20;
+	const int place = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	void *reserved = mmap(NULL, length + huge, PROT_NONE, place, -1, 0);
+	uint64_t begin, first;
+	int64_t result;
+
+	if (reserved == MAP_FAILED)
+		return -errno;
+	begin = (uint64_t)(uintptr_t)reserved;
+	first = (begin + huge - 1) & ~(huge - 1);
+	if (mmap(pointer(first), length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
+	    madvise(pointer(first), length, MADV_DONTFORK) != 0) {
+		result = -errno;
+		munmap(reserved, length + huge);
+		return result;
+	}
+	if (first > begin)
+		munmap(reserved, first - begin);
+	if (begin + huge > first)
+		munmap(pointer(first + length), begin + huge - first);
+	return (int64_t)first;
+}
+
 int64_t ward_map_over(int32_t fd, uint64_t offset, uint64_t address, uint64_t length)
 {
 	int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;

@@ -37,6 +37,7 @@ final class MigrationDestination implements AutoCloseable {
     command.addAll(List.of("--seed", Long.toString(settings.seed())));
     command.addAll(List.of("--control", control().toString()));
     command.addAll(List.of("--guest-log", guestLog().toString()));
+    command.addAll(settings.options());
     daemon = Daemon.start(directory, "destination", prefix, command);
   }
 

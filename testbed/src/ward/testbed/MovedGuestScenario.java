@@ -50,7 +50,16 @@ class MovedGuestScenario {
 
   @Test
   void aGuestGoesOnAtTheDestinationWhereItWasStoppedAtTheSource() throws IOException {
-    try (LoopbackRun run = new LoopbackRun(settings(), line -> {})) {
+    assertGoesOnWhereItWasStopped(settings());
+  }
+
+  @Test
+  void itGoesOnInAMemfdAsWell() throws IOException {
+    assertGoesOnWhereItWasStopped(settings().with("--memory", "memfd"));
+  }
+
+  private static void assertGoesOnWhereItWasStopped(LoopbackSettings settings) throws IOException {
+    try (LoopbackRun run = new LoopbackRun(settings, line -> {})) {
       LoopbackResult result = run.run();
 
       assertEquals(List.of(), result.failures(), run::logs);

@@ -23,6 +23,7 @@ import ward.destination.OnRemove;
 import ward.destination.SourceLoss;
 import ward.guest.Guest;
 import ward.guest.GuestMemory;
+import ward.guest.MemoryKind;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.metrics.DestinationMetrics;
@@ -107,6 +108,16 @@ final class DestinationCommand implements Callable<Integer> {
               + " takes the first that works here, as `ward check` shows (default:"
               + " ${DEFAULT-VALUE}).")
   MarkerWish marker;
+
+  @Option(
+      names = "--memory",
+      paramLabel = "anonymous|memfd",
+      defaultValue = "anonymous",
+      description =
+          "What the guest's memory is made of: private anonymous memory, or a memfd that this daemon"
+              + " maps a second time: it writes what arrives there, and then maps it in the guest"
+              + " (UFFDIO_CONTINUE; Linux 5.14) (default: ${DEFAULT-VALUE}).")
+  MemoryKind memory;
 
   @Option(
       names = "--memory-owner",
@@ -252,6 +263,7 @@ final class DestinationCommand implements Callable<Integer> {
       GuestChoice choice =
           GuestChoice.of(
               vcpu,
+              memory,
               kernel,
               books,
               reports,
@@ -290,6 +302,7 @@ final class DestinationCommand implements Callable<Integer> {
   private void refuseWhatIsTheOwners() {
     for (String option :
         List.of(
+            "--memory",
             "--vcpu",
             "--threads",
             "--seed",

@@ -18,6 +18,7 @@ import ward.poison.LedgerQueue;
 import ward.poison.PoisonEntry;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
+import ward.uffd.Watcher;
 import ward.wire.ProtocolException;
 
 /** Everything that belongs to one guest on its way in, from the moment its shape is known. */
@@ -37,7 +38,7 @@ final class Arrival {
   private final ExecutorService balloon = newBalloonThread();
   private final PageSet poisonedFrames = new PageSet();
   private final Runnable flushRequests;
-  private final Userfaultfd userfaultfd;
+  private final Watcher watcher;
   private final GivenBack givenBack = new GivenBack();
 
   /** Where an arrival turns with what it cannot settle itself. */
@@ -67,12 +68,13 @@ final class Arrival {
     this.journal = journal;
     this.flushRequests = around.requests()::flush;
     GuestMemory memory = guest.memory();
+    watcher = WatchedKind.watcher(userfaultfd, memory);
     GuestLayout layout = memory.layout();
     givenUp = new GivenUp(around.onRemove(), layout, ledger(), balloon);
     table = new PageTable(layout.pageCount());
     resolver =
         new PageResolver(
-            memory, table, userfaultfd, givenBack, around.listener(), around.whenAllResolved());
+            memory, table, watcher, givenBack, around.listener(), around.whenAllResolved());
     faults =
         new PageFaults(
             layout,
@@ -99,7 +101,6 @@ final class Arrival {
             around.onFailure());
     faultLoop = new FaultLoop(userfaultfd, memory, givenBack, reactions, around.listener());
     resolver.onPendingEvents(faultLoop::drain);
-    this.userfaultfd = userfaultfd;
     register();
   }
 
@@ -130,7 +131,7 @@ final class Arrival {
   private void register() throws IOException {
     List<GuestRegion> regions = layout().regions();
     for (int region = 0; region < regions.size(); region++) {
-      userfaultfd.register(
+      watcher.register(
           guest.memory().hostAddressOfRegion(region), regions.get(region).lengthBytes());
     }
   }
@@ -156,7 +157,7 @@ final class Arrival {
    */
   void wakeEverybody() {
     for (int region = 0; region < layout().regions().size(); region++) {
-      userfaultfd.wake(
+      watcher.wake(
           guest.memory().hostAddressOfRegion(region), layout().regions().get(region).lengthBytes());
     }
   }

@@ -355,9 +355,19 @@ final class PageResolver {
 
   /** The next touch of a page that the guest gave back reads zeros, as from a fresh page. */
   void freshZero(long page) throws ResolveException {
-    while (progress(page, 1, "UFFDIO_ZEROPAGE", zeroPages(page, 1)) == 0) {
+    while (progress(page, 1, "UFFDIO_ZEROPAGE", renew(page)) == 0) {
       Thread.onSpinWait();
     }
+    listener.woken(page, 1);
+  }
+
+  private FillResult renew(long page) {
+    return filler.renew(memory.hostAddressOf(page), Pages.SIZE_BYTES);
+  }
+
+  /** Lets threads look again that wait for a page which has its content, or its one writer. */
+  void revive(long page) {
+    filler.revive(memory.hostAddressOf(page), Pages.SIZE_BYTES);
     listener.woken(page, 1);
   }
 

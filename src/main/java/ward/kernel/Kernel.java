@@ -84,6 +84,15 @@ public interface Kernel {
       throws KernelCallException;
 
   /**
+   * Maps a file from its beginning, shared, to read and write, not inherited by children.
+   *
+   * @param lengthBytes a multiple of the file's page size
+   * @return the address of the first byte, a multiple of 2 MiB: where the file's pages are huge,
+   *     they can be mapped as such
+   */
+  long mapAligned(Fd fd, long lengthBytes) throws KernelCallException;
+
+  /**
    * Puts a private mapping of a file in the place of whatever a range holds, in one step: no thread
    * ever finds the range empty in between. Children do not inherit it.
    *

@@ -103,6 +103,14 @@ public final class NativeKernel implements Kernel {
         stubs.ward_map(fd.number(), offsetBytes, lengthBytes, protection));
   }
 
+  @Override
+  public long mapAligned(Fd fd, long lengthBytes) throws KernelCallException {
+    return positive(
+        "mmap",
+        "%d bytes of %s".formatted(lengthBytes, fd),
+        stubs.ward_map_aligned(fd.number(), lengthBytes));
+  }
+
   private static long positive(String call, String subject, long result)
       throws KernelCallException {
     if (result < 0) {
@@ -220,6 +228,8 @@ public final class NativeKernel implements Kernel {
     long ward_memfd(String name, long length);
 
     long ward_map(int fd, long offset, long length, int protection);
+
+    long ward_map_aligned(int fd, long length);
 
     long ward_map_over(int fd, long offset, long address, long length);
 

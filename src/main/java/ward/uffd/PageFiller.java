@@ -39,6 +39,22 @@ public interface PageFiller {
   FillResult zero(long hostAddress, long lengthBytes);
 
   /**
+   * Gives a range that the guest gave back to it again: zeros, or what shared memory still holds
+   * there because only the mapping of it was given back. Wakes whoever faulted on it.
+   */
+  default FillResult renew(long hostAddress, long lengthBytes) {
+    return zero(hostAddress, lengthBytes);
+  }
+
+  /**
+   * Somebody waits for a range although it has its content, or is about to have it: lets them try
+   * again, with the content mapped if the kernel has taken it out of the page table meanwhile.
+   */
+  default void revive(long hostAddress, long lengthBytes) {
+    wake(hostAddress, lengthBytes);
+  }
+
+  /**
    * Marks a missing range as poisoned and wakes whoever faulted on it; they receive SIGBUS.
    *
    * @see MarkerKind

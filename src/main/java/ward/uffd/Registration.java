@@ -53,7 +53,7 @@ final class Registration {
     if (answer < 0) {
       throw refused(REGISTER, fd, hostAddress, lengthBytes, -answer);
     }
-    List<String> lacking = lacking(argument.getLong(IOCTLS), marker);
+    List<String> lacking = lacking(argument.getLong(IOCTLS), needed(mode, marker));
     if (!lacking.isEmpty()) {
       kernel.ioctl(fd, UNREGISTER, argument);
       throw unfit(hostAddress, lengthBytes, argument.getLong(IOCTLS), lacking);
@@ -77,18 +77,22 @@ final class Registration {
     return argument;
   }
 
-  private static List<FillRequest> needed(MarkerKind marker) {
-    return marker == MarkerKind.UFFD
-        ? List.of(FillRequest.COPY, FillRequest.ZEROPAGE, FillRequest.POISON)
-        : List.of(FillRequest.COPY, FillRequest.ZEROPAGE);
+  private static List<FillRequest> needed(long mode, MarkerKind marker) {
+    List<FillRequest> needed = new ArrayList<>();
+    needed.add((mode & MINOR) == 0 ? FillRequest.COPY : FillRequest.CONTINUE);
+    needed.add(FillRequest.ZEROPAGE);
+    if (marker == MarkerKind.UFFD) {
+      needed.add(FillRequest.POISON);
+    }
+    return needed;
   }
 
-  private static List<String> lacking(long ioctls, MarkerKind marker) {
+  private static List<String> lacking(long ioctls, List<FillRequest> needed) {
     List<String> lacking = new ArrayList<>();
     if ((ioctls & WAKE_BIT) == 0) {
       lacking.add(WAKE.name());
     }
-    for (FillRequest request : needed(marker)) {
+    for (FillRequest request : needed) {
       if ((ioctls & request.bit()) == 0) {
         lacking.add(request.ioctl().name());
       }

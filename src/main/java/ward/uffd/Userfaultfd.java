@@ -24,7 +24,7 @@ import ward.kernel.NativeMemory;
  *
  * @see <a href="https://man7.org/linux/man-pages/man2/userfaultfd.2.html">userfaultfd(2)</a>
  */
-public final class Userfaultfd implements PageFiller, AutoCloseable {
+public final class Userfaultfd implements Watcher, AutoCloseable {
 
   static final int IOCTL_TYPE = 0xAA;
 
@@ -120,8 +120,22 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
    * @throws UserfaultfdException if the memory cannot be registered, or is of a kind (hugetlbfs)
    *     that cannot be filled and poisoned by 4 KiB pages
    */
+  @Override
   public void register(long hostAddress, long lengthBytes) throws UserfaultfdException {
     register(hostAddress, lengthBytes, Registration.MISSING);
+  }
+
+  /** Also where the file has the page, but this mapping of it has not. */
+  void registerShared(long hostAddress, long lengthBytes) throws UserfaultfdException {
+    register(hostAddress, lengthBytes, Registration.MISSING | Registration.MINOR);
+  }
+
+  /**
+   * Watches and fills memory of this process that is a shared mapping of a file in memory, and is
+   * mapped a second time.
+   */
+  public Watcher ofSharedMemory(SecondMapping second) {
+    return new SharedWatcher(kernel, this, second);
   }
 
   void register(long hostAddress, long lengthBytes, long mode) throws UserfaultfdException {

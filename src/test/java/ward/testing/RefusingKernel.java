@@ -60,6 +60,11 @@ public abstract class RefusingKernel implements Kernel {
   }
 
   @Override
+  public long mapAligned(Fd fd, long lengthBytes) throws KernelCallException {
+    throw unexpected("mapAligned");
+  }
+
+  @Override
   public int mapOver(Fd fd, long offsetBytes, long address, long lengthBytes) {
     throw unexpected("mapOver");
   }
