@@ -20,6 +20,9 @@ struct uffdio_poison {
 };
 #define UFFDIO_POISON _IOWR(UFFDIO, 0x08, struct uffdio_poison)
 #endif
+#ifndef MADV_COLLAPSE /* Linux 6.1; the C library may be older */
+#define MADV_COLLAPSE 25
+#endif
 #ifndef UFFDIO_MOVE /* Linux 6.8 */
 struct uffdio_move {
 	__u64 dst, src, len, mode;
@@ -81,7 +84,7 @@ static const struct {
 	int64_t value;
 } constants[] = {
 	VALUE(O_RDONLY), VALUE(O_RDWR), VALUE(O_NONBLOCK), VALUE(O_CLOEXEC), VALUE(PROT_READ), VALUE(PROT_WRITE),
-	VALUE(MADV_DONTNEED), VALUE(MADV_HUGEPAGE), VALUE(MADV_POPULATE_READ), VALUE(MADV_POPULATE_WRITE), VALUE(MADV_HWPOISON),
+	VALUE(MADV_DONTNEED), VALUE(MADV_REMOVE), VALUE(MADV_HUGEPAGE), VALUE(MADV_COLLAPSE), VALUE(MADV_POPULATE_READ), VALUE(MADV_POPULATE_WRITE), VALUE(MADV_HWPOISON),
 	VALUE(F_SEAL_SEAL), VALUE(F_SEAL_SHRINK), VALUE(F_SEAL_GROW), VALUE(F_SEAL_FUTURE_WRITE), VALUE(SIGBUS), VALUE(BUS_ADRERR), VALUE(BUS_OBJERR),
 	VALUE(BUS_MCEERR_AR), VALUE(BUS_MCEERR_AO),
 	SIZE(ward_signal), OFFSET(ward_signal, code), OFFSET(ward_signal, address), OFFSET(ward_signal, address_lsb),

@@ -2,6 +2,7 @@ package ward.uffd;
 
 import jnr.constants.platform.Errno;
 import ward.kernel.Kernel;
+import ward.kernel.Linux;
 import ward.kernel.NativeMemory;
 import ward.memory.PageStates;
 import ward.memory.Pages;
@@ -107,9 +108,20 @@ final class SharedWatcher implements Watcher {
     }
   }
 
+  /**
+   * The file has a hole there first. A marker is in the watched mapping alone: when the kernel
+   * makes a huge page of the file's small ones it throws that part of the mapping's page table
+   * away, and the lost page would read as what the file has (seen on Linux 6.18 with {@code
+   * MADV_COLLAPSE}). Around a hole in watched memory it makes none ({@code collapse_file} in
+   * mm/khugepaged.c).
+   */
   @Override
   public FillResult poison(long hostAddress, long lengthBytes) {
-    return userfaultfd.poison(hostAddress, lengthBytes);
+    long from = second.addressOf(second.pageAt(hostAddress));
+    int answer = kernel.advise(from, lengthBytes, Linux.MADV_REMOVE);
+    return answer < 0
+        ? new FillResult(Outcome.REFUSED, 0, -answer)
+        : userfaultfd.poison(hostAddress, lengthBytes);
   }
 
   @Override
