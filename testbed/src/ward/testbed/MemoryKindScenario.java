@@ -21,6 +21,12 @@ class MemoryKindScenario {
     return new LoopbackSettings(MEMORY_BYTES, 2, 9, 7, 5, 41, vcpu, marker, TIME);
   }
 
+  @ParameterizedTest
+  @CsvSource({"anonymous", "memfd"})
+  void everyLossIsMetWhereHugePagesAreMadeAfterwards(String memory) throws IOException {
+    everyLossIsMetAndNothingElse(settings("auto", "auto").with("--memory", memory, "--collapse"));
+  }
+
   private static void everyLossIsMetAndNothingElse(LoopbackSettings settings) throws IOException {
     try (LoopbackRun run = new LoopbackRun(settings, line -> {})) {
       LoopbackResult result = run.run();

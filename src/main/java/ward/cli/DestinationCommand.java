@@ -120,6 +120,14 @@ final class DestinationCommand implements Callable<Integer> {
   MemoryKind memory;
 
   @Option(
+      names = "--collapse",
+      description =
+          "When the guest is here, whole: make huge pages of its memory that arrived in small ones"
+              + " (MADV_COLLAPSE, Linux 6.1), except around lost pages. It runs meanwhile; what"
+              + " touches a range that is being copied waits.")
+  boolean collapse;
+
+  @Option(
       names = "--memory-owner",
       paramLabel = "SOCKET",
       description =
@@ -303,6 +311,7 @@ final class DestinationCommand implements Callable<Integer> {
     for (String option :
         List.of(
             "--memory",
+            "--collapse",
             "--vcpu",
             "--threads",
             "--seed",
@@ -356,7 +365,7 @@ final class DestinationCommand implements Callable<Integer> {
           MetricsOption.AutoCloseableEndpoint endpoint =
               prometheus.listen(
                   () -> numbers(session, metrics, books, choice, marker).registry())) {
-        DestinationRun.Ending ending = run.toTheEnd(keep);
+        DestinationRun.Ending ending = run.toTheEnd(new DestinationRun.Afterwards(keep, collapse));
         print(ending);
         return ending.exitCode().code();
       }

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import ward.guest.Guest;
 import ward.guest.GuestMemory;
@@ -39,6 +40,7 @@ final class Arrival {
   private final PageSet poisonedFrames = new PageSet();
   private final Runnable flushRequests;
   private final Watcher watcher;
+  private final MarkerScan scan;
   private final GivenBack givenBack = new GivenBack();
 
   /** Where an arrival turns with what it cannot settle itself. */
@@ -68,6 +70,7 @@ final class Arrival {
     this.journal = journal;
     this.flushRequests = around.requests()::flush;
     GuestMemory memory = guest.memory();
+    this.scan = scan;
     watcher = WatchedKind.watcher(userfaultfd, memory);
     GuestLayout layout = memory.layout();
     givenUp = new GivenUp(around.onRemove(), layout, ledger(), balloon);
@@ -177,6 +180,11 @@ final class Arrival {
   /** Of a guest that stands still: no page of it is empty afterwards. */
   void fillGivenBack() throws IOException {
     audit.fillEmptyPages();
+  }
+
+  /** Of a guest whose every page is here, or lost; it may run. */
+  CollapseReport collapse(BooleanSupplier goOn) throws IOException {
+    return new Collapse(guest.memory(), table, givenBack, scan, watcher).run(goOn);
   }
 
   Guest guest() {

@@ -81,6 +81,9 @@ public interface DestinationListener {
    */
   default void recovered(long nanos) {}
 
+  /** Huge pages were made of memory that had arrived in small ones. */
+  default void collapsed(CollapseReport report) {}
+
   /** The guest gave pages back. */
   default void givenBack(long pages) {}
 }

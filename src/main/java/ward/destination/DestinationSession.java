@@ -10,6 +10,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
 import ward.memory.PageSet;
@@ -140,6 +141,22 @@ public final class DestinationSession implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);
     }
+  }
+
+  /**
+   * Makes huge pages of the memory of a guest that is {@link DestinationPhase#COMPLETE}, on the
+   * calling thread; the guest may run meanwhile.
+   *
+   * @param goOn asked again and again; false ends it early
+   * @throws IOException if the kernel does not tell what is mapped
+   */
+  public CollapseReport collapse(BooleanSupplier goOn) throws IOException {
+    if (!course.is(DestinationPhase.COMPLETE)) {
+      throw new IllegalStateException("pages are still on their way: " + course.phase());
+    }
+    CollapseReport report = course.arrival().collapse(goOn);
+    listener.collapsed(report);
+    return report;
   }
 
   private void fillGivenBack(CompletableFuture<Void> done) throws IOException {

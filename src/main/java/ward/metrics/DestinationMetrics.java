@@ -5,6 +5,7 @@ import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
 import org.HdrHistogram.ConcurrentHistogram;
 import org.HdrHistogram.Histogram;
+import ward.destination.CollapseReport;
 import ward.destination.DestinationListener;
 import ward.destination.DestinationPhase;
 import ward.memory.PageSet;
@@ -35,6 +36,7 @@ public final class DestinationMetrics implements DestinationListener {
       new Durations(0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800);
   private final Waiters waiters;
   private volatile Trouble lastTrouble; // null while all went well
+  private volatile CollapseReport collapse; // null while there is none
   private volatile long streamStartNanos;
   private volatile long streamEndNanos;
 
@@ -156,6 +158,11 @@ public final class DestinationMetrics implements DestinationListener {
   }
 
   @Override
+  public void collapsed(CollapseReport report) {
+    collapse = report;
+  }
+
+  @Override
   public void recovered(long nanos) {
     breakDurations.add(nanos);
     breaks.increment();
@@ -177,6 +184,14 @@ public final class DestinationMetrics implements DestinationListener {
         faultDurations);
     registerBreaks(to);
     registerPages(to);
+    to.gauge(
+        "ward_destination_collapsed_bytes",
+        "Memory that --collapse has found or made to be huge pages.",
+        () -> collapse == null ? 0 : collapse.hugePages() * (2 << 20));
+    to.gauge(
+        "ward_destination_collapse_seconds",
+        "How long --collapse took.",
+        () -> collapse == null ? 0 : collapse.nanos() / 1e9);
   }
 
   private void registerBreaks(Families to) {
@@ -255,6 +270,11 @@ public final class DestinationMetrics implements DestinationListener {
   /** The last thing that went wrong; null while nothing has. */
   public Trouble lastTrouble() {
     return lastTrouble;
+  }
+
+  /** What came of making huge pages; null while nobody has. */
+  public CollapseReport collapse() {
+    return collapse;
   }
 
   /** Pages that came in the background. */

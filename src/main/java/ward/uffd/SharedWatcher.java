@@ -124,6 +124,12 @@ final class SharedWatcher implements Watcher {
         : userfaultfd.poison(hostAddress, lengthBytes);
   }
 
+  /** Where the kernel refuses half-way, it has unmapped pages: their next touch maps them again. */
+  @Override
+  public FillResult collapse(long hostAddress, long lengthBytes) {
+    return userfaultfd.collapse(hostAddress, lengthBytes);
+  }
+
   @Override
   public void wake(long hostAddress, long lengthBytes) {
     userfaultfd.wake(hostAddress, lengthBytes);

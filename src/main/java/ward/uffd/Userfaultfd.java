@@ -7,6 +7,7 @@ import org.slf4j.LoggerFactory;
 import ward.kernel.Fd;
 import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
+import ward.kernel.Linux;
 import ward.kernel.NativeMemory;
 
 /**
@@ -258,6 +259,14 @@ public final class Userfaultfd implements Watcher, AutoCloseable {
    */
   public FillResult continueRange(long hostAddress, long lengthBytes) {
     return fill(FillRequest.CONTINUE, hostAddress, lengthBytes);
+  }
+
+  @Override
+  public FillResult collapse(long hostAddress, long lengthBytes) {
+    int answer = kernel.advise(hostAddress, lengthBytes, Linux.MADV_COLLAPSE);
+    return answer == 0
+        ? new FillResult(FillResult.Outcome.COMPLETED, lengthBytes, 0)
+        : new FillResult(FillResult.Outcome.REFUSED, 0, -answer);
   }
 
   FillResult fill(FillRequest request, long hostAddress, long lengthBytes) {

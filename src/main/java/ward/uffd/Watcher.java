@@ -11,4 +11,15 @@ public interface Watcher extends PageFiller {
    *     way
    */
   void register(long hostAddress, long lengthBytes) throws UserfaultfdException;
+
+  /**
+   * Makes a huge page of the small ones of a range, all of which have their content. Whoever
+   * touches it meanwhile waits in the kernel.
+   *
+   * @param hostAddress a multiple of 2 MiB, as is the length
+   * @return never partial progress
+   * @see <a href="https://man7.org/linux/man-pages/man2/madvise.2.html">madvise(2),
+   *     MADV_COLLAPSE</a>
+   */
+  FillResult collapse(long hostAddress, long lengthBytes);
 }

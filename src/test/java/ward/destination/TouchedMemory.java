@@ -150,8 +150,16 @@ final class TouchedMemory implements AutoCloseable {
 
   /** 0, or -EFAULT after SIGBUS; on a thread of its own, which may have to wait. */
   CompletableFuture<Integer> touch(long page) {
-    return start(
-        () -> kernel.fold(base + Pages.bytes(page), 8, NativeMemory.allocate(8), new SignalInfo()));
+    return start(() -> touchNow(page));
+  }
+
+  /** On this thread. */
+  int touchNow(long page) {
+    return kernel.fold(base + Pages.bytes(page), 8, NativeMemory.allocate(8), new SignalInfo());
+  }
+
+  MarkerScan scan() {
+    return new MarkerScan(kernel, marker);
   }
 
   CompletableFuture<Integer> discard(long page, long count) {
@@ -170,8 +178,7 @@ final class TouchedMemory implements AutoCloseable {
   /** What the kernel's page table holds. */
   MarkerScan.Real real(long page) throws Exception {
     MarkerScan.Real[] found = new MarkerScan.Real[1];
-    new MarkerScan(kernel, marker)
-        .scan(base + Pages.bytes(page), page, 1, (visited, real) -> found[0] = real);
+    scan().scan(base + Pages.bytes(page), page, 1, (visited, real) -> found[0] = real);
     return found[0];
   }
 
