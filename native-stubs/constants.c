@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/kvm.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
@@ -22,6 +23,14 @@ struct uffdio_poison {
 #endif
 #ifndef MADV_COLLAPSE /* Linux 6.1; the C library may be older */
 #define MADV_COLLAPSE 25
+#endif
+#ifndef PAGEMAP_SCAN /* Linux 6.7 */
+#define PAGE_IS_SWAPPED (1 << 4)
+struct pm_scan_arg {
+	__u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	__u64 category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
 #endif
 #ifndef UFFDIO_MOVE /* Linux 6.8 */
 struct uffdio_move {
@@ -116,6 +125,8 @@ static const struct {
 	OFFSET(uffdio_continue, mode), OFFSET(uffdio_continue, mapped),
 	SIZE(uffdio_poison), OFFSET(uffdio_poison, range.start), OFFSET(uffdio_poison, range.len),
 	OFFSET(uffdio_poison, mode), OFFSET(uffdio_poison, updated),
+	VALUE(PAGEMAP_SCAN), VALUE(PAGE_IS_SWAPPED), SIZE(pm_scan_arg), OFFSET(pm_scan_arg, start), OFFSET(pm_scan_arg, end),
+	OFFSET(pm_scan_arg, category_mask), OFFSET(pm_scan_arg, return_mask), OFFSET(pm_scan_arg, vec), OFFSET(pm_scan_arg, vec_len),
 	SIZE(uffd_msg), OFFSET(uffd_msg, event), OFFSET(uffd_msg, arg.pagefault.flags),
 	OFFSET(uffd_msg, arg.pagefault.address), OFFSET(uffd_msg, arg.pagefault.feat.ptid),
 	OFFSET(uffd_msg, arg.remove.start), OFFSET(uffd_msg, arg.remove.end),

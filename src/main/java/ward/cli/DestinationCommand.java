@@ -18,6 +18,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 import ward.destination.DestinationSession;
 import ward.destination.DestinationSettings;
+import ward.destination.HugeLoss;
 import ward.destination.NettySourceLink;
 import ward.destination.OnRemove;
 import ward.destination.SourceLoss;
@@ -111,13 +112,25 @@ final class DestinationCommand implements Callable<Integer> {
 
   @Option(
       names = "--memory",
-      paramLabel = "anonymous|memfd",
+      paramLabel = "anonymous|memfd|hugetlb",
       defaultValue = "anonymous",
       description =
           "What the guest's memory is made of: private anonymous memory, or a memfd that this daemon"
               + " maps a second time: it writes what arrives there, and then maps it in the guest"
-              + " (UFFDIO_CONTINUE; Linux 5.14) (default: ${DEFAULT-VALUE}).")
+              + " (UFFDIO_CONTINUE; Linux 5.14); or the same of huge pages of 2 MiB that this host has"
+              + " set aside (hugetlbfs; Linux 6.7) (default: ${DEFAULT-VALUE}).")
   MemoryKind memory;
+
+  @Option(
+      names = "--huge-loss",
+      paramLabel = "refuse|widen",
+      defaultValue = "refuse",
+      description =
+          "With --memory hugetlb, where a lost page takes the 2 MiB around it along: refuse a guest"
+              + " that has lost less than whole huge pages (what it loses later leaves its 2 MiB"
+              + " unresolved), or widen: the whole huge page is lost, on both hosts and in both"
+              + " ledgers (default: ${DEFAULT-VALUE}).")
+  HugeLoss hugeLoss;
 
   @Option(
       names = "--collapse",
@@ -261,9 +274,10 @@ final class DestinationCommand implements Callable<Integer> {
   }
 
   private int intoOurMemory(DestinationSettings settings, Kernel kernel) {
+    refuseWhatHugePagesCannotDo();
     try (GuestLog reports = GuestLog.open(guestLog);
         GuestConsole console = GuestConsole.open(consoleOutput, consoleInput);
-        PoisonMarker lost = marker.open(kernel);
+        PoisonMarker lost = openMarker(kernel);
         Userfaultfd userfaultfd = openUserfaultfd(kernel, lost);
         Transport transport = Transports.open("ward-destination");
         NettySourceLink link = new NettySourceLink(transport)) {
@@ -285,6 +299,36 @@ final class DestinationCommand implements Callable<Integer> {
       Network network = new Network(transport, link, onward(kernel, transport));
       return run(settings, parts, network, books, choice, lost.kind(), session -> {});
     }
+  }
+
+  private PoisonMarker openMarker(Kernel kernel) {
+    return memory == MemoryKind.HUGETLB ? MarkerWish.openForHugePages(kernel) : marker.open(kernel);
+  }
+
+  private void refuseWhatHugePagesCannotDo() {
+    if (memory != MemoryKind.HUGETLB) {
+      return;
+    }
+    refuseWithHugePages(
+        marker != MarkerWish.AUTO && marker != MarkerWish.UFFD,
+        "--marker %s: in huge pages only uffd works".formatted(optionOf(marker)));
+    refuseWithHugePages(collapse, "--collapse: its pages are huge already");
+    refuseWithHugePages(
+        onRemove != OnRemove.KEEP,
+        "--on-remove unpoison: only whole huge pages are given back; leave it out");
+    refuseWithHugePages(
+        onSourceLoss == SourceLoss.Policy.POISON,
+        "--on-source-loss poison: with no source left, nobody could agree to lose the rest of a huge page; use wait or pause");
+  }
+
+  private static void refuseWithHugePages(boolean wanted, String text) {
+    if (wanted) {
+      throw new CommandFailure(ExitCode.USAGE, "--memory hugetlb with " + text);
+    }
+  }
+
+  private static String optionOf(Enum<?> choice) {
+    return choice.name().toLowerCase(Locale.ROOT);
   }
 
   /** The descriptor, and so every wait of a guest's thread, outlives this process. */
@@ -311,6 +355,7 @@ final class DestinationCommand implements Callable<Integer> {
     for (String option :
         List.of(
             "--memory",
+            "--huge-loss",
             "--collapse",
             "--vcpu",
             "--threads",
@@ -338,7 +383,7 @@ final class DestinationCommand implements Callable<Integer> {
       throw new CommandFailure(
           ExitCode.USAGE,
           "--marker %s with --memory-owner; in the memory of another process only uffd works"
-              .formatted(marker.name().toLowerCase(Locale.ROOT)));
+              .formatted(optionOf(marker)));
     }
   }
 
@@ -425,7 +470,8 @@ final class DestinationCommand implements Callable<Integer> {
           sourceLoss(),
           handshake.limit(),
           ledgerPatience.limit(),
-          onRemove);
+          onRemove,
+          hugeLoss);
     } catch (IllegalArgumentException e) {
       throw new CommandFailure(ExitCode.USAGE, "--streams: " + e.getMessage());
     }

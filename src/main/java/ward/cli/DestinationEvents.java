@@ -116,6 +116,18 @@ final class DestinationEvents implements DestinationListener {
   }
 
   @Override
+  public void widened(List<PoisonEntry> entries) {
+    metrics.widened(entries.size());
+    for (PoisonEntry entry : entries) {
+      lines.entry(
+          PoisonLog.Event.WIDENED,
+          entry,
+          "huge page",
+          "lost in part; the source is asked to lose all of it");
+    }
+  }
+
+  @Override
   public void collapsed(CollapseReport report) {
     metrics.collapsed(report);
     log.info("{}", report);

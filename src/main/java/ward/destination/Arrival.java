@@ -7,6 +7,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.function.LongConsumer;
 import ward.guest.Guest;
 import ward.guest.GuestMemory;
 import ward.memory.GuestLayout;
@@ -95,7 +96,7 @@ final class Arrival {
     audit = new Audit(memory, table, resolver, givenBack, givenUp, scan);
     FaultLoop.Reactions reactions =
         new FaultLoop.Reactions(
-            page -> faults.onFault(page, around.onFailure()),
+            onFault(around.onFailure()),
             run -> {
               resolver.giveBackUnresolved(run);
               around.listener().givenBack(run.pageCount());
@@ -105,6 +106,14 @@ final class Arrival {
     faultLoop = new FaultLoop(userfaultfd, memory, givenBack, reactions, around.listener());
     resolver.onPendingEvents(faultLoop::drain);
     register();
+  }
+
+  private LongConsumer onFault(Consumer<Throwable> onFailure) {
+    int unitPages = watcher.unitPages();
+    HugeFaults huge = new HugeFaults(faults, table, givenBack, unitPages);
+    return unitPages == 1
+        ? page -> faults.onFault(page, onFailure)
+        : page -> huge.onFault(page, onFailure);
   }
 
   /** Apart from the session's, which may wait for faults in an audit. */
@@ -180,6 +189,16 @@ final class Arrival {
   /** Of a guest that stands still: no page of it is empty afterwards. */
   void fillGivenBack() throws IOException {
     audit.fillEmptyPages();
+  }
+
+  /** Pages that the guest gets, or loses, together. */
+  int unitPages() {
+    return watcher.unitPages();
+  }
+
+  /** Page indexes: huge pages of which a part is lost and a part is not. */
+  PageSet torn() {
+    return watcher.torn();
   }
 
   /** Of a guest whose every page is here, or lost; it may run. */

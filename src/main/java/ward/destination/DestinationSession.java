@@ -72,6 +72,7 @@ public final class DestinationSession implements AutoCloseable {
   private final Cancellations cancels = new Cancellations();
   private final SourceContact contact;
   private final Ending ending;
+  private final Widening widening;
   private final LossAccount losses;
   private final HandOver handOver;
   private final IncomingMap map;
@@ -91,11 +92,20 @@ public final class DestinationSession implements AutoCloseable {
     ledger = new HostLedger(parts.ledgers());
     contact = new SourceContact(settings, link, course, thread, listener, new Heard());
     ending = new Ending(course, contact, stages, cancels, thread, parts.home().isPresent());
-    losses = new LossAccount(course, contact, listener);
-    handOver = new HandOver(course, contact, losses, ending, thread);
+    widening = new Widening(settings, course, contact, listener);
+    losses = new LossAccount(course, contact, listener, widening);
+    handOver = new HandOver(course, contact, losses, widening, ending, thread);
     map =
         new IncomingMap(
-            course, contact, ending, ledger, stages, parts.guests(), this::arrival, thread);
+            settings.hugeLoss(),
+            course,
+            contact,
+            ending,
+            ledger,
+            stages,
+            parts.guests(),
+            this::arrival,
+            thread);
     lostSource = new LostSource(settings, course, losses, ending, stages, thread);
     recovery =
         new Recovery(
@@ -300,6 +310,7 @@ public final class DestinationSession implements AutoCloseable {
     settings.announceEvery().ifPresent(interval -> arrival.guest().announce(lost, interval));
     course.pauseEnds();
     contact.send(new ControlMessage.GuestResumed());
+    widening.ask();
     goOn(); // a guest whose every page is lost; one so small that its streams have ended
   }
 
@@ -401,6 +412,7 @@ public final class DestinationSession implements AutoCloseable {
   private void onRecovered() {
     recovery.onAccepted();
     if (course.hasRun()) {
+      widening.askAgain();
       goOn();
     }
   }

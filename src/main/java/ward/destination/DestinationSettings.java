@@ -17,6 +17,7 @@ import java.util.Optional;
  * @param ledgerPatience how long an entry is tried to be written for when the ledger's disk is full
  *     or fails and the guest may run here; before, the first failure is the end
  * @param onRemove what becomes of lost pages that the guest gives back
+ * @param hugeLoss what becomes of huge pages of which a part is lost
  */
 public record DestinationSettings(
     InetSocketAddress source,
@@ -26,7 +27,8 @@ public record DestinationSettings(
     SourceLoss sourceLoss,
     Duration handshakeLimit,
     Duration ledgerPatience,
-    OnRemove onRemove) {
+    OnRemove onRemove,
+    HugeLoss hugeLoss) {
 
   public static final int MAX_STREAMS = 16;
 
@@ -40,6 +42,14 @@ public record DestinationSettings(
   /** The same, with the source elsewhere. */
   DestinationSettings withSource(InetSocketAddress other) {
     return new DestinationSettings(
-        other, streams, host, announceEvery, sourceLoss, handshakeLimit, ledgerPatience, onRemove);
+        other,
+        streams,
+        host,
+        announceEvery,
+        sourceLoss,
+        handshakeLimit,
+        ledgerPatience,
+        onRemove,
+        hugeLoss);
   }
 }

@@ -6,7 +6,9 @@ import java.util.List;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
 import ward.memory.MemoryIdentity;
+import ward.memory.PageRun;
 import ward.memory.PageSet;
+import ward.memory.Pages;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
@@ -35,6 +37,7 @@ final class IncomingMap {
     Arrival begin(Guest guest, LedgerJournal journal) throws IOException;
   }
 
+  private final HugeLoss hugeLoss;
   private final Course course;
   private final SourceContact contact;
   private final Ending ending;
@@ -51,6 +54,7 @@ final class IncomingMap {
   private boolean released;
 
   IncomingMap(
+      HugeLoss hugeLoss,
       Course course,
       SourceContact contact,
       Ending ending,
@@ -59,6 +63,7 @@ final class IncomingMap {
       GuestFactory guests,
       Arrivals arrivals,
       SessionThread thread) {
+    this.hugeLoss = hugeLoss;
     this.course = course;
     this.contact = contact;
     this.ending = ending;
@@ -133,6 +138,11 @@ final class IncomingMap {
     requireOpen("PoisonMapEnd");
     ended = true;
     Arrival arrival = course.arrival();
+    String objection = objection(arrival);
+    if (!objection.isEmpty()) {
+      refuse(objection);
+      return;
+    }
     arrival
         .recorder()
         .acceptMap(
@@ -142,6 +152,19 @@ final class IncomingMap {
               thread.tryTo(() -> onApplied(end));
             });
     entries.clear();
+  }
+
+  /** Why the guest is not taken although everything it brings is in order; empty if it is. */
+  private String objection(Arrival arrival) {
+    if (hugeLoss == HugeLoss.WIDEN || arrival.unitPages() == 1) {
+      return "";
+    }
+    PageSet lost = new PageSet();
+    for (PoisonEntry entry : entries) {
+      long first = arrival.layout().pageAt(entry.guestPhysicalAddress()).orElseThrow();
+      lost.add(new PageRun(first, 1L << (entry.pageShift() - Pages.SHIFT)));
+    }
+    return Widening.objection(lost, arrival.unitPages());
   }
 
   private void requireOpen(String message) {
@@ -171,6 +194,10 @@ final class IncomingMap {
     String text =
         "the ledger here lists %d lost pages, the source's map %d (digests %s, %s): poison is for ever, so one of them is wrong; compare `ward ledger show` on both hosts, or start with an empty --ledger here"
             .formatted(lost.size(), end.pages(), digest, end.digest());
+    refuse(text);
+  }
+
+  private void refuse(String text) {
     contact.send(new Refusal(Refusal.Code.POISON_MAP, text));
     ending.fail(DestinationOutcome.Kind.INPUT_REFUSED, text);
   }

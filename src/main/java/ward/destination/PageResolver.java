@@ -315,8 +315,29 @@ final class PageResolver {
    */
   void wakeIfMarked(long page) {
     if (isMarked(page)) {
-      wake(page);
+      revive(page);
     }
+  }
+
+  /**
+   * Makes the caller the one that poisons a page whose content is here, but in a huge page that the
+   * guest cannot get any more, because another part of it is lost.
+   *
+   * @return false if the page stays what it is
+   */
+  boolean withdraw(long page) {
+    if (table.get(page) != PageTable.State.PRESENT || givenBack.contains(page)) {
+      return false;
+    }
+    switch (filler.withdraw(memory.hostAddressOf(page))) {
+      case NONE -> {
+        return false;
+      }
+      case DATA -> counts.withdrawData(1);
+      case ZEROS -> counts.withdrawZero(1);
+    }
+    unresolved.incrementAndGet();
+    return table.withdraw(page);
   }
 
   /** Whether a poisoned page's entry is on disk, so that it may have its marker. */

@@ -13,6 +13,7 @@ final class WatchedKind {
   static Watcher watcher(Userfaultfd userfaultfd, GuestMemory memory) {
     return switch (memory.kind()) {
       case ANONYMOUS -> userfaultfd;
+      case HUGETLB -> userfaultfd.ofHugePages(second(memory));
       case MEMFD -> userfaultfd.ofSharedMemory(second(memory));
     };
   }

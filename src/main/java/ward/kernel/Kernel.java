@@ -34,6 +34,13 @@ public interface Kernel {
   Fd createMemfd(String name, long lengthBytes) throws KernelCallException;
 
   /**
+   * The same of huge pages of 2 MiB, which the host must have set aside.
+   *
+   * @param lengthBytes a multiple of 2 MiB
+   */
+  Fd createHugeMemfd(String name, long lengthBytes) throws KernelCallException;
+
+  /**
    * Takes ownership of a descriptor that an ioctl returned, as {@code KVM_CREATE_VM} does.
    *
    * @param name for people: it stands in every message about the descriptor

@@ -55,6 +55,15 @@ public final class NativeKernel implements Kernel {
         stubs.ward_memfd(name, lengthBytes));
   }
 
+  @Override
+  public Fd createHugeMemfd(String name, long lengthBytes) throws KernelCallException {
+    return opened(
+        "memfd_create",
+        "%s of %d bytes in huge pages".formatted(name, lengthBytes),
+        name,
+        stubs.ward_memfd_huge(name, lengthBytes));
+  }
+
   /** For what the seam offers beside {@link Kernel}. */
   static Stubs stubs() {
     return Holder.STUBS;
@@ -226,6 +235,8 @@ public final class NativeKernel implements Kernel {
     long ward_userfaultfd(int flags);
 
     long ward_memfd(String name, long length);
+
+    long ward_memfd_huge(String name, long length);
 
     long ward_map(int fd, long offset, long length, int protection);
 

@@ -24,6 +24,7 @@ public final class DestinationMetrics implements DestinationListener {
   private final LongAdder givenBackPages = new LongAdder();
   private final LongAdder latePoisonedPages = new LongAdder();
   private final LongAdder heldPages = new LongAdder();
+  private final LongAdder widenedHugePages = new LongAdder();
   private final LongAdder breaks = new LongAdder();
   private final LongAdder brokenNanos = new LongAdder();
   private final LongAccumulator longestBreakNanos = new LongAccumulator(Math::max, 0);
@@ -157,6 +158,11 @@ public final class DestinationMetrics implements DestinationListener {
     heldPages.add(held.size());
   }
 
+  /** Huge pages that were lost in part are lost as a whole. */
+  public void widened(long hugePages) {
+    widenedHugePages.add(hugePages);
+  }
+
   @Override
   public void collapsed(CollapseReport report) {
     collapse = report;
@@ -184,6 +190,10 @@ public final class DestinationMetrics implements DestinationListener {
         faultDurations);
     registerBreaks(to);
     registerPages(to);
+    to.counter(
+        "ward_destination_widened_huge_pages_total",
+        "Huge pages that were lost in part, and are taken for lost as a whole.",
+        widenedHugePages::sum);
     to.gauge(
         "ward_destination_collapsed_bytes",
         "Memory that --collapse has found or made to be huge pages.",

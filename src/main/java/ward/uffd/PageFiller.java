@@ -54,6 +54,27 @@ public interface PageFiller {
     wake(hostAddress, lengthBytes);
   }
 
+  /** Pages that the guest gets, or loses, together: more than 1 where its pages are huge. */
+  default int unitPages() {
+    return 1;
+  }
+
+  /** What a page was that the guest will never see. */
+  enum Unseen {
+    /** Not one of those: what it holds, it holds. */
+    NONE,
+    DATA,
+    ZEROS
+  }
+
+  /**
+   * Takes a page's content away again that nobody can have seen, because it is in a huge page of
+   * which another part is lost: so all of it is.
+   */
+  default Unseen withdraw(long hostAddress) {
+    return Unseen.NONE;
+  }
+
   /**
    * Marks a missing range as poisoned and wakes whoever faulted on it; they receive SIGBUS.
    *

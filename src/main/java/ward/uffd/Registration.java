@@ -47,13 +47,26 @@ final class Registration {
   static void add(
       Kernel kernel, Fd fd, long hostAddress, long lengthBytes, long mode, MarkerKind marker)
       throws UserfaultfdException {
+    add(kernel, fd, hostAddress, lengthBytes, mode, needed(mode, marker));
+  }
+
+  /** Huge pages: the kernel has no UFFDIO_ZEROPAGE for them. */
+  static void addHuge(Kernel kernel, Fd fd, long hostAddress, long lengthBytes)
+      throws UserfaultfdException {
+    List<FillRequest> needed = List.of(FillRequest.CONTINUE, FillRequest.POISON);
+    add(kernel, fd, hostAddress, lengthBytes, MISSING | MINOR, needed);
+  }
+
+  private static void add(
+      Kernel kernel, Fd fd, long hostAddress, long lengthBytes, long mode, List<FillRequest> needed)
+      throws UserfaultfdException {
     NativeMemory argument = range(SIZE_BYTES, hostAddress, lengthBytes);
     argument.putLong(MODE, mode);
     int answer = kernel.ioctl(fd, REGISTER, argument);
     if (answer < 0) {
       throw refused(REGISTER, fd, hostAddress, lengthBytes, -answer);
     }
-    List<String> lacking = lacking(argument.getLong(IOCTLS), needed(mode, marker));
+    List<String> lacking = lacking(argument.getLong(IOCTLS), needed);
     if (!lacking.isEmpty()) {
       kernel.ioctl(fd, UNREGISTER, argument);
       throw unfit(hostAddress, lengthBytes, argument.getLong(IOCTLS), lacking);

@@ -131,6 +131,20 @@ public final class Userfaultfd implements Watcher, AutoCloseable {
     register(hostAddress, lengthBytes, Registration.MISSING | Registration.MINOR);
   }
 
+  /** Huge pages, as {@link #registerShared}. */
+  void registerHuge(long hostAddress, long lengthBytes) throws UserfaultfdException {
+    Registration.addHuge(kernel, fd, hostAddress, lengthBytes);
+    log.debug("{} watches {} bytes of huge pages", fd, lengthBytes);
+  }
+
+  /**
+   * The same for a file of huge pages. Every part of it that is mapped in one piece begins at a
+   * multiple of 512 pages, by the count of the second mapping too.
+   */
+  public Watcher ofHugePages(SecondMapping second) {
+    return new HugeWatcher(kernel, this, second);
+  }
+
   /**
    * Watches and fills memory of this process that is a shared mapping of a file in memory, and is
    * mapped a second time.

@@ -1,5 +1,7 @@
 package ward.uffd;
 
+import ward.memory.PageSet;
+
 /** Watches the memory of a guest, and fills it in the way that its kind asks for. */
 public interface Watcher extends PageFiller {
 
@@ -11,6 +13,16 @@ public interface Watcher extends PageFiller {
    *     way
    */
   void register(long hostAddress, long lengthBytes) throws UserfaultfdException;
+
+  /**
+   * What can be neither had nor lost: huge pages of which a part is lost and a part is not, all
+   * their pages.
+   *
+   * @return page indexes
+   */
+  default PageSet torn() {
+    return new PageSet();
+  }
 
   /**
    * Makes a huge page of the small ones of a range, all of which have their content. Whoever

@@ -1,11 +1,11 @@
 package ward.vcpu;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import ward.guest.GuestMemory;
 import ward.guest.MemoryKind;
 import ward.kernel.Kernel;
-import ward.kernel.KernelCallException;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 
@@ -29,14 +29,13 @@ final class MappedMemory implements AutoCloseable {
   }
 
   /** Maps every region or none. No page of it exists yet. */
-  static MappedMemory of(Kernel kernel, GuestLayout layout, MemoryKind kind)
-      throws KernelCallException {
+  static MappedMemory of(Kernel kernel, GuestLayout layout, MemoryKind kind) throws IOException {
     List<RegionMapping> mappings = new ArrayList<>();
     try {
       for (GuestRegion region : layout.regions()) {
         mappings.add(RegionMapping.of(kernel, region, kind));
       }
-    } catch (KernelCallException e) {
+    } catch (IOException e) {
       mappings.forEach(RegionMapping::close);
       throw e;
     }

@@ -1,10 +1,13 @@
 package ward.vcpu;
 
+import java.io.IOException;
 import ward.guest.MemoryKind;
+import ward.guest.UnfitGuestException;
 import ward.kernel.Fd;
 import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
 import ward.memory.GuestRegion;
+import ward.memory.Pages;
 
 /**
  * Where one region of a guest is in this process. No page of it exists when it is made.
@@ -16,12 +19,36 @@ import ward.memory.GuestRegion;
 record RegionMapping(Kernel kernel, long lengthBytes, long address, long secondAddress)
     implements AutoCloseable {
 
-  static RegionMapping of(Kernel kernel, GuestRegion region, MemoryKind kind)
-      throws KernelCallException {
+  private static final String NAME = "ward-guest";
+  private static final long HUGE_BYTES = Pages.bytes(MemoryKind.HUGETLB.unitPages());
+
+  static RegionMapping of(Kernel kernel, GuestRegion region, MemoryKind kind) throws IOException {
     return switch (kind) {
       case ANONYMOUS -> anonymous(kernel, region.lengthBytes());
-      case MEMFD -> ofFile(kernel, region.lengthBytes());
+      case MEMFD -> ofFile(kernel, kernel.createMemfd(NAME, region.lengthBytes()), region);
+      case HUGETLB -> ofHugePages(kernel, region);
     };
+  }
+
+  private static RegionMapping ofHugePages(Kernel kernel, GuestRegion region) throws IOException {
+    if (!isHuge(region.guestPhysicalAddress()) || !isHuge(region.lengthBytes())) {
+      throw new UnfitGuestException(
+          "the guest's RAM at 0x%x, 0x%x bytes, does not consist of whole huge pages of 2 MiB; choose another --memory"
+              .formatted(region.guestPhysicalAddress(), region.lengthBytes()));
+    }
+    try {
+      return ofFile(kernel, kernel.createHugeMemfd(NAME, region.lengthBytes()), region);
+    } catch (KernelCallException e) {
+      throw new IOException(
+          "%s; the guest's RAM at 0x%x takes %d huge pages of 2 MiB: set aside as many for it (sysctl vm.nr_hugepages), or choose another --memory"
+              .formatted(
+                  e.getMessage(), region.guestPhysicalAddress(), region.lengthBytes() / HUGE_BYTES),
+          e);
+    }
+  }
+
+  private static boolean isHuge(long bytes) {
+    return bytes % HUGE_BYTES == 0;
   }
 
   private static RegionMapping anonymous(Kernel kernel, long lengthBytes)
@@ -31,8 +58,10 @@ record RegionMapping(Kernel kernel, long lengthBytes, long address, long secondA
   }
 
   /** The file has no name and no descriptor afterwards: it lives as long as its two mappings. */
-  private static RegionMapping ofFile(Kernel kernel, long lengthBytes) throws KernelCallException {
-    try (Fd file = kernel.createMemfd("ward-guest", lengthBytes)) {
+  private static RegionMapping ofFile(Kernel kernel, Fd opened, GuestRegion region)
+      throws KernelCallException {
+    long lengthBytes = region.lengthBytes();
+    try (Fd file = opened) {
       long address = kernel.mapAligned(file, lengthBytes);
       try {
         long second = kernel.mapAligned(file, lengthBytes);

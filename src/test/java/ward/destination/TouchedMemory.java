@@ -72,7 +72,8 @@ final class TouchedMemory implements AutoCloseable {
     GuestMemory memory = map(memoryKind);
     base = memory.hostAddressOf(0);
     second = memory.secondAddressOf(0);
-    marker = new PoisonMarkers(kernel).open(kind);
+    PoisonMarkers markers = new PoisonMarkers(kernel);
+    marker = memoryKind == MemoryKind.HUGETLB ? markers.openForHugePages() : markers.open(kind);
     uffd = Userfaultfd.open(kernel, marker);
     watcher = WatchedKind.watcher(uffd, memory);
     watcher.register(base, Pages.bytes(pageCount));
@@ -85,13 +86,15 @@ final class TouchedMemory implements AutoCloseable {
     if (givenUp.isAllowed()) {
       fixture.resolver.spareGivenBack();
     }
+    HugeFaults huge =
+        new HugeFaults(fixture.faults, fixture.table, fixture.givenBack, memoryKind.unitPages());
     loop =
         new FaultLoop(
             uffd,
             fixture.memory,
             fixture.givenBack,
             new FaultLoop.Reactions(
-                fixture::fault,
+                page -> huge.onFault(page, fixture.failures::add),
                 fixture.resolver::giveBackUnresolved,
                 () -> {},
                 fixture.failures::add),
@@ -113,7 +116,10 @@ final class TouchedMemory implements AutoCloseable {
     if (kind == MemoryKind.ANONYMOUS) {
       return new GuestMemory(layout, new long[] {kernel.mapAnonymous(length)});
     }
-    try (Fd file = kernel.createMemfd("touched", length)) {
+    try (Fd file =
+        kind == MemoryKind.HUGETLB
+            ? kernel.createHugeMemfd("touched", length)
+            : kernel.createMemfd("touched", length)) {
       long[] addresses = {kernel.mapAligned(file, length)};
       return new GuestMemory(layout, kind, addresses, new long[] {kernel.mapAligned(file, length)});
     }

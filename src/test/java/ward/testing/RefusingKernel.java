@@ -29,6 +29,11 @@ public abstract class RefusingKernel implements Kernel {
   }
 
   @Override
+  public Fd createHugeMemfd(String name, long lengthBytes) throws KernelCallException {
+    throw unexpected("createHugeMemfd");
+  }
+
+  @Override
   public Fd adopt(int number, String name) {
     throw unexpected("adopt");
   }
