@@ -2,6 +2,9 @@ package ward.testbed;
 
 import java.time.Duration;
 import java.util.List;
+import ward.guest.MemoryKind;
+import ward.memory.PageRun;
+import ward.memory.PageSet;
 
 /**
  * What one loopback migration is made of.
@@ -94,6 +97,23 @@ public record LoopbackSettings(
         awake,
         deadline,
         List.of(more));
+  }
+
+  /** Whether the destination's memory consists of huge pages of 2 MiB. */
+  boolean isHuge() {
+    return options.contains("hugetlb");
+  }
+
+  /**
+   * All that is lost because some pages are.
+   *
+   * @param pages indexes, in a guest whose regions consist of whole huge pages
+   */
+  PageSet lostWith(PageSet pages) {
+    PageSet lost = new PageSet();
+    int together = isHuge() ? MemoryKind.HUGETLB.unitPages() : 1;
+    pages.forEach(page -> lost.add(new PageRun(page - page % together, together)));
+    return lost;
   }
 
   /** The guest that these settings ask for. */

@@ -118,7 +118,7 @@ final class MigrationDestination implements AutoCloseable {
     status
         .get("regions")
         .forEach(region -> addresses.add(Long.decode(region.get("hostAddress").asText())));
-    return new OutsideView(daemon.pid(), guest.layout(), addresses);
+    return new OutsideView(daemon.pid(), guest.layout(), addresses, settings.isHuge());
   }
 
   /** What the guest has written at the destination; a stack is also written where it is wiped. */

@@ -28,7 +28,8 @@ class UffdLayoutTest {
             Handshake.REQUEST,
             Registration.REGISTER,
             Registration.UNREGISTER,
-            Registration.WAKE),
+            Registration.WAKE,
+            HugeMarker.SCAN),
         Stream.of(FillRequest.values()).map(FillRequest::ioctl));
   }
 
@@ -54,6 +55,14 @@ class UffdLayoutTest {
         Arguments.of("uffdio_range.len", Registration.LENGTH),
         Arguments.of("UFFDIO_REGISTER_MODE_MISSING", Registration.MISSING),
         Arguments.of("UFFDIO_REGISTER_MODE_MINOR", Registration.MINOR),
+        Arguments.of("sizeof pm_scan_arg", HugeMarker.SIZE_BYTES),
+        Arguments.of("pm_scan_arg.start", HugeMarker.START),
+        Arguments.of("pm_scan_arg.end", HugeMarker.END),
+        Arguments.of("pm_scan_arg.vec", HugeMarker.VECTOR),
+        Arguments.of("pm_scan_arg.vec_len", HugeMarker.VECTOR_LENGTH),
+        Arguments.of("pm_scan_arg.category_mask", HugeMarker.CATEGORY_MASK),
+        Arguments.of("pm_scan_arg.return_mask", HugeMarker.RETURN_MASK),
+        Arguments.of("PAGE_IS_SWAPPED", HugeMarker.SWAPPED),
         Arguments.of("sizeof uffd_msg", EventBatch.MESSAGE_BYTES),
         Arguments.of("uffd_msg.event", EventBatch.TYPE),
         Arguments.of("uffd_msg.arg.pagefault.flags", EventBatch.FAULT_FLAGS),
