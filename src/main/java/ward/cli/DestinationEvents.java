@@ -122,7 +122,7 @@ final class DestinationEvents implements DestinationListener {
       lines.entry(
           PoisonLog.Event.WIDENED,
           entry,
-          "huge page",
+          "memory",
           "lost in part; the source is asked to lose all of it");
     }
   }
