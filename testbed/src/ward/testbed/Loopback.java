@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -80,6 +81,15 @@ final class Loopback implements Callable<Integer> {
           "How the destination marks lost pages; see `ward destination --help` (default:"
               + " ${DEFAULT-VALUE}).")
   String marker;
+
+  @Option(
+      names = "--destination-option",
+      paramLabel = "WORD",
+      description =
+          "One more word for `ward destination`, such as --destination-option=--collapse, or"
+              + " --destination-option=--memory --destination-option=memfd; lost pages of huge pages"
+              + " (hugetlb, where it is told --huge-loss widen) count as a whole.")
+  List<String> more = List.of();
 
   @Option(
       names = "--late-poison",
@@ -181,7 +191,8 @@ final class Loopback implements Callable<Integer> {
         vcpu.name().toLowerCase(java.util.Locale.ROOT),
         marker,
         !asleep && vcpu != Vcpu.THREAD && Files.isWritable(Path.of("/dev/kvm")),
-        Duration.ofSeconds(timeoutSeconds));
+        Duration.ofSeconds(timeoutSeconds),
+        more);
   }
 
   private int unreadable() {
