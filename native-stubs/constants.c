@@ -26,6 +26,10 @@ struct uffdio_poison {
 #endif
 #ifndef PAGEMAP_SCAN /* Linux 6.7 */
 #define PAGE_IS_SWAPPED (1 << 4)
+#define PAGE_IS_PFNZERO (1 << 5)
+struct page_region {
+	__u64 start, end, categories;
+};
 struct pm_scan_arg {
 	__u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
 	__u64 category_inverted, category_mask, category_anyof_mask, return_mask;
@@ -125,7 +129,7 @@ static const struct {
 	OFFSET(uffdio_continue, mode), OFFSET(uffdio_continue, mapped),
 	SIZE(uffdio_poison), OFFSET(uffdio_poison, range.start), OFFSET(uffdio_poison, range.len),
 	OFFSET(uffdio_poison, mode), OFFSET(uffdio_poison, updated),
-	VALUE(PAGEMAP_SCAN), VALUE(PAGE_IS_SWAPPED), SIZE(pm_scan_arg), OFFSET(pm_scan_arg, start), OFFSET(pm_scan_arg, end),
+	VALUE(PAGEMAP_SCAN), VALUE(PAGE_IS_SWAPPED), VALUE(PAGE_IS_PFNZERO), SIZE(page_region), SIZE(pm_scan_arg), OFFSET(pm_scan_arg, start), OFFSET(pm_scan_arg, end),
 	OFFSET(pm_scan_arg, category_mask), OFFSET(pm_scan_arg, return_mask), OFFSET(pm_scan_arg, vec), OFFSET(pm_scan_arg, vec_len),
 	SIZE(uffd_msg), OFFSET(uffd_msg, event), OFFSET(uffd_msg, arg.pagefault.flags),
 	OFFSET(uffd_msg, arg.pagefault.address), OFFSET(uffd_msg, arg.pagefault.feat.ptid),

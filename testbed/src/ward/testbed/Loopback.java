@@ -83,13 +83,13 @@ final class Loopback implements Callable<Integer> {
   String marker;
 
   @Option(
-      names = "--destination-option",
-      paramLabel = "WORD",
+      names = "--destination-options",
+      paramLabel = "WORDS",
+      defaultValue = "",
       description =
-          "One more word for `ward destination`, such as --destination-option=--collapse, or"
-              + " --destination-option=--memory --destination-option=memfd; lost pages of huge pages"
-              + " (hugetlb, where it is told --huge-loss widen) count as a whole.")
-  List<String> more = List.of();
+          "More for `ward destination`, as '--memory memfd --collapse'; with '--memory hugetlb"
+              + " --huge-loss widen' lost pages count as whole huge pages.")
+  String more;
 
   @Option(
       names = "--late-poison",
@@ -192,7 +192,7 @@ final class Loopback implements Callable<Integer> {
         marker,
         !asleep && vcpu != Vcpu.THREAD && Files.isWritable(Path.of("/dev/kvm")),
         Duration.ofSeconds(timeoutSeconds),
-        more);
+        more.isBlank() ? List.of() : List.of(more.strip().split(" +")));
   }
 
   private int unreadable() {

@@ -7,7 +7,8 @@ import java.util.concurrent.TimeUnit;
  *
  * @param hugePages ranges of 2 MiB that are one huge page now, also those that were one before
  * @param leftOut ranges that hold a page which is lost or was given back, and were not touched
- * @param refused ranges that the kernel did not take; their pages are as they were
+ * @param refused ranges that the kernel did not take, such as those of zero pages, which take no
+ *     memory as they are; their pages are as they were
  * @param refusal what it said the last time, empty if it took all of them
  * @param nanos how long it took
  */

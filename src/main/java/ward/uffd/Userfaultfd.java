@@ -260,12 +260,30 @@ public final class Userfaultfd implements Watcher, AutoCloseable {
     return fill(FillRequest.CONTINUE, hostAddress, lengthBytes);
   }
 
+  /**
+   * The kernel refuses where a page is the shared one of zeros, in watched memory. Pages of the
+   * guest's own take its place where the huge page is worth it: where most of it has content.
+   */
   @Override
   public FillResult collapse(long hostAddress, long lengthBytes) {
     int answer = kernel.advise(hostAddress, lengthBytes, Linux.MADV_COLLAPSE);
+    if (answer == -Errno.EBUSY.intValue() && hasFewZeroPages(hostAddress, lengthBytes)) {
+      kernel.advise(hostAddress, lengthBytes, Linux.MADV_POPULATE_WRITE);
+      answer = kernel.advise(hostAddress, lengthBytes, Linux.MADV_COLLAPSE);
+    }
     return answer == 0
         ? new FillResult(FillResult.Outcome.COMPLETED, lengthBytes, 0)
         : new FillResult(FillResult.Outcome.REFUSED, 0, -answer);
+  }
+
+  /** More than none, and at most half. */
+  private boolean hasFewZeroPages(long hostAddress, long lengthBytes) {
+    try (PagemapScan pagemap = PagemapScan.open(kernel)) {
+      long zeros = pagemap.bytes(hostAddress, lengthBytes, PagemapScan.ZERO);
+      return zeros > 0 && zeros <= lengthBytes / 2;
+    } catch (KernelCallException e) {
+      return false;
+    }
   }
 
   FillResult fill(FillRequest request, long hostAddress, long lengthBytes) {

@@ -75,6 +75,26 @@ class CollapseKernelTest {
     }
   }
 
+  @Test
+  void zeroPagesBecomePartOfAHugePageWhereMostOfItHasContent() throws Exception {
+    try (TouchedMemory memory = open(MemoryKind.ANONYMOUS)) {
+      long first = (-memory.base & (Pages.bytes(HUGE) - 1)) >>> Pages.SHIFT;
+      memory.fixture.resolver.zero(new PageRun(first, 100));
+      memory.data(first + 100, HUGE - 100);
+      memory.fixture.resolver.zero(new PageRun(first + HUGE, 300));
+      memory.data(first + HUGE + 300, HUGE - 300);
+      memory.data(0, PAGES);
+
+      CollapseReport report = collapse(memory);
+
+      assertThat(report.refused()).as("mostly zeros").isEqualTo(1);
+      assertThat(hugeKib(memory.base)).isEqualTo(report.hugePages() * 2048).isPositive();
+      assertThat(memory.holdsZeros(first + 99)).isTrue();
+      assertThat(memory.holdsItsBytes(first + 100)).isTrue();
+      assertThat(memory.holdsZeros(first + HUGE + 299)).isTrue();
+    }
+  }
+
   @ParameterizedTest
   @EnumSource(names = {"ANONYMOUS", "MEMFD"})
   void aRangeWithALostPageIsLeftOutAndItsMarkerStays(MemoryKind kind) throws Exception {
