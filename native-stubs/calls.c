@@ -153,3 +153,31 @@ int64_t ward_copy(uint64_t to, uint64_t from, uint64_t length)
 
 	return answer(process_vm_readv(this_process, &local, 1, &remote, 1, 0));
 }
+
+#define PAGE_WORDS (4096 / sizeof(uint64_t))
+
+/* Data is mostly told by its first words; eight at a time, so that the compiler takes wide registers for what is zero. */
+int64_t ward_is_zero(uint64_t address)
+{
+	const uint64_t *words = pointer(address);
+
+	for (size_t i = 0; i < PAGE_WORDS; i += 8) {
+		uint64_t any = 0;
+
+		for (size_t j = 0; j < 8; j++)
+			any |= words[i + j];
+		if (any != 0)
+			return 0;
+	}
+	return 1;
+}
+
+int64_t ward_alike(uint64_t address, uint64_t pages)
+{
+	int64_t zero = ward_is_zero(address);
+	uint64_t alike = 1;
+
+	while (alike < pages && ward_is_zero(address + alike * sizeof(uint64_t) * PAGE_WORDS) == zero)
+		alike++;
+	return (int64_t)alike;
+}

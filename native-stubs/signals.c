@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -139,6 +140,37 @@ int64_t ward_fold(uint64_t address, uint64_t length, uint64_t *hash, struct ward
 	fold((const volatile uint64_t *)(uintptr_t)address, length / sizeof(uint64_t), hash);
 	recovery = NULL;
 	return 0;
+}
+
+#define PAGE_BYTES 4096
+
+/* A function of its own, as fold: what is done lives in the caller's volatile variable. */
+static __attribute__((noinline)) void load(char *to, const char *from, uint64_t length, volatile uint64_t *done)
+{
+	for (uint64_t at = 0; at < length; *done = at) {
+		uint64_t left = PAGE_BYTES - ((uintptr_t)(from + at) & (PAGE_BYTES - 1));
+		uint64_t bytes = left < length - at ? left : length - at;
+
+		memcpy(to + at, from + at, bytes);
+		at += bytes;
+	}
+}
+
+int64_t ward_load(uint64_t to, uint64_t from, uint64_t length)
+{
+	static __thread struct ward_signal told;
+	volatile uint64_t done = 0;
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 0) != 0) {
+		recovery = NULL;
+		return done > 0 ? (int64_t)done : -EFAULT;
+	}
+	reported = &told;
+	recovery = &here;
+	load((char *)(uintptr_t)to, (const char *)(uintptr_t)from, length, &done);
+	recovery = NULL;
+	return (int64_t)done;
 }
 
 static uint64_t now(void)

@@ -49,6 +49,11 @@ WARD_EXPORT int64_t ward_advise(uint64_t address, uint64_t length, int32_t advic
 /* Copies inside this process by way of the kernel: a poisoned byte ends the copy with a short count or EFAULT, never with a signal. */
 WARD_EXPORT int64_t ward_copy(uint64_t to, uint64_t from, uint64_t length);
 
+/* Of 4096 bytes that can be read: 1 if all are zero. */
+WARD_EXPORT int64_t ward_is_zero(uint64_t address);
+/* How many of the pages are as the first one is, zero or not; at least 1. */
+WARD_EXPORT int64_t ward_alike(uint64_t address, uint64_t pages);
+
 /* UNIX stream sockets. A descriptor may go along with the bytes of one call (SCM_RIGHTS); -1 is none. */
 WARD_EXPORT int64_t ward_socket_connect(const char *path);
 WARD_EXPORT int64_t ward_socket_listen(const char *path);
@@ -83,6 +88,11 @@ WARD_EXPORT int64_t ward_hear_early(void);
 /* The number of a pending signal of mask (bit N-1 is signal N), taken off the calling thread; EAGAIN when none came in time. */
 WARD_EXPORT int64_t ward_take_signal(uint64_t mask, struct ward_signal *taken, int64_t timeout_nanoseconds);
 
+/*
+ * Copies by loads, page by page: a load that raises SIGBUS ends it with a short count at that page, or EFAULT at the first.
+ * Of many pages, a quarter of what ward_copy costs, which pins each one. Needs ward_catch_bus_errors() once before.
+ */
+WARD_EXPORT int64_t ward_load(uint64_t to, uint64_t from, uint64_t length);
 /*
  * Loads every 64-bit word of [address, address + length) and folds it into *hash. A load that raises SIGBUS ends it:
  * EFAULT, and *fault says what the signal carried. Needs ward_catch_bus_errors() once before.

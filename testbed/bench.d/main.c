@@ -6,10 +6,12 @@
  *     at once or when a byte comes on standard input; or the guest itself, which begins with the registers in a file
  * yardstick receive PORT BYTES
  *     takes the stream into memory that is there already: the loopback's own limit
+ * yardstick warm BYTES
+ *     leaves so much free memory that the next process need not wait for the host of this virtual machine, twice
  * yardstick clock
  *     how fast a guest's TSC counts
  *
- * Each prints one JSON object a line and lives, the last one excepted, until its standard input ends.
+ * Each prints one JSON object a line and lives, the last ones excepted, until its standard input ends.
  */
 #define _GNU_SOURCE
 #include "yardstick.h"
@@ -119,6 +121,8 @@ int main(int count, char **words)
 		return arrive_as_told(words + 2, count - 2);
 	if (strcmp(verb, "receive") == 0 && count == 4)
 		return receive_only(atoi(words[2]), strtoull(words[3], NULL, 10));
+	if (strcmp(verb, "warm") == 0 && count == 3)
+		return warm(strtoull(words[2], NULL, 10));
 	if (strcmp(verb, "clock") == 0 && count == 2)
 		return printf("{\"tscKilohertz\": %" PRIu64 "}\n", tsc_kilohertz()) < 0;
 	misused();

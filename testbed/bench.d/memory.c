@@ -115,3 +115,25 @@ void mark_lost(int uffd, char *page, size_t bytes)
 	if (ioctl(uffd, UFFDIO_POISON, &poison) < 0)
 		give_up("UFFDIO_POISON");
 }
+
+static void touch_every_page(size_t bytes, int advice)
+{
+	struct memory memory = map_empty(bytes);
+
+	if (madvise(memory.base, bytes, advice) < 0)
+		give_up("madvise");
+	for (size_t at = 0; at < bytes; at += PAGE)
+		*(volatile char *)(memory.base + at) = 1;
+}
+
+/*
+ * A virtual machine that reports its free pages to its host (free page reporting) pays for the first touch of each one with
+ * a fault of the host: 0.15 to 0.5 GB/s, where a page that was freed just now takes 13. Who streams right after another
+ * process has ended would win by that alone. The end of this one leaves free pages, small and huge, that the host still backs.
+ */
+int warm(size_t bytes)
+{
+	touch_every_page(bytes, MADV_NOHUGEPAGE);
+	touch_every_page(bytes, MADV_HUGEPAGE);
+	return 0;
+}

@@ -57,6 +57,7 @@ struct memory {
 struct memory map_file(const char *path);
 struct memory map_empty(size_t bytes);
 struct memory map_empty_file(size_t bytes);
+int warm(size_t bytes);
 int register_missing(struct memory memory, enum waiting waiting);
 void place(int uffd, char *page, const void *from, size_t bytes);
 void place_zeros(int uffd, char *page, size_t bytes);

@@ -165,6 +165,15 @@ class BadInputScenario {
   }
 
   @Test
+  void aBandwidthThatIsNoneIsWrongUsage() throws IOException {
+    List<String> arguments = new ArrayList<>(source("127.0.0.1:0"));
+    arguments.addAll(List.of("--bandwidth", "100MB"));
+
+    assertEnd(ExitCode.USAGE, run(List.of(), arguments), "--bandwidth", "100MB", "4K to 1T");
+    assertFalse(Files.exists(path("ledger")));
+  }
+
+  @Test
   void aPortThatIsTakenIsTheHostsRefusal() throws IOException {
     try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
       String address = "127.0.0.1:" + taken.getLocalPort();

@@ -52,7 +52,7 @@ final class BenchGround implements AutoCloseable {
   long mapBytes() throws IOException {
     return guest.lost().isEmpty()
         ? 0
-        : BenchWire.mapBytes(LedgerJournal.read(path("declared")).ledger().effectiveEntries());
+        : BenchWire.mapBytes(LedgerJournal.read(path("declared")).ledger().effective());
   }
 
   private void writeLosses() throws IOException {
@@ -164,8 +164,8 @@ final class BenchGround implements AutoCloseable {
     return isDone(1);
   }
 
-  /** Whether every thread is where {@link Samples#steady} begins. */
-  boolean isHalfDone() throws IOException {
+  /** Whether every thread is where {@link Samples#steady} begins; where none is, at once. */
+  boolean isReadyForTheStream() throws IOException {
     return isDone(0.5);
   }
 

@@ -68,6 +68,7 @@ final class FaultyConnection {
       introduced.join(); // until then nobody knows which faults are meant
     }
     while (chunk.length > 0) {
+      link.carried(kind, direction, chunk.length);
       pause(link.latency());
       if (!pass(direction, tracker, chunk, out)) {
         return;

@@ -42,6 +42,7 @@ final class FaultyLink implements AutoCloseable {
   private final List<Armed> faults = new CopyOnWriteArrayList<>();
   private final Set<FaultyConnection> connections = ConcurrentHashMap.newKeySet();
   private final Map<String, AtomicLong> counts = new ConcurrentHashMap<>();
+  private final Map<String, AtomicLong> carried = new ConcurrentHashMap<>();
   private volatile Duration latency = Duration.ZERO;
   private volatile Consumer<Fault.Act> acts = act -> {};
   private volatile long lastAsked = -1;
@@ -104,6 +105,15 @@ final class FaultyLink implements AutoCloseable {
   synchronized void leadTo(InetSocketAddress otherSource) {
     source = otherSource;
     notifyAll();
+  }
+
+  /** What has come for connections of a kind, Hellos included. */
+  long carriedBytes(ConnectionKind kind, LinkDirection direction) {
+    return carried.getOrDefault(kind + " " + direction, new AtomicLong()).get();
+  }
+
+  void carried(ConnectionKind kind, LinkDirection direction, int bytes) {
+    carried.computeIfAbsent(kind + " " + direction, one -> new AtomicLong()).addAndGet(bytes);
   }
 
   /** Connections wait until it is known where they lead. */

@@ -22,6 +22,9 @@ record WardSide() implements BenchSide {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final long LOOK_MILLIS = 40;
 
+  /** A status is text that the destination makes while it streams: 3 ms of a processor. */
+  private static final long STATUS_MILLIS = 250;
+
   @Override
   public String name() {
     return "ward";
@@ -68,9 +71,7 @@ record WardSide() implements BenchSide {
     if (ground.of().toucher() == BenchCase.Toucher.VCPUS) {
       words.addAll(List.of("--vcpu-state", ground.states().toString()));
     }
-    if (ground.of().kind() != BenchCase.Kind.STREAM) {
-      words.add("--pause-stream");
-    }
+    words.add("--pause-stream");
     return words;
   }
 
@@ -102,8 +103,11 @@ record WardSide() implements BenchSide {
 
   private static BenchRound follow(
       BenchGround ground, Daemon source, Daemon destination, Deadline deadline) throws IOException {
-    if (ground.of().kind() == BenchCase.Kind.DEMAND && ground.of().streams()) {
-      deadline.await("half of the plan", ground::isHalfDone);
+    if (ground.of().streams()) {
+      deadline.await("the plan", ground::isReadyForTheStream);
+      deadline.await(
+          "the guest to run", () -> isRunning(source.status(ground.path("source.sock"))));
+      YardstickProcess.warmMemory(ground.of().bytes());
       letStream(ground);
     }
     deadline.await("the plan to be carried out", () -> isPlanDoneNow(ground));
@@ -113,7 +117,7 @@ record WardSide() implements BenchSide {
       letStream(ground);
     }
     Path control = ground.path("destination.sock");
-    deadline.await("the migration to end", () -> isComplete(destination.status(control)));
+    deadline.await("the migration to end", () -> isCompleteNow(destination, control));
     JsonNode status = destination.status(control);
     long address = Long.decode(status.get("regions").get(0).get("hostAddress").asText());
     ground.check(destination.pid(), address);
@@ -121,10 +125,12 @@ record WardSide() implements BenchSide {
     destination.terminate();
     requireDone("source", source.await(deadline), source);
     requireDone("destination", destination.await(deadline), destination);
+    JsonNode said = JSON.readTree(source.output()).get("status");
     return new BenchRound(
         touches,
         ground.of().streams() ? status.get("streamMebibytesPerSecond").asDouble() : 0,
-        JSON.readTree(source.output()).get("status").get("mapNanos").asLong(),
+        said.get("mapWireNanos").asLong(),
+        said.get("mapNanos").asLong(),
         ground.mapBytes());
   }
 
@@ -134,21 +140,34 @@ record WardSide() implements BenchSide {
 
   /** Seldom: a look takes time from those that are measured. */
   private static boolean isPlanDoneNow(BenchGround ground) throws IOException {
+    pause(LOOK_MILLIS);
+    return ground.of().toucher() == BenchCase.Toucher.VCPUS
+        ? areVcpusDone(ground)
+        : ground.isPlanDone();
+  }
+
+  private static void pause(long millis) throws IOException {
     try {
-      Thread.sleep(LOOK_MILLIS);
+      Thread.sleep(millis);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);
     }
-    return ground.of().toucher() == BenchCase.Toucher.VCPUS
-        ? areVcpusDone(ground)
-        : ground.isPlanDone();
   }
 
   /** Each reports one word when it has read everything. */
   private static boolean areVcpusDone(BenchGround ground) throws IOException {
     Path log = ground.path("guest.log");
     return Files.exists(log) && Files.readAllLines(log).size() == ground.of().threads();
+  }
+
+  private static boolean isRunning(JsonNode status) {
+    return status != null && status.get("phase").asText().equals("SERVING");
+  }
+
+  private static boolean isCompleteNow(Daemon destination, Path control) throws IOException {
+    pause(STATUS_MILLIS);
+    return isComplete(destination.status(control));
   }
 
   private static boolean isComplete(JsonNode status) {

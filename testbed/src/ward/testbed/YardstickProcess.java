@@ -43,6 +43,20 @@ final class YardstickProcess implements AutoCloseable {
     }
   }
 
+  /**
+   * Leaves free memory behind that the host of this virtual machine still backs, as much as a guest
+   * needs: right before a stream, or the side that streams right after another has ended wins by
+   * its memory alone.
+   */
+  static void warmMemory(long bytes) throws IOException {
+    try (YardstickProcess warm = start(List.of(), List.of("warm", Long.toString(bytes)))) {
+      int code = warm.process.onExit().join().exitValue();
+      if (code != 0) {
+        throw new IOException("yardstick warm ended with exit code " + code);
+      }
+    }
+  }
+
   long pid() {
     return process.pid();
   }

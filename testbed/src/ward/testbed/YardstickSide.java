@@ -29,8 +29,9 @@ record YardstickSide(String waiting) implements BenchSide {
     try (YardstickProcess source = start(ground, "serve", ground.memory().toString(), waiting)) {
       String port = source.answer(deadline).get("port").asText();
       try (YardstickProcess destination = start(ground, errand(ground, port))) {
-        if (streamsLater(ground.of())) {
-          deadline.await("half of the plan", ground::isHalfDone);
+        if (ground.of().streams()) {
+          deadline.await("the plan", ground::isReadyForTheStream);
+          YardstickProcess.warmMemory(ground.of().bytes());
           destination.goAhead();
         }
         JsonNode told = destination.answer(deadline);
@@ -44,10 +45,6 @@ record YardstickSide(String waiting) implements BenchSide {
             told.get("poisonNanos").asLong());
       }
     }
-  }
-
-  private static boolean streamsLater(BenchCase of) {
-    return of.kind() == BenchCase.Kind.DEMAND && of.streams();
   }
 
   private static double rate(BenchGround ground, JsonNode told) {
@@ -73,7 +70,7 @@ record YardstickSide(String waiting) implements BenchSide {
       words.add("memory=" + of.memory());
     }
     if (of.streams()) {
-      words.add(streamsLater(of) ? "stream-later" : "stream");
+      words.add("stream-later");
     }
     if (!ground.guest().lost().isEmpty()) {
       words.add("lost=" + ground.ranges());

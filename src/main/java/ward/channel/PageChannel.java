@@ -28,6 +28,13 @@ public final class PageChannel implements AutoCloseable {
 
   private static final int OUT_BYTES = 64 << 10;
 
+  /**
+   * Pages up to here are copied behind their header, and many such frames go out by one call: where
+   * every second page is zeros, 256 calls of a slice become 17. What is longer goes from where it
+   * lies.
+   */
+  private static final int COPIED_BYTES = 32 << 10;
+
   private final String name;
   private final StreamSocket socket;
   private final ProtocolVersion peer;
@@ -212,15 +219,14 @@ public final class PageChannel implements AutoCloseable {
   }
 
   /** However much is asked for at once, what is sent by then waits for the rest no longer. */
-  private void sendIfMuch() {
-    if (out.readableBytes() >= OUT_BYTES) {
-      sendAll(false);
-    }
+  private boolean sendIfMuch() {
+    return out.readableBytes() < OUT_BYTES || sendAll(false);
   }
 
   /**
-   * Sends what was written, and then pages whose bytes lie elsewhere, without a copy of them on
-   * this side; waits until the kernel has taken all of it. From any thread.
+   * Sends what was written, and then pages whose bytes lie elsewhere; waits until the kernel has
+   * taken all of it. A few pages are only appended, and go out with more or by the next {@link
+   * #flush()}. From any thread.
    *
    * @param pages direct memory
    * @param index of the first byte
@@ -233,6 +239,10 @@ public final class PageChannel implements AutoCloseable {
         return false;
       }
       int bodyBytes = writer.dataHeader(0, guestPhysicalAddress, pageCount, pages, index);
+      if (bodyBytes <= COPIED_BYTES) {
+        out.writeBytes(pages, index, bodyBytes);
+        return sendIfMuch();
+      }
       return sendAll(true) && send(pages.memoryAddress() + index, bodyBytes, false);
     } finally {
       sending.unlock();

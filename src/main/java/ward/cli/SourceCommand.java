@@ -130,6 +130,16 @@ final class SourceCommand implements Callable<Integer> {
   boolean pauseStream;
 
   @Option(
+      names = "--bandwidth",
+      paramLabel = "RATE",
+      defaultValue = "none",
+      description =
+          "Bytes a second that the background stream may send, from 4K to 1T (K, M, G and T are 2^10 to"
+              + " 2^40), or none. Demand faults and poison are never held up. `ward control --socket SOCKET"
+              + " bandwidth RATE` changes it (default: ${DEFAULT-VALUE}).")
+  ByteRate bandwidth;
+
+  @Option(
       names = "--new-session",
       description = {
         "Forget the migration that the ledger tells of, and wait for a new destination.",
@@ -181,6 +191,7 @@ final class SourceCommand implements Callable<Integer> {
         new SourceSettings(
             HostName.orSystems(host),
             pauseStream,
+            bandwidth.bytesPerSecond(),
             returnWithin(),
             handshake.limit(),
             ledgerPatience.limit());

@@ -16,7 +16,9 @@ import ward.wire.Peer;
  * @param attempts destinations that have come, and failed to take the guest
  * @param cancelling whether an operator's `ward cancel` waits for the destination's word
  * @param lastError null while nothing went wrong
+ * @param streamLimit bytes a second that the background stream may send; 0 without a limit
  * @param mapNanos from the destination's arrival until it had marked every lost page and said so
+ * @param mapWireNanos of that, from the map's first byte on
  * @param pagesLost for the guest, by the ledger
  * @param pagesHeld lost here after they had been copied, by earlier migrations too
  */
@@ -34,7 +36,9 @@ record SourceStatus(
     boolean cancelling,
     Trouble lastError,
     long breaks,
+    long streamLimit,
     long mapNanos,
+    long mapWireNanos,
     long pagesTotal,
     long pagesLost,
     long pagesHeld,
@@ -71,7 +75,9 @@ record SourceStatus(
         session.isCancelling(),
         metrics.lastTrouble(),
         metrics.breaks(),
+        session.streamBytesPerSecond(),
         metrics.mapNanos(),
+        metrics.mapWireNanos(),
         session.pageCount(),
         ledger.pageCount(),
         ledger.heldFrames().size(),

@@ -141,6 +141,8 @@ final class StatusText {
                 number("foundUnreadable"),
                 number("reported"),
                 number("pagesHeld")));
+    long limit = number("streamLimit");
+    line("stream", limit == 0 ? "no limit" : "at most %,d bytes a second".formatted(limit));
     line("breaks", "%,d".formatted(number("breaks")));
   }
 

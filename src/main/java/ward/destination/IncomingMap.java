@@ -1,19 +1,16 @@
 package ward.destination;
 
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
 import ward.memory.MemoryIdentity;
-import ward.memory.PageRun;
 import ward.memory.PageSet;
-import ward.memory.Pages;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
-import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
 import ward.thread.SessionThread;
 import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Refusal;
@@ -37,6 +34,9 @@ final class IncomingMap {
     Arrival begin(Guest guest, LedgerJournal journal) throws IOException;
   }
 
+  /** Each takes some hundred bytes here, however few losses came about in it. */
+  private static final int CIRCUMSTANCES_MAX = 65_536;
+
   private final HugeLoss hugeLoss;
   private final Course course;
   private final SourceContact contact;
@@ -46,7 +46,7 @@ final class IncomingMap {
   private final GuestFactory guests;
   private final Arrivals arrivals;
   private final SessionThread thread;
-  private final List<PoisonEntry> entries = new ArrayList<>();
+  private PoisonMap losses = new PoisonMap();
   private MemoryIdentity memory; // what the guest was offered as; null before
   private List<Departure> path = List.of(); // how the guest came here
   private boolean ended;
@@ -122,8 +122,13 @@ final class IncomingMap {
 
   void onPart(ControlMessage.PoisonMapPart part) {
     requireOpen("PoisonMapPart");
-    course.arrival().requireInLayout(part.entries());
-    entries.addAll(part.entries());
+    course.arrival().requireInLayout(part.losses());
+    losses.addAll(part.losses());
+    if (losses.circumstances() > CIRCUMSTANCES_MAX) {
+      throw new ProtocolException(
+          "a poison map of losses in more than %d different circumstances"
+              .formatted(CIRCUMSTANCES_MAX));
+    }
   }
 
   /** What a host before this one knew as lost, perhaps this one itself when the guest was here. */
@@ -137,8 +142,10 @@ final class IncomingMap {
   void onEnd(ControlMessage.PoisonMapEnd end) {
     requireOpen("PoisonMapEnd");
     ended = true;
+    PoisonMap all = losses;
+    losses = new PoisonMap(); // the ledger keeps them from now on
     Arrival arrival = course.arrival();
-    String objection = objection(arrival);
+    String objection = objection(arrival, all);
     if (!objection.isEmpty()) {
       refuse(objection);
       return;
@@ -146,24 +153,20 @@ final class IncomingMap {
     arrival
         .recorder()
         .acceptMap(
-            List.copyOf(entries),
+            all,
             (poisoned, held) -> {
               arrival.poisonedFrames().addAll(poisoned);
               thread.tryTo(() -> onApplied(end));
             });
-    entries.clear();
   }
 
   /** Why the guest is not taken although everything it brings is in order; empty if it is. */
-  private String objection(Arrival arrival) {
+  private String objection(Arrival arrival, PoisonMap all) {
     if (hugeLoss == HugeLoss.WIDEN || arrival.unitPages() == 1) {
       return "";
     }
     PageSet lost = new PageSet();
-    for (PoisonEntry entry : entries) {
-      long first = arrival.layout().pageAt(entry.guestPhysicalAddress()).orElseThrow();
-      lost.add(new PageRun(first, 1L << (entry.pageShift() - Pages.SHIFT)));
-    }
+    all.frames().forEachRun(run -> arrival.layout().pagesOf(run).forEach(lost::add));
     return Widening.objection(lost, arrival.unitPages());
   }
 

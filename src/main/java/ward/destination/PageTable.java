@@ -1,5 +1,7 @@
 package ward.destination;
 
+import java.util.function.Consumer;
+import ward.memory.PageRun;
 import ward.memory.PageStates;
 
 /**
@@ -35,6 +37,8 @@ public final class PageTable {
   }
 
   private static final State[] STATES = State.values();
+  private static final int UNRESOLVED =
+      1 << State.MISSING.ordinal() | 1 << State.REQUESTED.ordinal();
 
   private final PageStates states;
 
@@ -60,6 +64,14 @@ public final class PageTable {
     return move(page, State.MISSING, State.PRESENT) || move(page, State.REQUESTED, State.PRESENT);
   }
 
+  /**
+   * The same for pages next to each other, up to the first that has its writer; answers how many.
+   * Of a huge page that nobody else wants, these are 16 compare-and-sets.
+   */
+  long claim(long firstPage, long endPage) {
+    return states.moveLeading(firstPage, endPage, UNRESOLVED, State.PRESENT.ordinal());
+  }
+
   /** Makes the caller the one that poisons a page; false if the page has its writer. */
   boolean poison(long page) {
     return move(page, State.MISSING, State.POISONED) || move(page, State.REQUESTED, State.POISONED);
@@ -68,6 +80,15 @@ public final class PageTable {
   /** Of content that nobody can have seen: it is lost with its huge page. */
   boolean withdraw(long page) {
     return move(page, State.PRESENT, State.POISONED);
+  }
+
+  /**
+   * Makes the caller the one that poisons those pages of a run that have no writer.
+   *
+   * @param poisoned told of them, as runs
+   */
+  void poison(PageRun run, Consumer<PageRun> poisoned) {
+    states.compareAndSetAll(run, UNRESOLVED, State.POISONED.ordinal(), poisoned);
   }
 
   private boolean move(long page, State from, State to) {

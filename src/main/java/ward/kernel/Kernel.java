@@ -130,6 +130,16 @@ public interface Kernel {
    */
   long copy(long toAddress, long fromAddress, long lengthBytes);
 
+  /**
+   * The same by loads in native code, which a page that raises SIGBUS ends: a quarter of the time
+   * for many pages, because the kernel does not look each one up and pin it. A page that is not
+   * mapped for reading ends the process, so this is for memory that this process has mapped so.
+   *
+   * @param toAddress of this process's own memory, which can be written
+   * @return as {@link #copy}, in whole pages of the source
+   */
+  long load(long toAddress, long fromAddress, long lengthBytes);
+
   /** The calling thread's id, as tgkill(2) takes it. */
   int threadId();
 

@@ -156,6 +156,12 @@ public final class NativeKernel implements Kernel {
   }
 
   @Override
+  public long load(long toAddress, long fromAddress, long lengthBytes) {
+    long caught = stubs.ward_catch_bus_errors();
+    return caught < 0 ? caught : stubs.ward_load(toAddress, fromAddress, lengthBytes);
+  }
+
+  @Override
   public int threadId() {
     return (int) stubs.ward_thread_id();
   }
@@ -248,6 +254,15 @@ public final class NativeKernel implements Kernel {
     long ward_lose(long address, long length);
 
     long ward_copy(long to, long from, long length);
+
+    @IgnoreError
+    long ward_load(long to, long from, long length);
+
+    @IgnoreError
+    long ward_is_zero(long address);
+
+    @IgnoreError
+    long ward_alike(long address, long pages);
 
     long ward_socket_connect(String path);
 

@@ -1,92 +1,173 @@
 package ward.memory;
 
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import java.util.stream.Collectors;
-import org.roaringbitmap.longlong.LongIterator;
-import org.roaringbitmap.longlong.Roaring64NavigableMap;
+import org.roaringbitmap.RoaringBitmap;
 
 /** A set of pages, by number. Compressed; not safe for use by several threads at once. */
 public final class PageSet {
 
   private static final int RUNS_IN_TEXT = 8;
+  private static final int LOWER_BITS = 32;
+  private static final long NUMBERS = 1L << LOWER_BITS;
 
-  // Not Roaring64Bitmap: its addRange takes milliseconds for a single page (RoaringBitmap 1.6.29).
-  private final Roaring64NavigableMap pages = new Roaring64NavigableMap();
+  // By the upper bits of the number, never empty. Not Roaring64Bitmap: its addRange takes
+  // milliseconds for a single page (RoaringBitmap 1.6.29). Not Roaring64NavigableMap: it knows
+  // pages
+  // only, and a run of a terabyte would be looked at page by page.
+  private final TreeMap<Integer, RoaringBitmap> parts = new TreeMap<>();
 
   /** Adds one page. */
   public void add(long page) {
-    pages.addLong(page);
+    partFor(upper(page)).add((int) page);
+  }
+
+  private RoaringBitmap partFor(int upper) {
+    return parts.computeIfAbsent(upper, key -> new RoaringBitmap());
+  }
+
+  private static int upper(long page) {
+    return (int) (page >>> LOWER_BITS);
   }
 
   /** Adds pages next to each other. */
   public void add(PageRun run) {
-    pages.addRange(run.firstPage(), run.endPage());
+    long page = run.firstPage();
+    while (page < run.endPage()) {
+      long first = page & NUMBERS - 1;
+      long count = Math.min(run.endPage() - page, NUMBERS - first);
+      partFor(upper(page)).add(first, first + count);
+      page += count;
+    }
   }
 
   /** Adds every page of another set. */
   public void addAll(PageSet other) {
-    pages.or(other.pages);
+    other.parts.forEach((upper, part) -> partFor(upper).or(part));
   }
 
   /** Takes out one page. */
   public void remove(long page) {
-    pages.removeLong(page);
+    RoaringBitmap part = parts.get(upper(page));
+    if (part != null) {
+      part.remove((int) page);
+      if (part.isEmpty()) {
+        parts.remove(upper(page));
+      }
+    }
   }
 
   /** Takes out every page of another set. */
   public void removeAll(PageSet other) {
-    pages.andNot(other.pages);
+    if (other == this) {
+      parts.clear();
+    }
+    keep((part, same) -> part.andNot(same), other);
   }
 
   /** Takes out every page that is not in the other set. */
   public void retainAll(PageSet other) {
-    pages.and(other.pages);
+    parts.keySet().retainAll(other.parts.keySet());
+    keep((part, same) -> part.and(same), other);
+  }
+
+  /** One part's content, after another's had its say. */
+  private interface Change {
+    void make(RoaringBitmap part, RoaringBitmap by);
+  }
+
+  private void keep(Change change, PageSet other) {
+    for (Iterator<Map.Entry<Integer, RoaringBitmap>> all = parts.entrySet().iterator();
+        all.hasNext(); ) {
+      Map.Entry<Integer, RoaringBitmap> entry = all.next();
+      RoaringBitmap by = other.parts.get(entry.getKey());
+      if (by != null) {
+        change.make(entry.getValue(), by);
+        if (entry.getValue().isEmpty()) {
+          all.remove();
+        }
+      }
+    }
   }
 
   public boolean contains(long page) {
-    return pages.contains(page);
+    RoaringBitmap part = parts.get(upper(page));
+    return part != null && part.contains((int) page);
+  }
+
+  /**
+   * The lowest page.
+   *
+   * @throws NoSuchElementException if there is none
+   */
+  public long first() {
+    Map.Entry<Integer, RoaringBitmap> lowest = parts.firstEntry();
+    if (lowest == null) {
+      throw new NoSuchElementException("an empty set has no lowest page");
+    }
+    return whole(lowest.getKey(), lowest.getValue().first());
+  }
+
+  private static long whole(int upper, int lower) {
+    return (long) upper << LOWER_BITS | Integer.toUnsignedLong(lower);
   }
 
   /** How many pages it holds. */
   public long size() {
-    return pages.getLongCardinality();
+    long size = 0;
+    for (RoaringBitmap part : parts.values()) {
+      size += part.getLongCardinality();
+    }
+    return size;
   }
 
   public boolean isEmpty() {
-    return pages.isEmpty();
+    return parts.isEmpty();
   }
 
   /** Every page, ascending. */
   public void forEach(LongConsumer action) {
-    pages.forEach(action::accept);
+    parts.forEach((upper, part) -> part.forEach((int lower) -> action.accept(whole(upper, lower))));
   }
 
   /** The pages as the fewest runs, ascending. */
   public void forEachRun(Consumer<PageRun> action) {
-    LongIterator iterator = pages.getLongIterator();
-    if (!iterator.hasNext()) {
-      return;
-    }
-    long first = iterator.next();
-    long end = first + 1;
-    while (iterator.hasNext()) {
-      long page = iterator.next();
-      if (page != end) {
-        action.accept(new PageRun(first, end - first));
-        first = page;
+    long first = 0;
+    long end = 0; // equals first while there is no run
+    for (Map.Entry<Integer, RoaringBitmap> entry : parts.entrySet()) {
+      RoaringBitmap part = entry.getValue();
+      for (long at = part.nextValue(0); at >= 0; ) {
+        long gap = at + 1 < NUMBERS ? part.nextAbsentValue((int) (at + 1)) : -1;
+        long after = gap < 0 ? NUMBERS : gap;
+        long page = whole(entry.getKey(), (int) at);
+        if (page != end) {
+          accept(first, end, action);
+          first = page;
+        }
+        end = page + (after - at);
+        at = after < NUMBERS ? part.nextValue((int) after) : -1;
       }
-      end = page + 1;
     }
-    action.accept(new PageRun(first, end - first));
+    accept(first, end, action);
+  }
+
+  private static void accept(long first, long end, Consumer<PageRun> action) {
+    if (end > first) {
+      action.accept(new PageRun(first, end - first));
+    }
   }
 
   /** A set of the same pages that changes on its own. */
   public PageSet copy() {
     PageSet copy = new PageSet();
-    copy.addAll(this);
+    parts.forEach((upper, part) -> copy.parts.put(upper, part.clone()));
     return copy;
   }
 

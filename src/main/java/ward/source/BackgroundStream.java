@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.Queue;
+import ward.kernel.ZeroPages;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
 import ward.memory.Pages;
@@ -24,6 +25,9 @@ import ward.wire.StreamEnd;
 final class BackgroundStream {
 
   private static final long RETRY_MILLIS = 200;
+
+  /** Of a frame without its body: all that zeros cost. */
+  private static final long FRAME_BYTES = 36;
 
   /** What it sends on. */
   interface Line {
@@ -53,25 +57,27 @@ final class BackgroundStream {
   private final PageReader reader;
   private final LostPages lost;
   private final StreamCursor cursor;
+  private final Pace pace;
   private final SourceListener listener;
   private final Line line;
   private final Turns turns;
   private final ByteBuf slice =
-      Unpooled.wrappedBuffer(
-          ByteBuffer.allocateDirect((int) Pages.bytes(StreamCursor.SLICE_PAGES)));
+      Unpooled.wrappedBuffer(ByteBuffer.allocateDirect((int) Pages.bytes(Slices.PAGES_MAX)));
   private final Queue<PageRun> unreadable = new ArrayDeque<>();
+  private PageRun rest; // of the slice that is being sent; null between two
   private int recording;
   private boolean pumping;
   private boolean retrying;
   private boolean ended;
 
-  BackgroundStream(SourceParts parts, StreamCursor cursor, Line line, Turns turns) {
+  BackgroundStream(SourceParts parts, StreamCursor cursor, Pace pace, Line line, Turns turns) {
     this.layout = parts.layout();
     this.served = parts.served();
     this.reader = parts.reader();
     this.lost = parts.lost();
     this.listener = parts.listener();
     this.cursor = cursor;
+    this.pace = pace;
     this.line = line;
     this.turns = turns;
   }
@@ -90,7 +96,16 @@ final class BackgroundStream {
   private void oneMore() {
     pumping = sendNext();
     if (pumping) {
+      goOnWhenDue();
+    }
+  }
+
+  private void goOnWhenDue() {
+    long waitMillis = pace.waitMillis();
+    if (waitMillis == 0) {
       turns.take(this::oneMore);
+    } else {
+      turns.later(this::oneMore, waitMillis);
     }
   }
 
@@ -98,7 +113,7 @@ final class BackgroundStream {
     if (ended || cursor.isPaused()) {
       return false;
     }
-    PageRun next = cursor.next();
+    PageRun next = nextRun();
     if (next == null) {
       finish();
     } else {
@@ -106,6 +121,18 @@ final class BackgroundStream {
     }
     line.flush();
     return next != null;
+  }
+
+  /** As much of a slice as may go out at once. */
+  private PageRun nextRun() {
+    PageRun slice = rest != null ? rest : cursor.next();
+    rest = null;
+    int most = pace.slicePages();
+    if (slice == null || slice.pageCount() <= most) {
+      return slice;
+    }
+    rest = new PageRun(slice.firstPage() + most, slice.pageCount() - most);
+    return new PageRun(slice.firstPage(), most);
   }
 
   /** The last word comes only when every entry on its way to the disk was answered. */
@@ -140,14 +167,11 @@ final class BackgroundStream {
   private void send(PageRun run) {
     long page = run.firstPage();
     while (page < run.endPage()) {
-      long end = page;
-      while (end < run.endPage() && served.claim(end)) {
-        end++;
+      long claimed = served.claim(page, run.endPage());
+      if (claimed > 0) {
+        read(page, claimed);
       }
-      if (end > page) {
-        read(page, end - page);
-      }
-      page = end + 1;
+      page += claimed + 1;
     }
   }
 
@@ -190,24 +214,19 @@ final class BackgroundStream {
     int zeroPages = 0;
     int at = 0;
     while (at < pages) {
-      boolean zero = isZero(at);
-      int end = at + 1;
-      while (end < pages && isZero(end) == zero) {
-        end++;
-      }
-      writeRun(first, at, end - at, zero);
-      zeroPages += zero ? end - at : 0;
-      at = end;
+      long address = slice.memoryAddress() + Pages.bytes(at);
+      boolean zero = ZeroPages.isZero(address);
+      int count = (int) ZeroPages.alike(address, pages - at);
+      writeRun(first, at, count, zero);
+      zeroPages += zero ? count : 0;
+      at += count;
     }
     listener.streamed(pages - zeroPages, zeroPages);
   }
 
-  private boolean isZero(int page) {
-    return PageAnswerer.isZero(slice.internalNioBuffer((int) Pages.bytes(page), Pages.SIZE_BYTES));
-  }
-
   private void writeRun(long first, int at, int count, boolean zero) {
     long address = layout.addressOf(first + at);
+    pace.spend(FRAME_BYTES + (zero ? 0 : Pages.bytes(count)));
     if (zero) {
       line.say(new PageAnswer.Zero(0, address, count));
     } else if (!line.pages(address, count, slice, (int) Pages.bytes(at))) {

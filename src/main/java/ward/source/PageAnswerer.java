@@ -2,6 +2,7 @@ package ward.source;
 
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.function.LongConsumer;
 import ward.memory.GuestLayout;
 import ward.memory.Pages;
 import ward.poison.PoisonEntry;
@@ -18,8 +19,13 @@ final class PageAnswerer {
   private final PageReader reader;
   private final LostPages lost;
   private final SourceListener listener;
+  private final LongConsumer onFault;
 
-  PageAnswerer(SourceParts parts) {
+  /**
+   * @param onFault given the first page of every request
+   */
+  PageAnswerer(SourceParts parts, LongConsumer onFault) {
+    this.onFault = onFault;
     this.layout = parts.layout();
     this.served = parts.served();
     this.reader = parts.reader();
@@ -40,6 +46,7 @@ final class PageAnswerer {
       out.frame(new PageAnswer.OutOfRange(requestId, guestPhysicalAddress, pageCount));
       return;
     }
+    onFault.accept(first);
     for (long page = first; page < first + pageCount; page++) {
       answerPage(requestId, page, out, later);
     }

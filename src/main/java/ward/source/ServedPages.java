@@ -1,5 +1,6 @@
 package ward.source;
 
+import ward.memory.PageRun;
 import ward.memory.PageStates;
 
 /**
@@ -22,6 +23,8 @@ final class ServedPages {
     LOST
   }
 
+  private static final int READABLE = 1 << State.UNSENT.ordinal() | 1 << State.SENT.ordinal();
+
   private final PageStates states;
 
   ServedPages(long pageCount) {
@@ -39,6 +42,12 @@ final class ServedPages {
   /** Makes the caller the one that sends a page in the background. */
   boolean claim(long page) {
     return move(page, State.UNSENT, State.SENT);
+  }
+
+  /** The same for pages next to each other, up to the first that was sent or lost; how many. */
+  long claim(long firstPage, long endPage) {
+    int unsent = 1 << State.UNSENT.ordinal();
+    return states.moveLeading(firstPage, endPage, unsent, State.SENT.ordinal());
   }
 
   /** Gives a claim back: the page could not be read just now. */
@@ -61,6 +70,11 @@ final class ServedPages {
   /** Notes a loss; false if it was known. */
   boolean lose(long page) {
     return move(page, State.UNSENT, State.LOST) || move(page, State.SENT, State.LOST);
+  }
+
+  /** Notes the loss of pages next to each other. */
+  void lose(PageRun run) {
+    states.compareAndSetAll(run, READABLE, State.LOST.ordinal(), lost -> {});
   }
 
   private boolean move(long page, State from, State to) {

@@ -18,6 +18,7 @@ final class Serving {
 
   private final SourceParts parts;
   private final StreamCursor cursor;
+  private final Pace pace;
   private final PageAnswerer answerer;
   private final Course course;
   private final DestinationContact contact;
@@ -27,19 +28,21 @@ final class Serving {
   Serving(
       SourceParts parts,
       StreamCursor cursor,
+      Pace pace,
       Course course,
       DestinationContact contact,
       SessionThread thread) {
     this.parts = parts;
     this.cursor = cursor;
-    this.answerer = new PageAnswerer(parts);
+    this.pace = pace;
+    this.answerer = new PageAnswerer(parts, cursor::faulted);
     this.course = course;
     this.contact = contact;
     this.thread = thread;
   }
 
   void add(BackgroundStream.Line line, BackgroundStream.Turns turns) {
-    BackgroundStream stream = new BackgroundStream(parts, cursor, line, turns);
+    BackgroundStream stream = new BackgroundStream(parts, cursor, pace, line, turns);
     streams.add(stream);
     if (course.is(SourcePhase.SERVING)) {
       stream.pump();

@@ -45,6 +45,7 @@ public final class SourceSession implements AutoCloseable {
   private final DestinationContact contact;
   private final Ending ending;
   private final Offer offer;
+  private final Pace pace;
   private final Serving serving;
   private final LossReports reports;
   private final HandOver handOver;
@@ -71,6 +72,7 @@ public final class SourceSession implements AutoCloseable {
     PageReader reader = new PageReader(kernel, subject.memory().memory());
     SourceParts parts = new SourceParts(layout, served, reader, lost, listener);
     StreamCursor cursor = new StreamCursor(layout, settings.streamPaused());
+    pace = new Pace(System::nanoTime, settings.streamBytesPerSecond());
     MigrationBook book = new MigrationBook(journal.migrationFile(), subject.memory(), clock);
     AwaitedReports awaited = new AwaitedReports();
 
@@ -78,7 +80,7 @@ public final class SourceSession implements AutoCloseable {
     contact = new DestinationContact(course);
     ending = new Ending(course, contact, subject.guest(), book, cancels, awaited, thread);
     offer = new Offer(parts, subject, settings.host(), book, course, contact, ending);
-    serving = new Serving(parts, cursor, course, contact, thread);
+    serving = new Serving(parts, cursor, pace, course, contact, thread);
     reports = new LossReports(parts, journal, awaited, course, contact);
     Patience patience = new Patience(course, thread);
     handOver = new HandOver(parts, writes, book, course, contact, ending, patience);
@@ -166,6 +168,20 @@ public final class SourceSession implements AutoCloseable {
   /** Holds the background stream back, or lets it go on. Demand faults are always answered. */
   public void pauseStream(boolean pause) {
     serving.pause(pause);
+  }
+
+  /**
+   * Limits the background streams, together; demand faults and what is said of poison are not.
+   *
+   * @param bytesPerSecond 0 for no limit
+   */
+  public void limitStream(long bytesPerSecond) {
+    pace.limit(bytesPerSecond);
+  }
+
+  /** What the streams may send in a second, in bytes; 0 without a limit. */
+  public long streamBytesPerSecond() {
+    return pace.bytesPerSecond();
   }
 
   /**

@@ -1,54 +1,110 @@
 package ward.source;
 
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicLongArray;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
-import ward.memory.Pages;
+import ward.memory.PageStates;
 
-/** Deals the guest's pages out to the stream connections, slice by slice, each once. */
+/**
+ * Deals the guest's pages out to the stream connections, slice by slice, each once. First what is
+ * near the latest faults: the guest is at work there, and what has come needs no request. Every
+ * fourth slice is the next in order, whatever the guest does.
+ */
 final class StreamCursor {
 
-  /**
-   * 2 MiB, a huge page: one that is sent as a whole is moved into the guest at the destination, as
-   * a whole, where anything less is copied. Demand faults have another socket and other threads, so
-   * that they wait for no slice.
-   */
-  static final int SLICE_PAGES = 512;
+  private static final long NONE = -1;
+  private static final int UNDEALT = 0;
+  private static final int DEALT = 1;
 
-  private final GuestLayout layout;
-  private final AtomicLong nextPage = new AtomicLong();
+  /** Faults that are remembered; more are over before the stream comes there. */
+  private static final int RECENT = 16;
+
+  /** The rest of the huge page where the fault was, and the one behind it. */
+  private static final int NEAR = 2;
+
+  private static final int IN_ORDER_EVERY = 4;
+
+  private final Slices slices;
+  private final AtomicLongArray recent = new AtomicLongArray(RECENT);
+  private final AtomicLong faults = new AtomicLong();
+  private PageStates dealt;
+  private long inOrder;
+  private long turns;
   private volatile boolean paused;
 
   StreamCursor(GuestLayout layout, boolean paused) {
-    this.layout = layout;
+    this.slices = new Slices(layout);
     this.paused = paused;
+    for (int i = 0; i < RECENT; i++) {
+      recent.set(i, NONE);
+    }
+    startOver();
+  }
+
+  /** Deals all of them out again; what was sent is skipped by who sends. */
+  synchronized void startOver() {
+    dealt = new PageStates(slices.count());
+    inOrder = 0;
+  }
+
+  /** A page was asked for. On the way of the answer: no object, no lock. */
+  void faulted(long page) {
+    recent.set((int) (faults.getAndIncrement() % RECENT), page);
+  }
+
+  /** How many were, so far. */
+  long faults() {
+    return faults.get();
   }
 
   /**
    * The next slice, within one region and within one huge page of the guest's addresses; null when
    * all are dealt.
    */
-  PageRun next() {
-    while (true) {
-      long first = nextPage.get();
-      if (first >= layout.pageCount()) {
-        return null;
-      }
-      long count = Math.min(leftInHugePage(first), layout.pagesLeftInRegion(first));
-      if (nextPage.compareAndSet(first, first + count)) {
-        return new PageRun(first, count);
+  synchronized PageRun next() {
+    long slice = ++turns % IN_ORDER_EVERY == 0 ? NONE : nextNearFault();
+    if (slice == NONE) {
+      slice = nextInOrder();
+    }
+    return slice == NONE ? null : slices.run(slice);
+  }
+
+  private long nextInOrder() {
+    while (inOrder < slices.count()) {
+      if (deal(inOrder++)) {
+        return inOrder - 1;
       }
     }
+    return NONE;
   }
 
-  private long leftInHugePage(long page) {
-    long frame = layout.addressOf(page) >>> Pages.SHIFT;
-    return SLICE_PAGES - frame % SLICE_PAGES;
+  /** Of the latest fault that has any. */
+  private long nextNearFault() {
+    long end = faults.get();
+    for (long at = end - 1; at >= Math.max(0, end - RECENT); at--) {
+      int place = (int) (at % RECENT);
+      long page = recent.get(place);
+      long slice = page == NONE ? NONE : nextNear(page);
+      if (slice != NONE) {
+        return slice;
+      }
+      recent.compareAndSet(place, page, NONE); // nothing is left there
+    }
+    return NONE;
   }
 
-  /** Deals all of them out again; what was sent is skipped by who sends. */
-  void startOver() {
-    nextPage.set(0);
+  private long nextNear(long page) {
+    long at = slices.of(page);
+    long end = Math.min(slices.count(), at + NEAR);
+    while (at < end && !deal(at)) {
+      at++;
+    }
+    return at < end ? at : NONE;
+  }
+
+  private boolean deal(long slice) {
+    return dealt.compareAndSet(slice, UNDEALT, DEALT);
   }
 
   boolean isPaused() {

@@ -168,6 +168,16 @@ public final class FrameScanner {
     return !headerRead && !in.isReadable();
   }
 
+  /** Bytes of a header at the front of the buffer, there or to come; 0 if it was read already. */
+  public int headerBytesAhead() {
+    return headerRead ? 0 : FrameHeader.BYTES;
+  }
+
+  /** Of the frame whose header was read last; 0 before the first. */
+  public int bodyBytes() {
+    return bodyBytes;
+  }
+
   /** Bytes that the frame at the front of the buffer still lacks, at the least. */
   public int missingBytes() {
     int needed = headerRead ? bodyBytes : FrameHeader.BYTES;

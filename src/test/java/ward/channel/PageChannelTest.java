@@ -14,6 +14,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -22,6 +23,7 @@ import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import ward.kernel.NativeMemory;
 import ward.kernel.StagingMemory;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
@@ -433,7 +435,7 @@ class PageChannelTest {
   }
 
   @Test
-  void stagedPagesBeginAtAHugePageWhateverCameBefore() throws Exception {
+  void aStagedHugePageBeginsAtOneWhateverCameBefore() throws Exception {
     dial();
     Staged atDestination = new Staged();
     got(destination).startStaged("destination", atDestination);
@@ -449,9 +451,70 @@ class PageChannelTest {
 
     assertThat(first && second).isTrue();
     assertThat(words).containsExactly("Zero", "0x2000+3", "0x200000+512", "StreamEnd");
-    assertThat(atDestination.addresses)
-        .hasSize(2)
-        .allMatch(address -> address % StagingMemory.BODY_BYTES == 0);
+    assertThat(atDestination.addresses).hasSize(2);
+    assertThat(atDestination.addresses.toArray(Long[]::new)[1] % StagingMemory.BODY_BYTES).isZero();
+  }
+
+  /** What every frame of pages was, and whether its bytes were right while they were there. */
+  private static final class Mixture implements PageChannel.Reactions {
+    final BlockingQueue<String> words = new LinkedBlockingQueue<>();
+
+    @Override
+    public void arrived(FrameScanner frames) {
+      while (frames.next()) {
+        words.add(frames.isPages() ? pages(frames) : "other");
+      }
+    }
+
+    private static String pages(FrameScanner frames) {
+      NativeMemory bytes =
+          NativeMemory.at(frames.bodyAddress(), frames.pageCount() * Pages.SIZE_BYTES);
+      for (int page = 0; page < frames.pageCount(); page++) {
+        long number = frames.guestPhysicalAddress() / Pages.SIZE_BYTES + page;
+        if (bytes.getLong(page * Pages.SIZE_BYTES) != number
+            || bytes.getLong((page + 1) * Pages.SIZE_BYTES - Long.BYTES) != ~number) {
+          return "page " + number + " is wrong";
+        }
+      }
+      boolean movable = frames.bodyAddress() % StagingMemory.BODY_BYTES == 0;
+      return movable || frames.pageCount() < 512 ? "right" : "askew";
+    }
+
+    @Override
+    public void ended(Throwable cause) {
+      words.add("ended " + cause);
+    }
+  }
+
+  @Test
+  void framesOfAllSizesCrossInAnyOrder() throws Exception {
+    dial();
+    Mixture atDestination = new Mixture();
+    got(destination).startStaged("destination", atDestination);
+    Random random = new Random(41);
+    ByteBuf pages = Unpooled.directBuffer(512 * Pages.SIZE_BYTES);
+    int[] sizes = {1, 1, 2, 7, 8, 9, 15, 16, 17, 63, 64, 65, 200, 511, 512, 512};
+    int frames = 300;
+    for (int i = 0; i < frames; i++) {
+      int count = sizes[random.nextInt(sizes.length)];
+      int first = random.nextInt(1 << 20);
+      for (int page = 0; page < count; page++) {
+        pages.setLongLE(page * Pages.SIZE_BYTES, first + page);
+        pages.setLongLE((page + 1) * Pages.SIZE_BYTES - Long.BYTES, ~(long) (first + page));
+      }
+      got(source).sendPages((long) first * Pages.SIZE_BYTES, count, pages, 0);
+      if (random.nextInt(3) == 0) {
+        got(source).flush();
+      }
+    }
+    got(source).flush();
+    pages.release();
+
+    for (int i = 0; i < frames; i++) {
+      assertThat(atDestination.words.poll(PATIENCE_SECONDS, SECONDS))
+          .as("frame %d", i)
+          .isEqualTo("right");
+    }
   }
 
   @Test

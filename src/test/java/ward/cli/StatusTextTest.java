@@ -34,7 +34,7 @@ class StatusTextTest {
       {"role":"source","phase":"SERVING","guest":"asleep","machineChecksInjected":0,
        "listening":"192.0.2.1","port":4444,"session":"s-1","attempt":1,
        "peer":{"host":"venus","address":"192.0.2.2:50000"},"cancelling":true,"lastError":null,
-       "breaks":0,"pagesTotal":4096,"pagesLost":9,"pagesHeld":1,"answered":10,"streamedData":20,
+       "breaks":0,"streamLimit":1048576,"pagesTotal":4096,"pagesLost":9,"pagesHeld":1,"answered":10,"streamedData":20,
        "streamedZero":30,"foundUnreadable":3,"reported":4}""";
 
   @Test
@@ -64,6 +64,7 @@ class StatusTextTest {
             "peer        venus at 192.0.2.2:50000, session s-1, attempt 1",
             "pages       4,096 in all; sent 10 on demand, 20 with data and 30 zero in the background",
             "poison      9 pages lost; 3 found and 4 reported while serving, 1 held",
+            "stream      at most 1,048,576 bytes a second",
             "breaks      0",
             "last error  none");
   }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -108,6 +109,75 @@ class PageTableTest {
 
     assertThat(winners).containsOnly(1);
     assertThat(poisonedByWinner).isPositive().isLessThan(PAGES);
+  }
+
+  @Test
+  void pagesNextToEachOtherAreClaimedUpToTheFirstThatHasItsWriter() {
+    PageTable table = new PageTable(1000);
+    table.request(40);
+    table.poison(700);
+
+    assertThat(table.claim(5, 1000)).isEqualTo(695);
+    assertThat(table.claim(5, 1000)).isZero();
+    assertThat(table.claim(701, 1000)).isEqualTo(299);
+
+    assertThat(table.get(4)).isEqualTo(State.MISSING);
+    assertThat(table.get(40)).isEqualTo(State.PRESENT);
+    assertThat(table.get(700)).isEqualTo(State.POISONED);
+    assertThat(table.get(999)).isEqualTo(State.PRESENT);
+  }
+
+  @Test
+  void ofThreadsThatClaimRunsAndThreadsThatPoisonPagesExactlyOneGetsEachPage() throws Exception {
+    PageTable table = new PageTable(PAGES);
+    ExecutorService threads = Executors.newFixedThreadPool(4);
+    CountDownLatch start = new CountDownLatch(4);
+    List<Future<int[]>> wins = new ArrayList<>();
+    for (int writer = 0; writer < 4; writer++) {
+      int number = writer;
+      wins.add(
+          threads.submit(
+              () -> {
+                start.countDown();
+                start.await();
+                return number % 2 == 0 ? runsClaimed(table) : pagesPoisoned(table, number);
+              }));
+    }
+
+    int[] winners = new int[PAGES];
+    for (Future<int[]> future : wins) {
+      int[] won = future.get();
+      for (int page = 0; page < PAGES; page++) {
+        winners[page] += won[page] == 0 ? 0 : 1;
+        if (won[page] != 0) {
+          State state = won[page] == 1 ? State.PRESENT : State.POISONED;
+          assertThat(table.get(page)).as("page %d", page).isEqualTo(state);
+        }
+      }
+    }
+    threads.shutdown();
+
+    assertThat(winners).containsOnly(1);
+  }
+
+  private static int[] runsClaimed(PageTable table) {
+    int[] won = new int[PAGES];
+    for (int page = 0; page < PAGES; ) {
+      int claimed = (int) table.claim(page, Math.min(PAGES, page + 512));
+      Arrays.fill(won, page, page + claimed, 1);
+      page += claimed + 1;
+    }
+    return won;
+  }
+
+  private static int[] pagesPoisoned(PageTable table, int number) {
+    int[] won = new int[PAGES];
+    for (int page = PAGES - 1; page >= 0; page--) {
+      if (page % 7 == number && table.poison(page)) {
+        won[page] = 2;
+      }
+    }
+    return won;
   }
 
   /** 1 where this writer's claim won, 2 where its poison did. */

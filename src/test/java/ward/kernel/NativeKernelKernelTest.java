@@ -67,6 +67,31 @@ class NativeKernelKernelTest {
   }
 
   @Test
+  void aLoadEndsAtThePageThatIsPoisonedAndWorksAgain() {
+    for (int i = 0; i < 1000; i++) {
+      long loaded = kernel.load(target.address(), base, LENGTH);
+
+      assertThat(loaded).isEqualTo(poisoned - base);
+    }
+
+    assertThat(target.getBytes(0, (int) (poisoned - base)))
+        .isEqualTo(source.getBytes(0, (int) (poisoned - base)));
+    assertThat(target.getBytes((int) (poisoned - base), PAGE)).containsOnly(0);
+  }
+
+  @Test
+  void aLoadThatBeginsInPoisonIsAFault() {
+    assertThat(kernel.load(target.address(), poisoned, 2 * PAGE))
+        .isEqualTo(-Errno.EFAULT.intValue());
+  }
+
+  @Test
+  void aLoadOfHealthyPagesIsWhole() {
+    assertThat(kernel.load(target.address(), source.address(), LENGTH)).isEqualTo(LENGTH);
+    assertThat(target.getBytes(0, (int) LENGTH)).isEqualTo(source.getBytes(0, (int) LENGTH));
+  }
+
+  @Test
   void aCopyIntoPoisonIsAFault() {
     assertThat(kernel.copy(poisoned, source.address(), PAGE)).isEqualTo(-Errno.EFAULT.intValue());
   }

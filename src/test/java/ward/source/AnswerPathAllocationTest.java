@@ -61,7 +61,8 @@ class AnswerPathAllocationTest {
       PageReader reader = new PageReader(NativeKernel.load(), bench.guest.memory.memory());
       answerer =
           new PageAnswerer(
-              new SourceParts(SmallGuest.LAYOUT, bench.served, reader, bench.lost, bench.events));
+              new SourceParts(SmallGuest.LAYOUT, bench.served, reader, bench.lost, bench.events),
+              new StreamCursor(SmallGuest.LAYOUT, false)::faulted);
     }
 
     private static FrameScanner scanner(ByteBuf bytes) {

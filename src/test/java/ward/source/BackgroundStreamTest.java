@@ -24,13 +24,15 @@ class BackgroundStreamTest {
 
   private Bench bench;
   private StreamCursor cursor;
+  private Pace pace;
   private BackgroundStream stream;
 
   @BeforeEach
   void open() throws IOException {
     bench = new Bench(directory);
     cursor = new StreamCursor(SmallGuest.LAYOUT, false);
-    stream = new BackgroundStream(bench.parts, cursor, bench.line, bench.turns);
+    pace = new Pace(() -> bench.turns.nowMillis() * 1_000_000, 0);
+    stream = new BackgroundStream(bench.parts, cursor, pace, bench.line, bench.turns);
   }
 
   @AfterEach
@@ -74,6 +76,15 @@ class BackgroundStreamTest {
   }
 
   @Test
+  void whatIsNearAPageThatWasAskedForGoesOutFirst() {
+    cursor.faulted(110);
+
+    stream.pump();
+
+    assertThat(sent()).startsWith("Data 100+30", "Zero 0+1").last().isEqualTo("end");
+  }
+
+  @Test
   void theEndIsSaidOnce() {
     stream.pump();
     sent();
@@ -81,6 +92,49 @@ class BackgroundStreamTest {
     stream.pump();
 
     assertThat(sent()).isEmpty();
+  }
+
+  @Test
+  void aLimitedStreamSendsShortSlicesAtItsPace() {
+    pace.limit(Pages.bytes(100)); // slices of 10 pages, one every 100 ms
+    stream.pump();
+    assertThat(sent()).containsExactly("Zero 0+1", "Data 1+9");
+
+    bench.turns.passMillis(80);
+    assertThat(sent()).isEmpty();
+    bench.turns.passMillis(30);
+    assertThat(sent()).as("zeros cost next to nothing").containsExactly("Zero 10+10", "Data 20+10");
+    bench.turns.passMillis(70);
+    assertThat(sent()).isEmpty();
+    bench.turns.passMillis(30);
+
+    assertThat(sent()).containsExactly("Data 30+10");
+  }
+
+  @Test
+  void aLimitThatIsTakenAwayHoldsNothingUpAnyMore() {
+    pace.limit(Pages.bytes(100));
+    stream.pump();
+    sent();
+
+    pace.limit(0);
+    passTime();
+
+    assertThat(sent()).last().isEqualTo("end");
+  }
+
+  @Test
+  void aLimitNeverHoldsWordOfALossUp() {
+    pace.limit(Pages.bytes(10)); // a page every 100 ms
+    bench.guest.spoil(1, Errno.EHWPOISON);
+    stream.pump();
+    bench.turns.takeAll();
+    bench.turns.passMillis(1);
+    sent();
+
+    bench.settle();
+
+    assertThat(sent()).containsExactly("Poisoned 1+1");
   }
 
   @Test

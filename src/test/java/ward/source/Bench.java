@@ -50,7 +50,12 @@ final class Bench implements AutoCloseable {
             served,
             guest.journal,
             new SourceSettings(
-                "venus", false, Optional.of(Duration.ZERO), Duration.ofSeconds(10), Duration.ZERO),
+                "venus",
+                false,
+                0,
+                Optional.of(Duration.ZERO),
+                Duration.ofSeconds(10),
+                Duration.ZERO),
             Clock.fixed(NOW, ZoneOffset.UTC),
             new LedgerQueue((task, millis) -> disk.add(task), () -> patience, failures::add),
             events);

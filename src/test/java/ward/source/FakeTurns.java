@@ -24,6 +24,10 @@ final class FakeTurns implements BackgroundStream.Turns {
     timers.add(new Timer(nowMillis + delayMillis, turn));
   }
 
+  long nowMillis() {
+    return nowMillis;
+  }
+
   void takeOne() {
     next.remove().run();
   }

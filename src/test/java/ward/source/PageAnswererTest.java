@@ -27,7 +27,7 @@ class PageAnswererTest {
   @BeforeEach
   void open() throws IOException {
     bench = new Bench(directory);
-    answerer = new PageAnswerer(bench.parts);
+    answerer = new PageAnswerer(bench.parts, page -> {});
   }
 
   @AfterEach

@@ -90,6 +90,11 @@ public abstract class RefusingKernel implements Kernel {
   }
 
   @Override
+  public long load(long toAddress, long fromAddress, long lengthBytes) {
+    return copy(toAddress, fromAddress, lengthBytes);
+  }
+
+  @Override
   public int threadId() {
     throw unexpected("threadId");
   }
