@@ -61,6 +61,9 @@ final class HandOver {
     if (!course.is(DestinationPhase.RUNNING)) {
       return;
     }
+    if (course.unresolved() > 0) {
+      return; // pages were withdrawn since; the last of them that is marked leads here again
+    }
     if (widening.isWaitedFor()) {
       thread.later(this::begin, WIDEN);
       return;

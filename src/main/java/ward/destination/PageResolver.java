@@ -51,7 +51,8 @@ final class PageResolver {
   private Runnable pendingEvents = () -> LockSupport.parkNanos(EVENT_PAUSE_NANOS);
 
   /**
-   * @param whenAllResolved called once, on the thread that resolves the last page
+   * @param whenAllResolved called on the thread that resolves the last page; once, unless pages are
+   *     withdrawn and lost later
    */
   PageResolver(
       GuestMemory memory,
@@ -346,14 +347,15 @@ final class PageResolver {
     if (table.get(page) != PageTable.State.PRESENT || givenBack.contains(page)) {
       return false;
     }
+    unresolved.incrementAndGet(); // before: nothing may look complete until its marker is in place
     switch (filler.withdraw(memory.hostAddressOf(page))) {
       case NONE -> {
+        countDown(1);
         return false;
       }
       case DATA -> counts.withdrawData(1);
       case ZEROS -> counts.withdrawZero(1);
     }
-    unresolved.incrementAndGet();
     return table.withdraw(page);
   }
 

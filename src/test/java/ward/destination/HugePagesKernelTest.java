@@ -146,6 +146,26 @@ class HugePagesKernelTest {
   }
 
   @Test
+  void whatIsWithdrawnIsUnresolvedUntilItIsMarked() throws Exception {
+    memory.data(HUGE, HUGE);
+    poison(0, 1);
+    memory.data(1, HUGE - 1);
+    long before = memory.fixture.resolver.unresolved();
+    for (long page = 1; page < HUGE; page++) {
+      assertThat(memory.fixture.resolver.withdraw(page)).isTrue();
+    }
+    long withdrawn = memory.fixture.resolver.unresolved();
+
+    memory.fixture.resolver.poison(new PageRun(1, HUGE - 1));
+
+    assertThat(before).isZero();
+    assertThat(withdrawn).isEqualTo(HUGE - 1);
+    assertThat(memory.fixture.resolver.unresolved()).isZero();
+    assertThat(memory.fixture.allResolved).hasValue(2);
+    assertThat(memory.isPoisoned(HUGE - 1)).isTrue();
+  }
+
+  @Test
   void aHugePageThatTheGuestHasStaysWhatItIs() throws Exception {
     memory.data(0, HUGE);
 
