@@ -10,6 +10,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#ifndef MFD_HUGE_SHIFT /* Linux 4.14, but not in every C library */
+#define MFD_HUGE_SHIFT 26
+#endif
+
 static int64_t answer(int64_t result)
 {
 	return result < 0 ? -errno : result;
@@ -45,9 +49,9 @@ int64_t ward_userfaultfd(int32_t flags)
 	return answer(syscall(SYS_userfaultfd, flags));
 }
 
-int64_t ward_memfd(const char *name, uint64_t length)
+static int64_t memfd(const char *name, uint64_t length, uint32_t flags)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create(name, MFD_CLOEXEC | flags);
 	int64_t result;
 
 	if (fd < 0 || ftruncate(fd, (off_t)length) == 0)
@@ -55,6 +59,18 @@ int64_t ward_memfd(const char *name, uint64_t length)
 	result = -errno;
 	close(fd);
 	return result;
+}
+
+int64_t ward_memfd(const char *name, uint64_t length)
+{
+	return memfd(name, length, MFD_ALLOW_SEALING);
+}
+
+int64_t ward_memfd_huge(const char *name, uint64_t length)
+{
+	const uint32_t log2_of_2_mib = 21;
+
+	return memfd(name, length, MFD_HUGETLB | log2_of_2_mib << MFD_HUGE_SHIFT);
 }
 
 int64_t ward_map(int32_t fd, uint64_t offset, uint64_t length, int32_t protection)
@@ -72,6 +88,31 @@ int64_t ward_map(int32_t fd, uint64_t offset, uint64_t length, int32_t protectio
 		return result;
 	}
 	return (int64_t)(uintptr_t)mapped;
+}
+
+int64_t ward_map_aligned(int32_t fd, uint64_t length)
+{
+	const uint64_t huge = UINT64_C(2) << 20;
+	const int place = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	void *reserved = mmap(NULL, length + huge, PROT_NONE, place, -1, 0);
+	uint64_t begin, first;
+	int64_t result;
+
+	if (reserved == MAP_FAILED)
+		return -errno;
+	begin = (uint64_t)(uintptr_t)reserved;
+	first = (begin + huge - 1) & ~(huge - 1);
+	if (mmap(pointer(first), length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
+	    madvise(pointer(first), length, MADV_DONTFORK) != 0) {
+		result = -errno;
+		munmap(reserved, length + huge);
+		return result;
+	}
+	if (first > begin)
+		munmap(reserved, first - begin);
+	if (begin + huge > first)
+		munmap(pointer(first + length), begin + huge - first);
+	return (int64_t)first;
 }
 
 int64_t ward_map_over(int32_t fd, uint64_t offset, uint64_t address, uint64_t length)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/kvm.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
@@ -19,6 +20,21 @@ struct uffdio_poison {
 	__s64 updated;
 };
 #define UFFDIO_POISON _IOWR(UFFDIO, 0x08, struct uffdio_poison)
+#endif
+#ifndef MADV_COLLAPSE /* Linux 6.1; the C library may be older */
+#define MADV_COLLAPSE 25
+#endif
+#ifndef PAGEMAP_SCAN /* Linux 6.7 */
+#define PAGE_IS_SWAPPED (1 << 4)
+#define PAGE_IS_PFNZERO (1 << 5)
+struct page_region {
+	__u64 start, end, categories;
+};
+struct pm_scan_arg {
+	__u64 size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	__u64 category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
 #endif
 #ifndef UFFDIO_MOVE /* Linux 6.8 */
 struct uffdio_move {
@@ -81,7 +97,7 @@ static const struct {
 	int64_t value;
 } constants[] = {
 	VALUE(O_RDONLY), VALUE(O_RDWR), VALUE(O_NONBLOCK), VALUE(O_CLOEXEC), VALUE(PROT_READ), VALUE(PROT_WRITE),
-	VALUE(MADV_DONTNEED), VALUE(MADV_HUGEPAGE), VALUE(MADV_POPULATE_READ), VALUE(MADV_POPULATE_WRITE), VALUE(MADV_HWPOISON),
+	VALUE(MADV_DONTNEED), VALUE(MADV_REMOVE), VALUE(MADV_HUGEPAGE), VALUE(MADV_COLLAPSE), VALUE(MADV_POPULATE_READ), VALUE(MADV_POPULATE_WRITE), VALUE(MADV_HWPOISON),
 	VALUE(F_SEAL_SEAL), VALUE(F_SEAL_SHRINK), VALUE(F_SEAL_GROW), VALUE(F_SEAL_FUTURE_WRITE), VALUE(SIGBUS), VALUE(BUS_ADRERR), VALUE(BUS_OBJERR),
 	VALUE(BUS_MCEERR_AR), VALUE(BUS_MCEERR_AO),
 	SIZE(ward_signal), OFFSET(ward_signal, code), OFFSET(ward_signal, address), OFFSET(ward_signal, address_lsb),
@@ -113,6 +129,8 @@ static const struct {
 	OFFSET(uffdio_continue, mode), OFFSET(uffdio_continue, mapped),
 	SIZE(uffdio_poison), OFFSET(uffdio_poison, range.start), OFFSET(uffdio_poison, range.len),
 	OFFSET(uffdio_poison, mode), OFFSET(uffdio_poison, updated),
+	VALUE(PAGEMAP_SCAN), VALUE(PAGE_IS_SWAPPED), VALUE(PAGE_IS_PFNZERO), SIZE(page_region), SIZE(pm_scan_arg), OFFSET(pm_scan_arg, start), OFFSET(pm_scan_arg, end),
+	OFFSET(pm_scan_arg, category_mask), OFFSET(pm_scan_arg, return_mask), OFFSET(pm_scan_arg, vec), OFFSET(pm_scan_arg, vec_len),
 	SIZE(uffd_msg), OFFSET(uffd_msg, event), OFFSET(uffd_msg, arg.pagefault.flags),
 	OFFSET(uffd_msg, arg.pagefault.address), OFFSET(uffd_msg, arg.pagefault.feat.ptid),
 	OFFSET(uffd_msg, arg.remove.start), OFFSET(uffd_msg, arg.remove.end),

@@ -32,8 +32,13 @@ WARD_EXPORT int64_t ward_ioctl(int32_t fd, uint64_t request, uint64_t argument);
 WARD_EXPORT int64_t ward_userfaultfd(int32_t flags);
 WARD_EXPORT int64_t ward_memfd(const char *name, uint64_t length);
 
+/* The same of huge pages of 2 MiB (hugetlbfs); length is a multiple of that. */
+WARD_EXPORT int64_t ward_memfd_huge(const char *name, uint64_t length);
+
 /* The address of a new mapping. fd < 0: private anonymous memory that a fork does not copy; else a shared mapping of fd. */
 WARD_EXPORT int64_t ward_map(int32_t fd, uint64_t offset, uint64_t length, int32_t protection);
+/* The same for a whole file from its beginning, to read and write: a mapping that begins at a multiple of 2 MiB, so that huge pages fit. */
+WARD_EXPORT int64_t ward_map_aligned(int32_t fd, uint64_t length);
 /* Puts a private mapping of fd in the place of whatever [address, address + length) holds, in one step; a fork does not copy it. */
 WARD_EXPORT int64_t ward_map_over(int32_t fd, uint64_t offset, uint64_t address, uint64_t length);
 /* Forbids some changes of a memfd for good: F_SEAL_*. */

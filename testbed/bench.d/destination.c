@@ -155,7 +155,7 @@ int arrive(struct errand errand)
 	struct streamed streamed = { .port = errand.port, .later = errand.streams_later };
 	uint64_t poisoned;
 
-	memory = map_empty(errand.bytes);
+	memory = errand.in_memfd ? map_empty_file(errand.bytes) : map_empty(errand.bytes);
 	uffd = register_missing(memory, errand.waiting);
 	poisoned = errand.lost == NULL ? 0 : poison(errand.lost);
 	if (errand.plan != NULL || errand.vcpus != NULL) {

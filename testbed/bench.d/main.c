@@ -1,7 +1,7 @@
 /*
  * yardstick serve FILE sleeping|spinning
  *     answers demands for pages of FILE and streams them, on a port that it prints
- * yardstick arrive PORT BYTES THREADS sleeping|spinning [plan=FILE|vcpus=FILE] [stream|stream-later] [lost=FILE]
+ * yardstick arrive PORT BYTES THREADS sleeping|spinning [plan=FILE|vcpus=FILE] [stream|stream-later] [lost=FILE] [memory=memfd]
  *     brings the guest here: poison first, then the touches of a plan, answered on demand, and the stream beside them,
  *     at once or when a byte comes on standard input; or the guest itself, which begins with the registers in a file
  * yardstick receive PORT BYTES
@@ -83,6 +83,8 @@ static void add_wish(struct errand *errand, const char *word)
 		errand->streams = true;
 	else if (strcmp(word, "stream-later") == 0)
 		errand->streams = errand->streams_later = true;
+	else if (strcmp(word, "memory=memfd") == 0)
+		errand->in_memfd = true;
 	else if (value_of(word, "plan") != NULL)
 		errand->plan = value_of(word, "plan");
 	else if (value_of(word, "vcpus") != NULL)

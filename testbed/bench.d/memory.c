@@ -38,6 +38,20 @@ struct memory map_empty(size_t bytes)
 	return (struct memory){ base, bytes };
 }
 
+/* Shared memory. UFFDIO_COPY brings a page there in one call: whoever writes in a second mapping first does no better. */
+struct memory map_empty_file(size_t bytes)
+{
+	struct memory place = map_empty(bytes);
+	int fd = memfd_create("yardstick", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
+		give_up("memfd");
+	if (mmap(place.base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+		give_up("mmap");
+	close(fd);
+	return place;
+}
+
 int register_missing(struct memory memory, enum waiting waiting)
 {
 	int flags = O_CLOEXEC | (waiting == SPINNING ? O_NONBLOCK : 0);

@@ -3,7 +3,7 @@
  * recovery: a bound to compare Ward with, not a peer of it.
  *
  * It is as Ward is where that decides what a comparison is worth: two processes joined by TCP on the loopback; the source
- * maps the same memory file; the destination is one process that holds the guest's anonymous memory, the threads that
+ * maps the same memory file; the destination is one process that holds the guest's memory, the threads that
  * touch it, and whatever resolves their faults; the threads run Ward's own touch loop (native-stubs/signals.c) over the
  * same plan. Neither side may know the plan in advance, and neither sends what nobody has asked for unless it streams.
  */
@@ -56,6 +56,7 @@ struct memory {
 };
 struct memory map_file(const char *path);
 struct memory map_empty(size_t bytes);
+struct memory map_empty_file(size_t bytes);
 int warm(size_t bytes);
 int register_missing(struct memory memory, enum waiting waiting);
 void place(int uffd, char *page, const void *from, size_t bytes);
@@ -77,6 +78,7 @@ struct errand {
 	const char *plan;     /* what its threads touch; NULL if nothing runs */
 	const char *vcpus;    /* what its vCPUs begin with; NULL if threads touch its memory */
 	unsigned threads;     /* or vCPUs */
+	bool in_memfd;        /* rather than in anonymous memory */
 	bool streams;         /* whether pages come unasked too */
 	bool streams_later;   /* not before a byte comes on standard input */
 	const char *lost;     /* ranges to poison before anything runs; NULL if none */

@@ -28,6 +28,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import ward.cli.ExitCode;
 import ward.cli.LayoutFile;
@@ -138,6 +139,28 @@ class BadInputScenario {
       assertEnd(ExitCode.USAGE, run(List.of(), arguments), "--handshake-timeout", seconds);
     }
     assertFalse(Files.exists(path("ledger")));
+    assertFalse(Files.exists(path("arrived")));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--memory flash, flash",
+    "--memory hugetlb --collapse, --collapse",
+    "--memory hugetlb --marker sigbus, --marker sigbus",
+    "--memory hugetlb --on-remove unpoison, --on-remove unpoison",
+    "--memory hugetlb --on-source-loss poison, --on-source-loss poison",
+    "--memory memfd --memory-owner /no/socket, --memory",
+    "--huge-loss maybe, maybe"
+  })
+  void memoryThatDoesNotGoWithWhatIsWantedIsWrongUsage(String options, String named)
+      throws IOException {
+    List<String> arguments = new ArrayList<>(destination(1));
+    if (options.contains("--memory-owner")) {
+      arguments.removeAll(List.of("--vcpu", "thread"));
+    }
+    arguments.addAll(List.of(options.split(" ")));
+
+    assertEnd(ExitCode.USAGE, run(List.of(), arguments), named);
     assertFalse(Files.exists(path("arrived")));
   }
 

@@ -20,6 +20,7 @@ import ward.memory.Pages;
  * @param zeroPercent of the pages hold nothing but zeros
  * @param lostPages of the guest, in clusters or alone
  * @param clustered whether lost pages lie together, eight on average
+ * @param memory what the destination's is made of: {@code anonymous} or {@code memfd}
  */
 record BenchCase(
     String name,
@@ -31,7 +32,56 @@ record BenchCase(
     int pages,
     int zeroPercent,
     int lostPages,
-    boolean clustered) {
+    boolean clustered,
+    String memory) {
+
+  private static final String ANONYMOUS = "anonymous";
+
+  /** Into anonymous memory. */
+  BenchCase(
+      String name,
+      String question,
+      Toucher toucher,
+      int threads,
+      boolean streams,
+      OptionalInt cpu,
+      int pages,
+      int zeroPercent,
+      int lostPages,
+      boolean clustered) {
+    this(
+        name,
+        question,
+        toucher,
+        threads,
+        streams,
+        cpu,
+        pages,
+        zeroPercent,
+        lostPages,
+        clustered,
+        ANONYMOUS);
+  }
+
+  /** The same into a memfd, which is written through a second mapping. */
+  private BenchCase intoMemfd() {
+    return new BenchCase(
+        name + "-memfd",
+        question + ", into a memfd",
+        toucher,
+        threads,
+        streams,
+        cpu,
+        pages,
+        zeroPercent,
+        lostPages,
+        clustered,
+        "memfd");
+  }
+
+  boolean isAnonymous() {
+    return memory.equals(ANONYMOUS);
+  }
 
   /** What waits for pages. */
   enum Toucher {
@@ -81,6 +131,8 @@ record BenchCase(
     cases.add(mix(pages));
     cases.add(stream("stream-data", "every page with data", 0, pages));
     cases.add(stream("stream-half-zero", "every second page zeros", 50, pages));
+    cases.add(demand(1, true, pages).intoMemfd());
+    cases.add(stream("stream-data", "every page with data", 0, pages).intoMemfd());
     cases.add(poisonMap(10));
     cases.add(poisonMap(10_000));
     cases.add(poisonMap(1_000_000));

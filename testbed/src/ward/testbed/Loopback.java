@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -80,6 +81,15 @@ final class Loopback implements Callable<Integer> {
           "How the destination marks lost pages; see `ward destination --help` (default:"
               + " ${DEFAULT-VALUE}).")
   String marker;
+
+  @Option(
+      names = "--destination-options",
+      paramLabel = "WORDS",
+      defaultValue = "",
+      description =
+          "More for `ward destination`, as '--memory memfd --collapse'; with '--memory hugetlb"
+              + " --huge-loss widen' lost pages count as whole huge pages.")
+  String more;
 
   @Option(
       names = "--late-poison",
@@ -181,7 +191,8 @@ final class Loopback implements Callable<Integer> {
         vcpu.name().toLowerCase(java.util.Locale.ROOT),
         marker,
         !asleep && vcpu != Vcpu.THREAD && Files.isWritable(Path.of("/dev/kvm")),
-        Duration.ofSeconds(timeoutSeconds));
+        Duration.ofSeconds(timeoutSeconds),
+        more.isBlank() ? List.of() : List.of(more.strip().split(" +")));
   }
 
   private int unreadable() {

@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import ward.memory.PageSet;
 import ward.poison.LedgerJournal;
 import ward.testbed.lab.DirectoryTree;
 
@@ -224,11 +225,12 @@ public final class LoopbackRun implements AutoCloseable {
     lastStatus = status;
     requireBothWell(); // also where the destination noticed first
     progress.accept("comparing every page");
+    PageSet lost = settings.lostWith(source.lost());
     MigrationDestination.Evidence evidence =
-        destination.examine(status, guest, memoryFile, source.lost(), source.guestLog());
+        destination.examine(status, guest, memoryFile, lost, source.guestLog());
     int destinationCode = destination.end(deadline);
     int sourceCode = source.await(deadline);
-    return new LoopbackVerdict(settings, guest, source.lost(), network.description())
+    return new LoopbackVerdict(settings, guest, lost, network.description())
         .result(
             new LoopbackVerdict.Observations(
                 status,

@@ -1,6 +1,10 @@
 package ward.testbed;
 
 import java.time.Duration;
+import java.util.List;
+import ward.guest.MemoryKind;
+import ward.memory.PageRun;
+import ward.memory.PageSet;
 
 /**
  * What one loopback migration is made of.
@@ -13,6 +17,7 @@ import java.time.Duration;
  * @param awake whether the guest runs at the source first; otherwise its memory and a first state
  *     are moved
  * @param deadline for the whole run
+ * @param options more of them, for {@code ward destination}
  */
 public record LoopbackSettings(
     long memoryBytes,
@@ -24,7 +29,23 @@ public record LoopbackSettings(
     String vcpu,
     String marker,
     boolean awake,
-    Duration deadline) {
+    Duration deadline,
+    List<String> options) {
+
+  /** A destination that is told nothing more. */
+  public LoopbackSettings(
+      long memoryBytes,
+      int vcpus,
+      int declared,
+      int found,
+      int late,
+      long seed,
+      String vcpu,
+      String marker,
+      boolean awake,
+      Duration deadline) {
+    this(memoryBytes, vcpus, declared, found, late, seed, vcpu, marker, awake, deadline, List.of());
+  }
 
   /** A guest that does not run at the source, and whatever marker suits the host. */
   public LoopbackSettings(
@@ -60,6 +81,39 @@ public record LoopbackSettings(
           "%d poisoned pages of %d; at most a quarter is allowed"
               .formatted(declared + found + late, pages));
     }
+  }
+
+  /** The same, with more options for the destination. */
+  LoopbackSettings with(String... more) {
+    return new LoopbackSettings(
+        memoryBytes,
+        vcpus,
+        declared,
+        found,
+        late,
+        seed,
+        vcpu,
+        marker,
+        awake,
+        deadline,
+        List.of(more));
+  }
+
+  /** Whether the destination's memory consists of huge pages of 2 MiB. */
+  boolean isHuge() {
+    return options.contains("hugetlb");
+  }
+
+  /**
+   * All that is lost because some pages are.
+   *
+   * @param pages indexes, in a guest whose regions consist of whole huge pages
+   */
+  PageSet lostWith(PageSet pages) {
+    PageSet lost = new PageSet();
+    int together = isHuge() ? MemoryKind.HUGETLB.unitPages() : 1;
+    pages.forEach(page -> lost.add(new PageRun(page - page % together, together)));
+    return lost;
   }
 
   /** The guest that these settings ask for. */

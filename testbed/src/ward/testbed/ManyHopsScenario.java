@@ -38,6 +38,7 @@ import ward.testing.RequiresKvm;
 class ManyHopsScenario {
 
   private static final List<String> BETWEEN = List.of("b", "c", "d");
+  private static final Set<String> IN_A_MEMFD = Set.of("c", "d");
   private static final int LOST_PER_HOST = 3;
   private static final int REPORTED_AT_ONCE = 12;
   private static final LoopbackSettings AT_A =
@@ -112,11 +113,12 @@ class ManyHopsScenario {
   }
 
   private Hop arrive(String host, int source, Path ledger, String afterwards) throws IOException {
-    String[] more =
-        afterwards.equals("--offer")
-            ? new String[] {"--offer", "127.0.0.1:0"}
-            : new String[] {afterwards};
-    Hop hop = new Hop(host, directory, source, ledger, more);
+    List<String> more = new ArrayList<>(List.of(afterwards));
+    if (afterwards.equals("--offer")) {
+      more.add("127.0.0.1:0");
+    }
+    more.addAll(List.of("--memory", IN_A_MEMFD.contains(host) ? "memfd" : "anonymous"));
+    Hop hop = new Hop(host, directory, source, ledger, more.toArray(String[]::new));
     hops.add(hop);
     return hop;
   }

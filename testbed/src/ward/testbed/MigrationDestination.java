@@ -37,6 +37,7 @@ final class MigrationDestination implements AutoCloseable {
     command.addAll(List.of("--seed", Long.toString(settings.seed())));
     command.addAll(List.of("--control", control().toString()));
     command.addAll(List.of("--guest-log", guestLog().toString()));
+    command.addAll(settings.options());
     daemon = Daemon.start(directory, "destination", prefix, command);
   }
 
@@ -117,7 +118,7 @@ final class MigrationDestination implements AutoCloseable {
     status
         .get("regions")
         .forEach(region -> addresses.add(Long.decode(region.get("hostAddress").asText())));
-    return new OutsideView(daemon.pid(), guest.layout(), addresses);
+    return new OutsideView(daemon.pid(), guest.layout(), addresses, settings.isHuge());
   }
 
   /** What the guest has written at the destination; a stack is also written where it is wiped. */

@@ -21,6 +21,7 @@ import ward.cli.ControlClient;
 import ward.cli.ExitCode;
 import ward.cli.LayoutFile;
 import ward.memory.PageSet;
+import ward.testing.HugePages;
 import ward.testing.RequiresKvm;
 import ward.vcpu.VcpuStates;
 import ward.wire.ControlMessage;
@@ -50,7 +51,30 @@ class MovedGuestScenario {
 
   @Test
   void aGuestGoesOnAtTheDestinationWhereItWasStoppedAtTheSource() throws IOException {
-    try (LoopbackRun run = new LoopbackRun(settings(), line -> {})) {
+    assertGoesOnWhereItWasStopped(settings());
+  }
+
+  @Test
+  void itGoesOnInAMemfdAsWell() throws IOException {
+    assertGoesOnWhereItWasStopped(settings().with("--memory", "memfd"));
+  }
+
+  @Test
+  void itGoesOnInHugePagesAsWell() throws IOException {
+    LoopbackSettings whole =
+        new LoopbackSettings(
+            32 << 20, VCPUS, 0, 0, 0, SEED, "kvm", "auto", true, Duration.ofMinutes(3));
+    try (HugePages reserved = HugePages.reserve(16);
+        LoopbackRun run = new LoopbackRun(whole.with("--memory", "hugetlb"), line -> {})) {
+      LoopbackResult result = run.run();
+
+      assertEquals(List.of(), result.failures(), run::logs);
+      assertTrue(result.guestMoved());
+    }
+  }
+
+  private static void assertGoesOnWhereItWasStopped(LoopbackSettings settings) throws IOException {
+    try (LoopbackRun run = new LoopbackRun(settings, line -> {})) {
       LoopbackResult result = run.run();
 
       assertEquals(List.of(), result.failures(), run::logs);

@@ -33,6 +33,7 @@ final class OutsideView implements AutoCloseable {
   private static final String MARKER_FILE = "/memfd:ward-lost-";
   private static final long OFFSET_POISONED = 2L << 5;
 
+  private final boolean huge;
   private final GuestLayout layout;
   private final List<Long> hostAddresses;
   private final FileChannel memory;
@@ -46,6 +47,15 @@ final class OutsideView implements AutoCloseable {
    * @param hostAddresses where the regions are mapped in that process
    */
   OutsideView(long pid, GuestLayout layout, List<Long> hostAddresses) throws IOException {
+    this(pid, layout, hostAddresses, false);
+  }
+
+  /**
+   * @param huge whether the memory consists of huge pages, whose markers have no entry to be seen
+   */
+  OutsideView(long pid, GuestLayout layout, List<Long> hostAddresses, boolean huge)
+      throws IOException {
+    this.huge = huge;
     this.layout = layout;
     this.hostAddresses = hostAddresses;
     memory = FileChannel.open(Path.of("/proc/" + pid + "/mem"), StandardOpenOption.READ);
@@ -189,7 +199,9 @@ final class OutsideView implements AutoCloseable {
   private boolean isMarked(long index) throws IOException {
     long address = hostAddress(index);
     Map.Entry<Long, Long> mapping = markerMappings.floorEntry(address);
-    return mapping != null && address < mapping.getValue() || hasMarkerEntry(index);
+    return mapping != null && address < mapping.getValue()
+        || hasMarkerEntry(index)
+        || huge && (pagemapEntry(index) & PRESENT) == 0 && !read(index);
   }
 
   private boolean hasMarkerEntry(long index) throws IOException {

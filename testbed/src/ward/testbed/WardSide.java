@@ -82,6 +82,7 @@ record WardSide() implements BenchSide {
     words.addAll(List.of("--ledger", ground.path("ledger-destination").toString()));
     words.addAll(List.of("--control", ground.path("destination.sock").toString()));
     words.addAll(List.of("--guest-log", ground.path("guest.log").toString()));
+    words.addAll(List.of("--memory", ground.of().memory()));
     if (ground.of().toucher() == BenchCase.Toucher.VCPUS) {
       words.addAll(List.of("--vcpu", "kvm"));
     } else {

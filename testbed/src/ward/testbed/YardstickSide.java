@@ -68,6 +68,9 @@ record YardstickSide(String waiting) implements BenchSide {
     } else if (of.threads() > 0) {
       words.add("plan=" + ground.plan());
     }
+    if (!of.isAnonymous()) {
+      words.add("memory=" + of.memory());
+    }
     if (of.streams()) {
       words.add("stream-later");
     }

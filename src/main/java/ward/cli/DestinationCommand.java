@@ -18,11 +18,13 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 import ward.destination.DestinationSession;
 import ward.destination.DestinationSettings;
+import ward.destination.HugeLoss;
 import ward.destination.NettySourceLink;
 import ward.destination.OnRemove;
 import ward.destination.SourceLoss;
 import ward.guest.Guest;
 import ward.guest.GuestMemory;
+import ward.guest.MemoryKind;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.metrics.DestinationMetrics;
@@ -107,6 +109,36 @@ final class DestinationCommand implements Callable<Integer> {
               + " takes the first that works here, as `ward check` shows (default:"
               + " ${DEFAULT-VALUE}).")
   MarkerWish marker;
+
+  @Option(
+      names = "--memory",
+      paramLabel = "anonymous|memfd|hugetlb",
+      defaultValue = "anonymous",
+      description =
+          "What the guest's memory is made of: private anonymous memory, or a memfd that this daemon"
+              + " maps a second time: it writes what arrives there, and then maps it in the guest"
+              + " (UFFDIO_CONTINUE; Linux 5.14); or the same of huge pages of 2 MiB that this host has"
+              + " set aside (hugetlbfs; Linux 6.7) (default: ${DEFAULT-VALUE}).")
+  MemoryKind memory;
+
+  @Option(
+      names = "--huge-loss",
+      paramLabel = "refuse|widen",
+      defaultValue = "refuse",
+      description =
+          "With --memory hugetlb, where a lost page takes the 2 MiB around it along: refuse a guest"
+              + " that has lost less than whole huge pages (what it loses later leaves its 2 MiB"
+              + " unresolved), or widen: the whole huge page is lost, on both hosts and in both"
+              + " ledgers (default: ${DEFAULT-VALUE}).")
+  HugeLoss hugeLoss;
+
+  @Option(
+      names = "--collapse",
+      description =
+          "When the guest is here, whole: make huge pages of its memory that arrived in small ones"
+              + " (MADV_COLLAPSE, Linux 6.1), except around lost pages. It runs meanwhile; what"
+              + " touches a range that is being copied waits.")
+  boolean collapse;
 
   @Option(
       names = "--memory-owner",
@@ -245,9 +277,10 @@ final class DestinationCommand implements Callable<Integer> {
   }
 
   private int intoOurMemory(DestinationSettings settings, Kernel kernel) {
+    refuseWhatHugePagesCannotDo();
     try (GuestLog reports = GuestLog.open(guestLog);
         GuestConsole console = GuestConsole.open(consoleOutput, consoleInput);
-        PoisonMarker lost = marker.open(kernel);
+        PoisonMarker lost = openMarker(kernel);
         Userfaultfd userfaultfd = openUserfaultfd(kernel, lost);
         Transport transport = Transports.open("ward-destination");
         NettySourceLink link = new NettySourceLink(transport)) {
@@ -255,6 +288,7 @@ final class DestinationCommand implements Callable<Integer> {
       GuestChoice choice =
           GuestChoice.of(
               vcpu,
+              memory,
               kernel,
               books,
               reports,
@@ -269,6 +303,36 @@ final class DestinationCommand implements Callable<Integer> {
       Network network = new Network(transport, link, onward(kernel, transport));
       return run(settings, parts, network, books, choice, lost.kind(), session -> {});
     }
+  }
+
+  private PoisonMarker openMarker(Kernel kernel) {
+    return memory == MemoryKind.HUGETLB ? MarkerWish.openForHugePages(kernel) : marker.open(kernel);
+  }
+
+  private void refuseWhatHugePagesCannotDo() {
+    if (memory != MemoryKind.HUGETLB) {
+      return;
+    }
+    refuseWithHugePages(
+        marker != MarkerWish.AUTO && marker != MarkerWish.UFFD,
+        "--marker %s: in huge pages only uffd works".formatted(optionOf(marker)));
+    refuseWithHugePages(collapse, "--collapse: its pages are huge already");
+    refuseWithHugePages(
+        onRemove != OnRemove.KEEP,
+        "--on-remove unpoison: only whole huge pages are given back; leave it out");
+    refuseWithHugePages(
+        onSourceLoss == SourceLoss.Policy.POISON,
+        "--on-source-loss poison: with no source left, nobody could agree to lose the rest of a huge page; use wait or pause");
+  }
+
+  private static void refuseWithHugePages(boolean wanted, String text) {
+    if (wanted) {
+      throw new CommandFailure(ExitCode.USAGE, "--memory hugetlb with " + text);
+    }
+  }
+
+  private static String optionOf(Enum<?> choice) {
+    return choice.name().toLowerCase(Locale.ROOT);
   }
 
   /** The descriptor, and so every wait of a guest's thread, outlives this process. */
@@ -297,6 +361,9 @@ final class DestinationCommand implements Callable<Integer> {
   private void refuseWhatIsTheOwners() {
     for (String option :
         List.of(
+            "--memory",
+            "--huge-loss",
+            "--collapse",
             "--vcpu",
             "--threads",
             "--seed",
@@ -323,7 +390,7 @@ final class DestinationCommand implements Callable<Integer> {
       throw new CommandFailure(
           ExitCode.USAGE,
           "--marker %s with --memory-owner; in the memory of another process only uffd works"
-              .formatted(marker.name().toLowerCase(Locale.ROOT)));
+              .formatted(optionOf(marker)));
     }
   }
 
@@ -350,7 +417,7 @@ final class DestinationCommand implements Callable<Integer> {
           MetricsOption.AutoCloseableEndpoint endpoint =
               prometheus.listen(
                   () -> numbers(session, metrics, books, choice, marker).registry())) {
-        DestinationRun.Ending ending = run.toTheEnd(keep);
+        DestinationRun.Ending ending = run.toTheEnd(new DestinationRun.Afterwards(keep, collapse));
         print(ending);
         return ending.exitCode().code();
       }
@@ -410,7 +477,8 @@ final class DestinationCommand implements Callable<Integer> {
           sourceLoss(),
           handshake.limit(),
           ledgerPatience.limit(),
-          onRemove);
+          onRemove,
+          hugeLoss);
     } catch (IllegalArgumentException e) {
       throw new CommandFailure(ExitCode.USAGE, "--streams: " + e.getMessage());
     }

@@ -2,6 +2,7 @@ package ward.cli;
 
 import java.util.List;
 import org.slf4j.Logger;
+import ward.destination.CollapseReport;
 import ward.destination.DestinationListener;
 import ward.destination.DestinationPhase;
 import ward.memory.PageSet;
@@ -112,6 +113,24 @@ final class DestinationEvents implements DestinationListener {
     for (PoisonEntry entry : held) {
       lines.entry(PoisonLog.Event.HELD, entry, "source", "copied before the loss, left as it is");
     }
+  }
+
+  @Override
+  public void widened(List<PoisonEntry> entries) {
+    metrics.widened(entries.size());
+    for (PoisonEntry entry : entries) {
+      lines.entry(
+          PoisonLog.Event.WIDENED,
+          entry,
+          "memory",
+          "lost in part; the source is asked to lose all of it");
+    }
+  }
+
+  @Override
+  public void collapsed(CollapseReport report) {
+    metrics.collapsed(report);
+    log.info("{}", report);
   }
 
   @Override

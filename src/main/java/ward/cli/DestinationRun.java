@@ -54,16 +54,21 @@ final class DestinationRun implements ControlServer.Commands {
   record Ending(ExitCode exitCode, String text, Result result) {}
 
   /**
+   * What is done once all of the guest is here.
+   *
    * @param keep whether to wait for SIGTERM before the guest's memory goes
+   * @param collapse whether to make huge pages of it
    */
-  Ending toTheEnd(boolean keep) throws IOException {
+  record Afterwards(boolean keep, boolean collapse) {}
+
+  Ending toTheEnd(Afterwards after) throws IOException {
     Termination.onSignal(this::stop);
     DestinationOutcome outcome;
     try (Progress progress = showProgress()) {
       outcome = session.start().toCompletableFuture().join();
     }
     return session.phase() == DestinationPhase.COMPLETE
-        ? afterMigration(outcome, keep)
+        ? afterMigration(outcome, after)
         : afterFailure(outcome);
   }
 
@@ -86,8 +91,14 @@ final class DestinationRun implements ControlServer.Commands {
         System.console() != null);
   }
 
-  private Ending afterMigration(DestinationOutcome outcome, boolean keep) throws IOException {
+  private Ending afterMigration(DestinationOutcome outcome, Afterwards after) throws IOException {
     log.info("{}", outcome.text());
+    try (HugePages made = HugePages.begin(session, after.collapse())) {
+      return withGuest(outcome, after.keep());
+    }
+  }
+
+  private Ending withGuest(DestinationOutcome outcome, boolean keep) throws IOException {
     if (onward.isPresent()) {
       Optional<Ending> gone = offer(onward.get(), outcome);
       if (gone.isPresent()) {

@@ -2,6 +2,7 @@ package ward.cli;
 
 import java.util.ArrayList;
 import java.util.List;
+import ward.destination.CollapseReport;
 import ward.destination.DestinationReport;
 import ward.destination.DestinationSession;
 import ward.guest.Guest;
@@ -26,6 +27,7 @@ import ward.wire.Peer;
  * @param machineChecksInjected how often vCPUs were told of a loss that they had met or the host
  *     had found
  * @param announcedPages lost pages that the guest was told of before it met them
+ * @param collapse what came of making huge pages; null while nothing has
  * @param memoryErrors how the guest heard of its losses, the latest of them
  * @param regions where the guest's memory is mapped, in this process or in its owner
  * @param onward how far the guest is on its way to the next destination; null while it is not
@@ -57,6 +59,7 @@ record DestinationStatus(
     long machineChecksInjected,
     long freshlyConsumed,
     long announcedPages,
+    CollapseReport collapse,
     List<MemoryErrorLine> memoryErrors,
     List<Region> regions,
     SourceStatus onward) {
@@ -98,6 +101,7 @@ record DestinationStatus(
         books.injected(),
         books.freshlyConsumed(),
         books.announced(),
+        metrics.collapse(),
         books.events().stream().map(MemoryErrorLine::of).toList(),
         guest == null ? List.of() : regions(guest.memory()),
         onward);

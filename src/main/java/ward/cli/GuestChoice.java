@@ -2,6 +2,7 @@ package ward.cli;
 
 import java.nio.file.Path;
 import ward.guest.GuestFactory;
+import ward.guest.MemoryKind;
 import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
 import ward.kernel.Linux;
@@ -27,6 +28,7 @@ record GuestChoice(String name, String description, GuestFactory factory) {
 
   static GuestChoice of(
       VcpuKind kind,
+      MemoryKind memory,
       Kernel kernel,
       GuestBooks books,
       GuestLog log,
@@ -37,18 +39,19 @@ record GuestChoice(String name, String description, GuestFactory factory) {
           ExitCode.USAGE, "--touch-plan %s without --vcpu thread".formatted(threads.plan()));
     }
     return switch (kind) {
-      case KVM -> kvm(kernel, books, log, console);
-      case THREAD -> threads("as --vcpu thread asks", kernel, books, log, threads);
+      case KVM -> kvm(memory, kernel, books, log, console);
+      case THREAD -> threads("as --vcpu thread asks", memory, kernel, books, log, threads);
       case AUTO -> {
         String refusal = kvmRefusal(kernel);
         yield refusal == null
-            ? kvm(kernel, books, log, console)
-            : threads("because " + refusal, kernel, books, log, threads);
+            ? kvm(memory, kernel, books, log, console)
+            : threads("because " + refusal, memory, kernel, books, log, threads);
       }
     };
   }
 
-  private static GuestChoice kvm(Kernel kernel, GuestBooks books, GuestLog log, Console console) {
+  private static GuestChoice kvm(
+      MemoryKind memory, Kernel kernel, GuestBooks books, GuestLog log, Console console) {
     String refusal = kvmRefusal(kernel);
     if (refusal != null) {
       throw new CommandFailure(
@@ -56,11 +59,18 @@ record GuestChoice(String name, String description, GuestFactory factory) {
           refusal + "; load the kvm module, give this user the device, or use --vcpu thread");
     }
     return new GuestChoice(
-        "kvm", "the guest runs under KVM", new KvmGuestFactory(kernel, books, log, console));
+        "kvm",
+        "the guest runs under KVM",
+        new KvmGuestFactory(kernel, books, log, console).withMemory(memory));
   }
 
   private static GuestChoice threads(
-      String why, Kernel kernel, GuestBooks books, GuestLog log, Threads threads) {
+      String why,
+      MemoryKind memory,
+      Kernel kernel,
+      GuestBooks books,
+      GuestLog log,
+      Threads threads) {
     if (threads.count() < 1) {
       throw new CommandFailure(
           ExitCode.USAGE, "--threads %d; at least 1 is needed".formatted(threads.count()));
@@ -69,10 +79,10 @@ record GuestChoice(String name, String description, GuestFactory factory) {
         "thread",
         "NO GUEST RUNS, %s: %d native threads touch its memory and take the SIGBUS"
             .formatted(why, threads.count()),
-        factory(kernel, books, log, threads));
+        factory(kernel, books, log, threads).withMemory(memory));
   }
 
-  private static GuestFactory factory(
+  private static ThreadGuestFactory factory(
       Kernel kernel, GuestBooks books, GuestLog log, Threads threads) {
     return threads.plan() != null
         ? ThreadGuestFactory.planned(kernel, books, threads.count(), threads.plan())

@@ -17,6 +17,14 @@ enum MarkerWish {
   /** {@link MarkerKind#SIGBUS} or nothing. */
   SIGBUS;
 
+  static PoisonMarker openForHugePages(Kernel kernel) {
+    try {
+      return new PoisonMarkers(kernel).openForHugePages();
+    } catch (UserfaultfdException e) {
+      throw new CommandFailure(ExitCode.HOST_REFUSED, "--memory hugetlb: " + e.getMessage());
+    }
+  }
+
   PoisonMarker open(Kernel kernel) {
     PoisonMarkers markers = new PoisonMarkers(kernel);
     try {

@@ -40,6 +40,8 @@ final class PoisonLog {
     LATE,
     /** The page had been copied before it was lost. */
     HELD,
+    /** A part of a huge page is lost, and so all of it is. */
+    WIDENED,
     /** The source was lost with the page. */
     SOURCE_LOST,
     /** The guest ran into a loss that no ledger knew. */

@@ -5,7 +5,9 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.function.LongConsumer;
 import ward.guest.Guest;
 import ward.guest.GuestMemory;
 import ward.memory.GuestLayout;
@@ -19,6 +21,7 @@ import ward.poison.PoisonEntry;
 import ward.poison.PoisonMap;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
+import ward.uffd.Watcher;
 import ward.wire.ProtocolException;
 
 /** Everything that belongs to one guest on its way in, from the moment its shape is known. */
@@ -38,7 +41,8 @@ final class Arrival {
   private final ExecutorService balloon = newBalloonThread();
   private final PageSet poisonedFrames = new PageSet();
   private final Runnable flushRequests;
-  private final Userfaultfd userfaultfd;
+  private final Watcher watcher;
+  private final MarkerScan scan;
   private final GivenBack givenBack = new GivenBack();
 
   /** Where an arrival turns with what it cannot settle itself. */
@@ -68,12 +72,14 @@ final class Arrival {
     this.journal = journal;
     this.flushRequests = around.requests()::flush;
     GuestMemory memory = guest.memory();
+    this.scan = scan;
+    watcher = WatchedKind.watcher(userfaultfd, memory);
     GuestLayout layout = memory.layout();
     givenUp = new GivenUp(around.onRemove(), layout, ledger(), balloon);
     table = new PageTable(layout.pageCount());
     resolver =
         new PageResolver(
-            memory, table, userfaultfd, givenBack, around.listener(), around.whenAllResolved());
+            memory, table, watcher, givenBack, around.listener(), around.whenAllResolved());
     faults =
         new PageFaults(
             layout,
@@ -91,7 +97,7 @@ final class Arrival {
     audit = new Audit(memory, table, resolver, givenBack, givenUp, scan);
     FaultLoop.Reactions reactions =
         new FaultLoop.Reactions(
-            page -> faults.onFault(page, around.onFailure()),
+            onFault(around.onFailure()),
             run -> {
               resolver.giveBackUnresolved(run);
               around.listener().givenBack(run.pageCount());
@@ -100,8 +106,15 @@ final class Arrival {
             around.onFailure());
     faultLoop = new FaultLoop(userfaultfd, memory, givenBack, reactions, around.listener());
     resolver.onPendingEvents(faultLoop::drain);
-    this.userfaultfd = userfaultfd;
     register();
+  }
+
+  private LongConsumer onFault(Consumer<Throwable> onFailure) {
+    int unitPages = watcher.unitPages();
+    HugeFaults huge = new HugeFaults(faults, table, givenBack, unitPages);
+    return unitPages == 1
+        ? page -> faults.onFault(page, onFailure)
+        : page -> huge.onFault(page, onFailure);
   }
 
   /** Apart from the session's, which may wait for faults in an audit. */
@@ -131,7 +144,7 @@ final class Arrival {
   private void register() throws IOException {
     List<GuestRegion> regions = layout().regions();
     for (int region = 0; region < regions.size(); region++) {
-      userfaultfd.register(
+      watcher.register(
           guest.memory().hostAddressOfRegion(region), regions.get(region).lengthBytes());
     }
   }
@@ -157,7 +170,7 @@ final class Arrival {
    */
   void wakeEverybody() {
     for (int region = 0; region < layout().regions().size(); region++) {
-      userfaultfd.wake(
+      watcher.wake(
           guest.memory().hostAddressOfRegion(region), layout().regions().get(region).lengthBytes());
     }
   }
@@ -177,6 +190,21 @@ final class Arrival {
   /** Of a guest that stands still: no page of it is empty afterwards. */
   void fillGivenBack() throws IOException {
     audit.fillEmptyPages();
+  }
+
+  /** Pages that the guest gets, or loses, together. */
+  int unitPages() {
+    return watcher.unitPages();
+  }
+
+  /** Page indexes: huge pages of which a part is lost and a part is not. */
+  PageSet torn() {
+    return watcher.torn();
+  }
+
+  /** Of a guest whose every page is here, or lost; it may run. */
+  CollapseReport collapse(BooleanSupplier goOn) throws IOException {
+    return new Collapse(guest.memory(), table, givenBack, scan, watcher).run(goOn);
   }
 
   Guest guest() {

@@ -99,9 +99,22 @@ final class Audit {
   Finding run() throws IOException {
     Finding finding = compare();
     for (int round = 1; round < ROUNDS_MAX && !finding.agrees(); round++) {
+      mapAgain();
       finding = compare();
     }
     return finding;
+  }
+
+  /** What the kernel has unmapped, but not thrown away: it does that to shared memory. */
+  private void mapAgain() throws IOException {
+    PageSet empty = emptyPages();
+    empty.removeAll(givenBack.copy());
+    empty.forEach(
+        page -> {
+          if (table.get(page) == PageTable.State.PRESENT) {
+            resolver.revive(page);
+          }
+        });
   }
 
   /**

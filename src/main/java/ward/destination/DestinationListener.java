@@ -81,6 +81,16 @@ public interface DestinationListener {
    */
   default void recovered(long nanos) {}
 
+  /**
+   * Huge pages that are lost in part are lost as a whole from now on.
+   *
+   * @param entries one for each; where they are and how long
+   */
+  default void widened(List<PoisonEntry> entries) {}
+
+  /** Huge pages were made of memory that had arrived in small ones. */
+  default void collapsed(CollapseReport report) {}
+
   /** The guest gave pages back. */
   default void givenBack(long pages) {}
 }

@@ -10,6 +10,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
 import ward.memory.PageSet;
@@ -71,6 +72,7 @@ public final class DestinationSession implements AutoCloseable {
   private final Cancellations cancels = new Cancellations();
   private final SourceContact contact;
   private final Ending ending;
+  private final Widening widening;
   private final LossAccount losses;
   private final HandOver handOver;
   private final IncomingMap map;
@@ -90,11 +92,20 @@ public final class DestinationSession implements AutoCloseable {
     ledger = new HostLedger(parts.ledgers());
     contact = new SourceContact(settings, link, course, thread, listener, new Heard());
     ending = new Ending(course, contact, stages, cancels, thread, parts.home().isPresent());
-    losses = new LossAccount(course, contact, listener);
-    handOver = new HandOver(course, contact, losses, ending, thread);
+    widening = new Widening(settings, course, contact, listener);
+    losses = new LossAccount(course, contact, listener, widening);
+    handOver = new HandOver(course, contact, losses, widening, ending, thread);
     map =
         new IncomingMap(
-            course, contact, ending, ledger, stages, parts.guests(), this::arrival, thread);
+            settings.hugeLoss(),
+            course,
+            contact,
+            ending,
+            ledger,
+            stages,
+            parts.guests(),
+            this::arrival,
+            thread);
     lostSource = new LostSource(settings, course, losses, ending, stages, thread);
     recovery =
         new Recovery(
@@ -140,6 +151,22 @@ public final class DestinationSession implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);
     }
+  }
+
+  /**
+   * Makes huge pages of the memory of a guest that is {@link DestinationPhase#COMPLETE}, on the
+   * calling thread; the guest may run meanwhile.
+   *
+   * @param goOn asked again and again; false ends it early
+   * @throws IOException if the kernel does not tell what is mapped
+   */
+  public CollapseReport collapse(BooleanSupplier goOn) throws IOException {
+    if (!course.is(DestinationPhase.COMPLETE)) {
+      throw new IllegalStateException("pages are still on their way: " + course.phase());
+    }
+    CollapseReport report = course.arrival().collapse(goOn);
+    listener.collapsed(report);
+    return report;
   }
 
   private void fillGivenBack(CompletableFuture<Void> done) throws IOException {
@@ -283,6 +310,7 @@ public final class DestinationSession implements AutoCloseable {
     settings.announceEvery().ifPresent(interval -> arrival.guest().announce(lost, interval));
     course.pauseEnds();
     contact.send(new ControlMessage.GuestResumed());
+    widening.ask();
     goOn(); // a guest whose every page is lost; one so small that its streams have ended
   }
 
@@ -384,6 +412,7 @@ public final class DestinationSession implements AutoCloseable {
   private void onRecovered() {
     recovery.onAccepted();
     if (course.hasRun()) {
+      widening.askAgain();
       goOn();
     }
   }

@@ -17,6 +17,7 @@ import java.util.Optional;
  * @param ledgerPatience how long an entry is tried to be written for when the ledger's disk is full
  *     or fails and the guest may run here; before, the first failure is the end
  * @param onRemove what becomes of lost pages that the guest gives back
+ * @param hugeLoss what becomes of huge pages of which a part is lost
  */
 public record DestinationSettings(
     InetSocketAddress source,
@@ -26,9 +27,32 @@ public record DestinationSettings(
     SourceLoss sourceLoss,
     Duration handshakeLimit,
     Duration ledgerPatience,
-    OnRemove onRemove) {
+    OnRemove onRemove,
+    HugeLoss hugeLoss) {
 
   public static final int MAX_STREAMS = 16;
+
+  /** For memory of small pages, or a guest that may not lose more than is lost. */
+  public DestinationSettings(
+      InetSocketAddress source,
+      int streams,
+      String host,
+      Optional<Duration> announceEvery,
+      SourceLoss sourceLoss,
+      Duration handshakeLimit,
+      Duration ledgerPatience,
+      OnRemove onRemove) {
+    this(
+        source,
+        streams,
+        host,
+        announceEvery,
+        sourceLoss,
+        handshakeLimit,
+        ledgerPatience,
+        onRemove,
+        HugeLoss.REFUSE);
+  }
 
   public DestinationSettings {
     if (streams < 1 || streams > MAX_STREAMS) {
@@ -40,6 +64,14 @@ public record DestinationSettings(
   /** The same, with the source elsewhere. */
   DestinationSettings withSource(InetSocketAddress other) {
     return new DestinationSettings(
-        other, streams, host, announceEvery, sourceLoss, handshakeLimit, ledgerPatience, onRemove);
+        other,
+        streams,
+        host,
+        announceEvery,
+        sourceLoss,
+        handshakeLimit,
+        ledgerPatience,
+        onRemove,
+        hugeLoss);
   }
 }

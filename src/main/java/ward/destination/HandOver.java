@@ -16,10 +16,12 @@ import ward.wire.ControlMessage;
 final class HandOver {
 
   private static final Duration SETTLE = Duration.ofMillis(20);
+  private static final Duration WIDEN = Duration.ofMillis(100);
 
   private final Course course;
   private final SourceContact contact;
   private final LossAccount losses;
+  private final Widening widening;
   private final Ending ending;
   private final SessionThread thread;
   private volatile Audit.Finding finding; // null before the audit
@@ -29,11 +31,13 @@ final class HandOver {
       Course course,
       SourceContact contact,
       LossAccount losses,
+      Widening widening,
       Ending ending,
       SessionThread thread) {
     this.course = course;
     this.contact = contact;
     this.losses = losses;
+    this.widening = widening;
     this.ending = ending;
     this.thread = thread;
   }
@@ -55,6 +59,13 @@ final class HandOver {
 
   private void begin() throws IOException {
     if (!course.is(DestinationPhase.RUNNING)) {
+      return;
+    }
+    if (course.unresolved() > 0) {
+      return; // pages were withdrawn since; the last of them that is marked leads here again
+    }
+    if (widening.isWaitedFor()) {
+      thread.later(this::begin, WIDEN);
       return;
     }
     finding = course.arrival().audit().run();

@@ -37,6 +37,7 @@ final class IncomingMap {
   /** Each takes half a kilobyte here, however few losses came about in it. */
   private static final int CIRCUMSTANCES_MAX = 262_144;
 
+  private final HugeLoss hugeLoss;
   private final Course course;
   private final SourceContact contact;
   private final Ending ending;
@@ -53,6 +54,7 @@ final class IncomingMap {
   private boolean released;
 
   IncomingMap(
+      HugeLoss hugeLoss,
       Course course,
       SourceContact contact,
       Ending ending,
@@ -61,6 +63,7 @@ final class IncomingMap {
       GuestFactory guests,
       Arrivals arrivals,
       SessionThread thread) {
+    this.hugeLoss = hugeLoss;
     this.course = course;
     this.contact = contact;
     this.ending = ending;
@@ -142,6 +145,11 @@ final class IncomingMap {
     PoisonMap all = losses;
     losses = new PoisonMap(); // the ledger keeps them from now on
     Arrival arrival = course.arrival();
+    String objection = objection(arrival, all);
+    if (!objection.isEmpty()) {
+      refuse(objection);
+      return;
+    }
     arrival
         .recorder()
         .acceptMap(
@@ -150,6 +158,16 @@ final class IncomingMap {
               arrival.poisonedFrames().addAll(poisoned);
               thread.tryTo(() -> onApplied(end));
             });
+  }
+
+  /** Why the guest is not taken although everything it brings is in order; empty if it is. */
+  private String objection(Arrival arrival, PoisonMap all) {
+    if (hugeLoss == HugeLoss.WIDEN || arrival.unitPages() == 1) {
+      return "";
+    }
+    PageSet lost = new PageSet();
+    all.frames().forEachRun(run -> arrival.layout().pagesOf(run).forEach(lost::add));
+    return Widening.objection(lost, arrival.unitPages());
   }
 
   private void requireOpen(String message) {
@@ -179,6 +197,10 @@ final class IncomingMap {
     String text =
         "the ledger here lists %d lost pages, the source's map %d (digests %s, %s): poison is for ever, so one of them is wrong; compare `ward ledger show` on both hosts, or start with an empty --ledger here"
             .formatted(lost.size(), end.pages(), digest, end.digest());
+    refuse(text);
+  }
+
+  private void refuse(String text) {
     contact.send(new Refusal(Refusal.Code.POISON_MAP, text));
     ending.fail(DestinationOutcome.Kind.INPUT_REFUSED, text);
   }

@@ -15,8 +15,11 @@ final class LossAccount {
   private final Course course;
   private final SourceContact contact;
   private final DestinationListener listener;
+  private final Widening widening;
 
-  LossAccount(Course course, SourceContact contact, DestinationListener listener) {
+  LossAccount(
+      Course course, SourceContact contact, DestinationListener listener, Widening widening) {
+    this.widening = widening;
     this.course = course;
     this.contact = contact;
     this.listener = listener;
@@ -41,6 +44,7 @@ final class LossAccount {
   void noted(PageSet poisoned, PageSet held) {
     course.arrival().poisonedFrames().addAll(poisoned);
     listener.latePoison(poisoned, held);
+    widening.ask();
   }
 
   /** Tells the source what the guest has given up; answers what is lost without that. */

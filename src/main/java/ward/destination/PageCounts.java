@@ -18,6 +18,16 @@ public final class PageCounts {
     zero.add(pages);
   }
 
+  /** They were counted, and are lost now. */
+  void withdrawData(long pages) {
+    data.add(-pages);
+  }
+
+  /** They were counted, and are lost now. */
+  void withdrawZero(long pages) {
+    zero.add(-pages);
+  }
+
   void addPoisoned(long pages) {
     poisoned.add(pages);
   }

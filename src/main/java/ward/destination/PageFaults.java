@@ -65,10 +65,13 @@ final class PageFaults {
     }
   }
 
-  /** Either a second event for a page that has come since, or the guest gave the page back. */
+  /**
+   * A second event for a page that has come since, or one that the kernel has unmapped, or the
+   * guest gave the page back.
+   */
   private void afterPresent(long page, Consumer<Throwable> onFailure) throws ResolveException {
     if (!givenBack.contains(page)) {
-      resolver.wake(page);
+      resolver.revive(page);
     } else if (givenUp.isLost(page)) { // by this host, after its content had come
       afterGivenBack(page, () -> resolver.markers(new PageRun(page, 1)), onFailure);
     } else {

@@ -51,7 +51,8 @@ final class PageResolver {
   private Runnable pendingEvents = () -> LockSupport.parkNanos(EVENT_PAUSE_NANOS);
 
   /**
-   * @param whenAllResolved called once, on the thread that resolves the last page
+   * @param whenAllResolved called on the thread that resolves the last page; once, unless pages are
+   *     withdrawn and lost later
    */
   PageResolver(
       GuestMemory memory,
@@ -332,8 +333,30 @@ final class PageResolver {
    */
   void wakeIfMarked(long page) {
     if (isMarked(page)) {
-      wake(page);
+      revive(page);
     }
+  }
+
+  /**
+   * Makes the caller the one that poisons a page whose content is here, but in a huge page that the
+   * guest cannot get any more, because another part of it is lost.
+   *
+   * @return false if the page stays what it is
+   */
+  boolean withdraw(long page) {
+    if (table.get(page) != PageTable.State.PRESENT || givenBack.contains(page)) {
+      return false;
+    }
+    unresolved.incrementAndGet(); // before: nothing may look complete until its marker is in place
+    switch (filler.withdraw(memory.hostAddressOf(page))) {
+      case NONE -> {
+        countDown(1);
+        return false;
+      }
+      case DATA -> counts.withdrawData(1);
+      case ZEROS -> counts.withdrawZero(1);
+    }
+    return table.withdraw(page);
   }
 
   /** Whether a poisoned page's entry is on disk, so that it may have its marker. */
@@ -372,9 +395,19 @@ final class PageResolver {
 
   /** The next touch of a page that the guest gave back reads zeros, as from a fresh page. */
   void freshZero(long page) throws ResolveException {
-    while (progress(page, 1, "UFFDIO_ZEROPAGE", zeroPages(page, 1)) == 0) {
+    while (progress(page, 1, "UFFDIO_ZEROPAGE", renew(page)) == 0) {
       Thread.onSpinWait();
     }
+    listener.woken(page, 1);
+  }
+
+  private FillResult renew(long page) {
+    return filler.renew(memory.hostAddressOf(page), Pages.SIZE_BYTES);
+  }
+
+  /** Lets threads look again that wait for a page which has its content, or its one writer. */
+  void revive(long page) {
+    filler.revive(memory.hostAddressOf(page), Pages.SIZE_BYTES);
     listener.woken(page, 1);
   }
 

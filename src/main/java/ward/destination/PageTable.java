@@ -14,6 +14,9 @@ import ward.memory.PageStates;
  *    +------- poison ------+-------------> POISONED   (absorbing)
  * </pre>
  *
+ * <p>One arrow is not drawn: where pages are huge, a page that is present, but in a huge page that
+ * the guest has not got, is lost with the rest of it ({@link #withdraw}).
+ *
  * <p>A change of state is one compare-and-set, made <em>before</em> the ioctl it stands for:
  * whoever wins it is the page's only writer. The kernel does not help here. Measured on Linux 6.18,
  * {@code UFFDIO_COPY} over a poison marker returns 0 and heals the page: the guest would read stale
@@ -72,6 +75,11 @@ public final class PageTable {
   /** Makes the caller the one that poisons a page; false if the page has its writer. */
   boolean poison(long page) {
     return move(page, State.MISSING, State.POISONED) || move(page, State.REQUESTED, State.POISONED);
+  }
+
+  /** Of content that nobody can have seen: it is lost with its huge page. */
+  boolean withdraw(long page) {
+    return move(page, State.PRESENT, State.POISONED);
   }
 
   /**

@@ -157,7 +157,7 @@ final class PoisonRecorder {
         layout
             .pageAt(page.guestPhysicalAddress())
             .orElseThrow(() -> new IllegalArgumentException("not RAM: " + page));
-    boolean claimed = table.poison(index);
+    boolean claimed = table.poison(index) || resolver.withdraw(index);
     if (claimed) {
       claim.claimedPages().add(index);
     }

@@ -18,18 +18,39 @@ public final class GuestMemory {
   public static final long NONE = -1;
 
   private final GuestLayout layout;
+  private final MemoryKind kind;
   private final long[] hostAddresses;
+  private final long[] secondAddresses;
 
   /**
+   * Anonymous memory, or memory of which nothing else is known.
+   *
    * @param hostAddresses of the first byte of each region, in the order of the layout's regions
    */
   public GuestMemory(GuestLayout layout, long[] hostAddresses) {
-    if (hostAddresses.length != layout.regions().size()) {
-      throw new IllegalArgumentException(
-          "%d addresses for %d regions".formatted(hostAddresses.length, layout.regions().size()));
-    }
+    this(layout, MemoryKind.ANONYMOUS, hostAddresses, hostAddresses);
+  }
+
+  /**
+   * @param hostAddresses of the first byte of each region, in the order of the layout's regions
+   * @param secondAddresses of the same bytes where no userfaultfd watches them; where there is no
+   *     such mapping, the same addresses
+   */
+  public GuestMemory(
+      GuestLayout layout, MemoryKind kind, long[] hostAddresses, long[] secondAddresses) {
+    requireOneForEachRegion(layout, hostAddresses);
+    requireOneForEachRegion(layout, secondAddresses);
     this.layout = layout;
+    this.kind = kind;
     this.hostAddresses = hostAddresses.clone();
+    this.secondAddresses = secondAddresses.clone();
+  }
+
+  private static void requireOneForEachRegion(GuestLayout layout, long[] addresses) {
+    if (addresses.length != layout.regions().size()) {
+      throw new IllegalArgumentException(
+          "%d addresses for %d regions".formatted(addresses.length, layout.regions().size()));
+    }
   }
 
   public GuestLayout layout() {
@@ -39,6 +60,19 @@ public final class GuestMemory {
   /** The host-virtual address of a region's first byte. */
   public long hostAddressOfRegion(int region) {
     return hostAddresses[region];
+  }
+
+  public MemoryKind kind() {
+    return kind;
+  }
+
+  /**
+   * Where a page can be written without the guest's mapping: host-virtual, not watched. What is
+   * written there is seen by the guest once its own mapping has the page.
+   */
+  public long secondAddressOf(long page) {
+    int region = layout.regionOf(page);
+    return secondAddresses[region] + Pages.bytes(page - layout.firstPageOf(region));
   }
 
   /** The host-virtual address of a page's first byte. */

@@ -34,6 +34,13 @@ public interface Kernel {
   Fd createMemfd(String name, long lengthBytes) throws KernelCallException;
 
   /**
+   * The same of huge pages of 2 MiB, which the host must have set aside.
+   *
+   * @param lengthBytes a multiple of 2 MiB
+   */
+  Fd createHugeMemfd(String name, long lengthBytes) throws KernelCallException;
+
+  /**
    * Takes ownership of a descriptor that an ioctl returned, as {@code KVM_CREATE_VM} does.
    *
    * @param name for people: it stands in every message about the descriptor
@@ -75,6 +82,15 @@ public interface Kernel {
    */
   long mapShared(Fd fd, long offsetBytes, long lengthBytes, int protection)
       throws KernelCallException;
+
+  /**
+   * Maps a file from its beginning, shared, to read and write, not inherited by children.
+   *
+   * @param lengthBytes a multiple of the file's page size
+   * @return the address of the first byte, a multiple of 2 MiB: where the file's pages are huge,
+   *     they can be mapped as such
+   */
+  long mapAligned(Fd fd, long lengthBytes) throws KernelCallException;
 
   /**
    * Puts a private mapping of a file in the place of whatever a range holds, in one step: no thread

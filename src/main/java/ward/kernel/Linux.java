@@ -28,6 +28,9 @@ public final class Linux {
   /** madvise(2): gives the pages back; a poison marker among them is gone. */
   public static final int MADV_DONTNEED = 4;
 
+  /** madvise(2): the file has a hole in place of the range; also seen by its other mappings. */
+  public static final int MADV_REMOVE = 9;
+
   /** Huge pages where the range allows; an errno where the kernel has none. */
   public static final int MADV_HUGEPAGE = 14;
 
@@ -36,6 +39,9 @@ public final class Linux {
 
   /** madvise(2), Linux 5.14: makes the pages present, and dirty. */
   public static final int MADV_POPULATE_WRITE = 23;
+
+  /** madvise(2), Linux 6.1: makes huge pages of what is there, now. */
+  public static final int MADV_COLLAPSE = 25;
 
   /** madvise(2): the hardware is taken to have lost the page. */
   public static final int MADV_HWPOISON = 100;

@@ -55,6 +55,15 @@ public final class NativeKernel implements Kernel {
         stubs.ward_memfd(name, lengthBytes));
   }
 
+  @Override
+  public Fd createHugeMemfd(String name, long lengthBytes) throws KernelCallException {
+    return opened(
+        "memfd_create",
+        "%s of %d bytes in huge pages".formatted(name, lengthBytes),
+        name,
+        stubs.ward_memfd_huge(name, lengthBytes));
+  }
+
   /** For what the seam offers beside {@link Kernel}. */
   static Stubs stubs() {
     return Holder.STUBS;
@@ -96,6 +105,14 @@ public final class NativeKernel implements Kernel {
         "mmap",
         "%d bytes of %s at offset %d".formatted(lengthBytes, fd, offsetBytes),
         stubs.ward_map(fd.number(), offsetBytes, lengthBytes, protection));
+  }
+
+  @Override
+  public long mapAligned(Fd fd, long lengthBytes) throws KernelCallException {
+    return positive(
+        "mmap",
+        "%d bytes of %s".formatted(lengthBytes, fd),
+        stubs.ward_map_aligned(fd.number(), lengthBytes));
   }
 
   private static long positive(String call, String subject, long result)
@@ -219,7 +236,11 @@ public final class NativeKernel implements Kernel {
 
     long ward_memfd(String name, long length);
 
+    long ward_memfd_huge(String name, long length);
+
     long ward_map(int fd, long offset, long length, int protection);
+
+    long ward_map_aligned(int fd, long length);
 
     long ward_map_over(int fd, long offset, long address, long length);
 

@@ -5,6 +5,7 @@ import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
 import org.HdrHistogram.ConcurrentHistogram;
 import org.HdrHistogram.Histogram;
+import ward.destination.CollapseReport;
 import ward.destination.DestinationListener;
 import ward.destination.DestinationPhase;
 import ward.memory.PageSet;
@@ -23,6 +24,7 @@ public final class DestinationMetrics implements DestinationListener {
   private final LongAdder givenBackPages = new LongAdder();
   private final LongAdder latePoisonedPages = new LongAdder();
   private final LongAdder heldPages = new LongAdder();
+  private final LongAdder widenedHugePages = new LongAdder();
   private final LongAdder breaks = new LongAdder();
   private final LongAdder brokenNanos = new LongAdder();
   private final LongAccumulator longestBreakNanos = new LongAccumulator(Math::max, 0);
@@ -35,6 +37,7 @@ public final class DestinationMetrics implements DestinationListener {
       new Durations(0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1_800);
   private final Waiters waiters;
   private volatile Trouble lastTrouble; // null while all went well
+  private volatile CollapseReport collapse; // null while there is none
   private volatile long streamStartNanos;
   private volatile long streamEndNanos;
 
@@ -155,6 +158,16 @@ public final class DestinationMetrics implements DestinationListener {
     heldPages.add(held.size());
   }
 
+  /** Huge pages that were lost in part are lost as a whole. */
+  public void widened(long hugePages) {
+    widenedHugePages.add(hugePages);
+  }
+
+  @Override
+  public void collapsed(CollapseReport report) {
+    collapse = report;
+  }
+
   @Override
   public void recovered(long nanos) {
     breakDurations.add(nanos);
@@ -177,6 +190,18 @@ public final class DestinationMetrics implements DestinationListener {
         faultDurations);
     registerBreaks(to);
     registerPages(to);
+    to.counter(
+        "ward_destination_widened_huge_pages_total",
+        "Huge pages that were lost in part, and are taken for lost as a whole.",
+        widenedHugePages::sum);
+    to.gauge(
+        "ward_destination_collapsed_bytes",
+        "Memory that --collapse has found or made to be huge pages.",
+        () -> collapse == null ? 0 : collapse.hugePages() * (2 << 20));
+    to.gauge(
+        "ward_destination_collapse_seconds",
+        "How long --collapse took.",
+        () -> collapse == null ? 0 : collapse.nanos() / 1e9);
   }
 
   private void registerBreaks(Families to) {
@@ -255,6 +280,11 @@ public final class DestinationMetrics implements DestinationListener {
   /** The last thing that went wrong; null while nothing has. */
   public Trouble lastTrouble() {
     return lastTrouble;
+  }
+
+  /** What came of making huge pages; null while nobody has. */
+  public CollapseReport collapse() {
+    return collapse;
   }
 
   /** Pages that came in the background. */

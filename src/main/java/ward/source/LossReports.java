@@ -6,6 +6,7 @@ import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import ward.memory.GuestLayout;
 import ward.memory.PageSet;
+import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.PoisonEntry;
 import ward.wire.ControlMessage;
@@ -83,6 +84,25 @@ final class LossReports {
             "guest-physical address 0x%x, %d pages, is not RAM of guest %s; see the layout file"
                 .formatted(entry.guestPhysicalAddress(), pages, layout.guest()));
       }
+    }
+  }
+
+  /**
+   * The destination can only lose more than is lost: it is lost here, too, from now on. The guest
+   * runs there, so what this side has of it is of no other use.
+   *
+   * @throws ProtocolException if the guest does not, or the extent is not its own
+   */
+  void onWidened(ControlMessage.ReportPoison report) throws IOException {
+    if (!course.is(SourcePhase.SERVING)) {
+      throw new ProtocolException("a destination reports a loss in phase " + course.phase());
+    }
+    try {
+      report(report.entries(), new CompletableFuture<>());
+    } catch (LedgerException e) {
+      throw e;
+    } catch (IOException e) {
+      throw new ProtocolException(e.getMessage());
     }
   }
 

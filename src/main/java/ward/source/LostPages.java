@@ -128,6 +128,7 @@ final class LostPages {
             held.add(frame);
           }
         });
+    held.removeAll(poisonedFrames); // with the rest of a huge page, though it had come in time
     unconfirmed.removeAll(poisonedFrames);
     unconfirmed.removeAll(heldFrames);
   }

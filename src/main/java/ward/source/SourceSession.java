@@ -326,6 +326,8 @@ public final class SourceSession implements AutoCloseable {
     } else if (message instanceof ControlMessage.PoisonOutcome poison) {
       reports.onOutcome(poison);
       handOver.decide();
+    } else if (message instanceof ControlMessage.ReportPoison report) {
+      reports.onWidened(report);
     } else if (message instanceof ControlMessage.PoisonGivenUp givenUp) {
       reports.onGivenUp(givenUp);
     } else if (message instanceof ControlMessage.HandOver word) {

@@ -39,6 +39,13 @@ public record FillResult(Outcome outcome, long doneBytes, int errno) {
     REFUSED
   }
 
+  /** The same for a longer request, of which only this beginning was dealt with. */
+  FillResult ofMore(long lengthBytes) {
+    return outcome == Outcome.COMPLETED && doneBytes < lengthBytes
+        ? new FillResult(Outcome.INTERRUPTED, doneBytes, Errno.EAGAIN.intValue())
+        : this;
+  }
+
   /** Whether it tells of the pages or their owner, so that another way to fill them would too. */
   boolean isAboutTheRange() {
     return switch (outcome) {

@@ -39,6 +39,43 @@ public interface PageFiller {
   FillResult zero(long hostAddress, long lengthBytes);
 
   /**
+   * Gives a range that the guest gave back to it again: zeros, or what shared memory still holds
+   * there because only the mapping of it was given back. Wakes whoever faulted on it.
+   */
+  default FillResult renew(long hostAddress, long lengthBytes) {
+    return zero(hostAddress, lengthBytes);
+  }
+
+  /**
+   * Somebody waits for a range although it has its content, or is about to have it: lets them try
+   * again, with the content mapped if the kernel has taken it out of the page table meanwhile.
+   */
+  default void revive(long hostAddress, long lengthBytes) {
+    wake(hostAddress, lengthBytes);
+  }
+
+  /** Pages that the guest gets, or loses, together: more than 1 where its pages are huge. */
+  default int unitPages() {
+    return 1;
+  }
+
+  /** What a page was that the guest will never see. */
+  enum Unseen {
+    /** Not one of those: what it holds, it holds. */
+    NONE,
+    DATA,
+    ZEROS
+  }
+
+  /**
+   * Takes a page's content away again that nobody can have seen, because it is in a huge page of
+   * which another part is lost: so all of it is.
+   */
+  default Unseen withdraw(long hostAddress) {
+    return Unseen.NONE;
+  }
+
+  /**
    * Marks a missing range as poisoned and wakes whoever faulted on it; they receive SIGBUS.
    *
    * @see MarkerKind

@@ -12,7 +12,7 @@ import java.util.function.LongPredicate;
  * <p>Closing ends the making of markers. Those that are placed stay.
  */
 public abstract sealed class PoisonMarker implements AutoCloseable
-    permits MarkerEntry, MarkerMapping {
+    permits MarkerEntry, MarkerMapping, HugeMarker {
 
   PoisonMarker() {}
 

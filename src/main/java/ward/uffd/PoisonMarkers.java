@@ -131,6 +131,16 @@ public final class PoisonMarkers {
     }
   }
 
+  /**
+   * Opens the one kind that there is for huge pages.
+   *
+   * @throws UserfaultfdException if this kernel does not offer it, with the reason
+   */
+  public PoisonMarker openForHugePages() throws UserfaultfdException {
+    open(MarkerKind.UFFD).close(); // or why not
+    return HugeMarker.open(kernel);
+  }
+
   /** Opens the best kind that this host offers. */
   public PoisonMarker openBest() throws UserfaultfdException {
     UserfaultfdException last = null;

@@ -47,13 +47,26 @@ final class Registration {
   static void add(
       Kernel kernel, Fd fd, long hostAddress, long lengthBytes, long mode, MarkerKind marker)
       throws UserfaultfdException {
+    add(kernel, fd, hostAddress, lengthBytes, mode, needed(mode, marker));
+  }
+
+  /** Huge pages: the kernel has no UFFDIO_ZEROPAGE for them. */
+  static void addHuge(Kernel kernel, Fd fd, long hostAddress, long lengthBytes)
+      throws UserfaultfdException {
+    List<FillRequest> needed = List.of(FillRequest.CONTINUE, FillRequest.POISON);
+    add(kernel, fd, hostAddress, lengthBytes, MISSING | MINOR, needed);
+  }
+
+  private static void add(
+      Kernel kernel, Fd fd, long hostAddress, long lengthBytes, long mode, List<FillRequest> needed)
+      throws UserfaultfdException {
     NativeMemory argument = range(SIZE_BYTES, hostAddress, lengthBytes);
     argument.putLong(MODE, mode);
     int answer = kernel.ioctl(fd, REGISTER, argument);
     if (answer < 0) {
       throw refused(REGISTER, fd, hostAddress, lengthBytes, -answer);
     }
-    List<String> lacking = lacking(argument.getLong(IOCTLS), marker);
+    List<String> lacking = lacking(argument.getLong(IOCTLS), needed);
     if (!lacking.isEmpty()) {
       kernel.ioctl(fd, UNREGISTER, argument);
       throw unfit(hostAddress, lengthBytes, argument.getLong(IOCTLS), lacking);
@@ -77,18 +90,22 @@ final class Registration {
     return argument;
   }
 
-  private static List<FillRequest> needed(MarkerKind marker) {
-    return marker == MarkerKind.UFFD
-        ? List.of(FillRequest.COPY, FillRequest.ZEROPAGE, FillRequest.POISON)
-        : List.of(FillRequest.COPY, FillRequest.ZEROPAGE);
+  private static List<FillRequest> needed(long mode, MarkerKind marker) {
+    List<FillRequest> needed = new ArrayList<>();
+    needed.add((mode & MINOR) == 0 ? FillRequest.COPY : FillRequest.CONTINUE);
+    needed.add(FillRequest.ZEROPAGE);
+    if (marker == MarkerKind.UFFD) {
+      needed.add(FillRequest.POISON);
+    }
+    return needed;
   }
 
-  private static List<String> lacking(long ioctls, MarkerKind marker) {
+  private static List<String> lacking(long ioctls, List<FillRequest> needed) {
     List<String> lacking = new ArrayList<>();
     if ((ioctls & WAKE_BIT) == 0) {
       lacking.add(WAKE.name());
     }
-    for (FillRequest request : needed(marker)) {
+    for (FillRequest request : needed) {
       if ((ioctls & request.bit()) == 0) {
         lacking.add(request.ioctl().name());
       }

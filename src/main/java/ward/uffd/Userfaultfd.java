@@ -7,6 +7,7 @@ import org.slf4j.LoggerFactory;
 import ward.kernel.Fd;
 import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
+import ward.kernel.Linux;
 import ward.kernel.NativeMemory;
 
 /**
@@ -24,7 +25,7 @@ import ward.kernel.NativeMemory;
  *
  * @see <a href="https://man7.org/linux/man-pages/man2/userfaultfd.2.html">userfaultfd(2)</a>
  */
-public final class Userfaultfd implements PageFiller, AutoCloseable {
+public final class Userfaultfd implements Watcher, AutoCloseable {
 
   static final int IOCTL_TYPE = 0xAA;
 
@@ -120,8 +121,36 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
    * @throws UserfaultfdException if the memory cannot be registered, or is of a kind (hugetlbfs)
    *     that cannot be filled and poisoned by 4 KiB pages
    */
+  @Override
   public void register(long hostAddress, long lengthBytes) throws UserfaultfdException {
     register(hostAddress, lengthBytes, Registration.MISSING);
+  }
+
+  /** Also where the file has the page, but this mapping of it has not. */
+  void registerShared(long hostAddress, long lengthBytes) throws UserfaultfdException {
+    register(hostAddress, lengthBytes, Registration.MISSING | Registration.MINOR);
+  }
+
+  /** Huge pages, as {@link #registerShared}. */
+  void registerHuge(long hostAddress, long lengthBytes) throws UserfaultfdException {
+    Registration.addHuge(kernel, fd, hostAddress, lengthBytes);
+    log.debug("{} watches {} bytes of huge pages", fd, lengthBytes);
+  }
+
+  /**
+   * The same for a file of huge pages. Every part of it that is mapped in one piece begins at a
+   * multiple of 512 pages, by the count of the second mapping too.
+   */
+  public Watcher ofHugePages(SecondMapping second) {
+    return new HugeWatcher(kernel, this, second);
+  }
+
+  /**
+   * Watches and fills memory of this process that is a shared mapping of a file in memory, and is
+   * mapped a second time.
+   */
+  public Watcher ofSharedMemory(SecondMapping second) {
+    return new SharedWatcher(kernel, this, second);
   }
 
   void register(long hostAddress, long lengthBytes, long mode) throws UserfaultfdException {
@@ -229,6 +258,32 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
    */
   public FillResult continueRange(long hostAddress, long lengthBytes) {
     return fill(FillRequest.CONTINUE, hostAddress, lengthBytes);
+  }
+
+  /**
+   * The kernel refuses where a page is the shared one of zeros, in watched memory. Pages of the
+   * guest's own take its place where the huge page is worth it: where most of it has content.
+   */
+  @Override
+  public FillResult collapse(long hostAddress, long lengthBytes) {
+    int answer = kernel.advise(hostAddress, lengthBytes, Linux.MADV_COLLAPSE);
+    if (answer == -Errno.EBUSY.intValue() && hasFewZeroPages(hostAddress, lengthBytes)) {
+      kernel.advise(hostAddress, lengthBytes, Linux.MADV_POPULATE_WRITE);
+      answer = kernel.advise(hostAddress, lengthBytes, Linux.MADV_COLLAPSE);
+    }
+    return answer == 0
+        ? new FillResult(FillResult.Outcome.COMPLETED, lengthBytes, 0)
+        : new FillResult(FillResult.Outcome.REFUSED, 0, -answer);
+  }
+
+  /** More than none, and at most half. */
+  private boolean hasFewZeroPages(long hostAddress, long lengthBytes) {
+    try (PagemapScan pagemap = PagemapScan.open(kernel)) {
+      long zeros = pagemap.bytes(hostAddress, lengthBytes, PagemapScan.ZERO);
+      return zeros > 0 && zeros <= lengthBytes / 2;
+    } catch (KernelCallException e) {
+      return false;
+    }
   }
 
   FillResult fill(FillRequest request, long hostAddress, long lengthBytes) {

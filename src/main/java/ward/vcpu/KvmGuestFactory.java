@@ -6,6 +6,7 @@ import java.util.List;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
 import ward.guest.GuestMemory;
+import ward.guest.MemoryKind;
 import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
 
@@ -18,6 +19,7 @@ import ward.memory.GuestLayout;
 public final class KvmGuestFactory implements GuestFactory {
 
   private final Kernel kernel;
+  private final MemoryKind kind;
   private final MemoryErrors errors;
   private final ReportListener reports;
   private final Console console;
@@ -31,10 +33,25 @@ public final class KvmGuestFactory implements GuestFactory {
    */
   public KvmGuestFactory(
       Kernel kernel, MemoryErrors errors, ReportListener reports, Console console) {
+    this(kernel, MemoryKind.ANONYMOUS, errors, reports, console);
+  }
+
+  private KvmGuestFactory(
+      Kernel kernel,
+      MemoryKind kind,
+      MemoryErrors errors,
+      ReportListener reports,
+      Console console) {
     this.kernel = kernel;
+    this.kind = kind;
     this.errors = errors;
     this.reports = reports;
     this.console = console;
+  }
+
+  /** The same, but the memory that is made for a guest is of another kind than anonymous. */
+  public KvmGuestFactory withMemory(MemoryKind other) {
+    return new KvmGuestFactory(kernel, other, errors, reports, console);
   }
 
   /**
@@ -45,7 +62,7 @@ public final class KvmGuestFactory implements GuestFactory {
    */
   @Override
   public Guest create(GuestLayout layout, byte[] vcpuStates) throws IOException {
-    return create(() -> MappedMemory.of(kernel, layout), vcpuStates);
+    return create(() -> MappedMemory.of(kernel, layout, kind), vcpuStates);
   }
 
   /**
@@ -57,7 +74,7 @@ public final class KvmGuestFactory implements GuestFactory {
    * @throws IOException as {@link #create(GuestLayout, byte[])}
    */
   public Guest createOver(GuestMemory memory, byte[] vcpuStates) throws IOException {
-    return create(() -> MappedMemory.borrow(kernel, memory), vcpuStates);
+    return create(() -> MappedMemory.borrow(memory), vcpuStates);
   }
 
   private interface MemorySource {

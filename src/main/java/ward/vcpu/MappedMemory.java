@@ -1,47 +1,54 @@
 package ward.vcpu;
 
+import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import ward.guest.GuestMemory;
+import ward.guest.MemoryKind;
 import ward.kernel.Kernel;
-import ward.kernel.KernelCallException;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 
 /**
- * A guest's RAM in this process, one mapping for each region: private anonymous memory of its own,
- * or memory that somebody else has mapped and unmaps.
+ * A guest's RAM in this process, one mapping for each region: memory of its own, or memory that
+ * somebody else has mapped and unmaps.
  */
 final class MappedMemory implements AutoCloseable {
 
-  private final Kernel kernel;
   private final GuestMemory memory;
+  private final List<RegionMapping> mappings;
 
-  private final boolean borrowed;
-
-  private MappedMemory(Kernel kernel, GuestMemory memory, boolean borrowed) {
-    this.kernel = kernel;
+  private MappedMemory(GuestMemory memory, List<RegionMapping> mappings) {
     this.memory = memory;
-    this.borrowed = borrowed;
+    this.mappings = mappings;
   }
 
   /** Memory that stays mapped when this is closed. */
-  static MappedMemory borrow(Kernel kernel, GuestMemory memory) {
-    return new MappedMemory(kernel, memory, true);
+  static MappedMemory borrow(GuestMemory memory) {
+    return new MappedMemory(memory, List.of());
   }
 
   /** Maps every region or none. No page of it exists yet. */
-  static MappedMemory of(Kernel kernel, GuestLayout layout) throws KernelCallException {
-    List<GuestRegion> regions = layout.regions();
-    long[] addresses = new long[regions.size()];
-    for (int i = 0; i < addresses.length; i++) {
-      try {
-        addresses[i] = kernel.mapAnonymous(regions.get(i).lengthBytes());
-      } catch (KernelCallException e) {
-        unmap(kernel, regions.subList(0, i), addresses);
-        throw e;
+  static MappedMemory of(Kernel kernel, GuestLayout layout, MemoryKind kind) throws IOException {
+    List<RegionMapping> mappings = new ArrayList<>();
+    try {
+      for (GuestRegion region : layout.regions()) {
+        mappings.add(RegionMapping.of(kernel, region, kind));
       }
+    } catch (IOException e) {
+      mappings.forEach(RegionMapping::close);
+      throw e;
     }
-    return new MappedMemory(kernel, new GuestMemory(layout, addresses), false);
+    return new MappedMemory(memory(layout, kind, mappings), mappings);
+  }
+
+  private static GuestMemory memory(
+      GuestLayout layout, MemoryKind kind, List<RegionMapping> mappings) {
+    return new GuestMemory(
+        layout,
+        kind,
+        mappings.stream().mapToLong(RegionMapping::address).toArray(),
+        mappings.stream().mapToLong(RegionMapping::secondAddress).toArray());
   }
 
   GuestMemory memory() {
@@ -50,20 +57,6 @@ final class MappedMemory implements AutoCloseable {
 
   @Override
   public void close() {
-    if (borrowed) {
-      return;
-    }
-    List<GuestRegion> regions = memory.layout().regions();
-    long[] addresses = new long[regions.size()];
-    for (int i = 0; i < addresses.length; i++) {
-      addresses[i] = memory.hostAddressOfRegion(i);
-    }
-    unmap(kernel, regions, addresses);
-  }
-
-  private static void unmap(Kernel kernel, List<GuestRegion> regions, long[] addresses) {
-    for (int i = 0; i < regions.size(); i++) {
-      kernel.unmap(addresses[i], regions.get(i).lengthBytes());
-    }
+    mappings.forEach(RegionMapping::close);
   }
 }

@@ -9,6 +9,7 @@ import java.util.SplittableRandom;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
 import ward.guest.GuestMemory;
+import ward.guest.MemoryKind;
 import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
 
@@ -19,6 +20,7 @@ import ward.memory.GuestLayout;
 public final class ThreadGuestFactory implements GuestFactory {
 
   private final Kernel kernel;
+  private final MemoryKind kind;
   private final MemoryErrors errors;
   private final int threads;
   private final long seed;
@@ -32,18 +34,19 @@ public final class ThreadGuestFactory implements GuestFactory {
    */
   public ThreadGuestFactory(
       Kernel kernel, MemoryErrors errors, int threads, long seed, TouchListener listener) {
-    this(kernel, errors, threads, seed, listener, null);
+    this(kernel, MemoryKind.ANONYMOUS, errors, threads, seed, listener, null);
   }
 
   /** Threads that carry out a {@link TouchPlan}, each its share of the lines, instead. */
   public static ThreadGuestFactory planned(
       Kernel kernel, MemoryErrors errors, int threads, Path plan) {
-    return new ThreadGuestFactory(
-        kernel, errors, threads, 0, (thread, page, poisoned, hash) -> {}, plan);
+    TouchListener nobody = (thread, page, poisoned, hash) -> {};
+    return new ThreadGuestFactory(kernel, MemoryKind.ANONYMOUS, errors, threads, 0, nobody, plan);
   }
 
   private ThreadGuestFactory(
       Kernel kernel,
+      MemoryKind kind,
       MemoryErrors errors,
       int threads,
       long seed,
@@ -53,11 +56,17 @@ public final class ThreadGuestFactory implements GuestFactory {
       throw new IllegalArgumentException(threads + " threads; at least 1 is needed");
     }
     this.kernel = kernel;
+    this.kind = kind;
     this.errors = errors;
     this.threads = threads;
     this.seed = seed;
     this.listener = listener;
     this.plan = plan;
+  }
+
+  /** The same, but the memory that is made for a guest is of another kind than anonymous. */
+  public ThreadGuestFactory withMemory(MemoryKind other) {
+    return new ThreadGuestFactory(kernel, other, errors, threads, seed, listener, plan);
   }
 
   /**
@@ -71,7 +80,7 @@ public final class ThreadGuestFactory implements GuestFactory {
       throw new IOException(
           "%d pages; a guest of threads has at most 2^31-1".formatted(layout.pageCount()));
     }
-    MappedMemory mapped = MappedMemory.of(kernel, layout);
+    MappedMemory mapped = MappedMemory.of(kernel, layout, kind);
     try {
       List<Walk> walks = plan == null ? reading(mapped.memory()) : planned(mapped.memory());
       ThreadGuest guest = new ThreadGuest(kernel, mapped);

@@ -368,7 +368,8 @@ public sealed interface ControlMessage {
   }
 
   /**
-   * Command to source: the host has lost these.
+   * Command to source: the host has lost these. Destination to source: of these a part is lost, and
+   * the destination cannot lose less than all.
    *
    * @param entries at most 4096
    */

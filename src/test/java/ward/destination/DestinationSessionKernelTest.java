@@ -106,7 +106,8 @@ class DestinationSessionKernelTest {
                 sourceLoss,
                 Duration.ofSeconds(10),
                 Duration.ofSeconds(60),
-                onRemove),
+                onRemove,
+                HugeLoss.REFUSE),
             new DestinationSession.Parts(
                 (layout, states) -> new FakeGuest(), ledgers, uffd, new MarkerScan(kernel)),
             link,

@@ -42,6 +42,7 @@ final class Fixture implements DestinationListener {
   final List<Throwable> failures = Collections.synchronizedList(new ArrayList<>());
   final List<String> heard = Collections.synchronizedList(new ArrayList<>());
   final AtomicInteger allResolved = new AtomicInteger();
+  final AtomicInteger faultsRead = new AtomicInteger();
 
   Fixture(PageFiller filler, long pageCount) {
     this(filler, layout(pageCount), new long[] {FakeFiller.BASE});
@@ -56,8 +57,13 @@ final class Fixture implements DestinationListener {
   }
 
   Fixture(PageFiller filler, GuestLayout layout, long[] hostAddresses, GivenUp givenUp) {
+    this(filler, new GuestMemory(layout, hostAddresses), givenUp);
+  }
+
+  Fixture(PageFiller filler, GuestMemory memory, GivenUp givenUp) {
     this.givenUp = givenUp;
-    memory = new GuestMemory(layout, hostAddresses);
+    this.memory = memory;
+    GuestLayout layout = memory.layout();
     table = new PageTable(layout.pageCount());
     resolver =
         new PageResolver(memory, table, filler, givenBack, this, allResolved::incrementAndGet);
@@ -148,6 +154,11 @@ final class Fixture implements DestinationListener {
 
   void fault(long page) {
     faults.onFault(page, failures::add);
+  }
+
+  @Override
+  public void faultsRead(int count) {
+    faultsRead.addAndGet(count);
   }
 
   @Override

@@ -107,7 +107,7 @@ class LateMoveKernelTest {
     assertThat(poisonedFirst).as("pages whose poison came first").isPositive();
   }
 
-  private static void poisonWhatIsNotHeld(TouchedMemory memory, List<Integer> pages)
+  static void poisonWhatIsNotHeld(TouchedMemory memory, List<Integer> pages)
       throws ResolveException {
     for (int page : pages) {
       if (memory.fixture.table.poison(page)) {
@@ -116,7 +116,7 @@ class LateMoveKernelTest {
     }
   }
 
-  private static int assertPoisonOrBytes(TouchedMemory memory) {
+  static int assertPoisonOrBytes(TouchedMemory memory) {
     int poisoned = 0;
     for (int page = 0; page < PAGES; page++) {
       if (memory.fixture.table.get(page) == PageTable.State.POISONED) {

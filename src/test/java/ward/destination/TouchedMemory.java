@@ -11,10 +11,14 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import jnr.constants.platform.Errno;
+import ward.guest.GuestMemory;
+import ward.guest.MemoryKind;
+import ward.kernel.Fd;
 import ward.kernel.Linux;
 import ward.kernel.NativeKernel;
 import ward.kernel.NativeMemory;
 import ward.kernel.SignalInfo;
+import ward.memory.GuestLayout;
 import ward.memory.PageRun;
 import ward.memory.Pages;
 import ward.uffd.MarkerKind;
@@ -22,6 +26,7 @@ import ward.uffd.MarkerScan;
 import ward.uffd.PoisonMarker;
 import ward.uffd.PoisonMarkers;
 import ward.uffd.Userfaultfd;
+import ward.uffd.Watcher;
 
 /**
  * Registered memory of this process, threads that touch it in native code, and an arrival's parts
@@ -35,6 +40,8 @@ final class TouchedMemory implements AutoCloseable {
   final PoisonMarker marker;
   final Userfaultfd uffd;
   final long base;
+  final long second;
+  final Watcher watcher;
   final Fixture fixture;
   final FaultLoop loop;
   final Audit audit;
@@ -53,27 +60,42 @@ final class TouchedMemory implements AutoCloseable {
   }
 
   TouchedMemory(long pageCount, MarkerKind kind, OnRemove onRemove) throws Exception {
+    this(pageCount, kind, onRemove, MemoryKind.ANONYMOUS);
+  }
+
+  TouchedMemory(long pageCount, MemoryKind memory) throws Exception {
+    this(pageCount, MarkerKind.UFFD, OnRemove.KEEP, memory);
+  }
+
+  TouchedMemory(long pageCount, MarkerKind kind, OnRemove onRemove, MemoryKind memoryKind)
+      throws Exception {
     this.pageCount = pageCount;
-    base = kernel.mapAnonymous(Pages.bytes(pageCount));
-    marker = new PoisonMarkers(kernel).open(kind);
+    GuestMemory memory = map(memoryKind);
+    base = memory.hostAddressOf(0);
+    second = memory.secondAddressOf(0);
+    PoisonMarkers markers = new PoisonMarkers(kernel);
+    marker = memoryKind == MemoryKind.HUGETLB ? markers.openForHugePages() : markers.open(kind);
     uffd = Userfaultfd.open(kernel, marker);
-    uffd.register(base, Pages.bytes(pageCount));
+    watcher = WatchedKind.watcher(uffd, memory);
+    watcher.register(base, Pages.bytes(pageCount));
     source = NativeMemory.allocate((int) Pages.bytes(pageCount));
     for (int i = 0; i < source.sizeBytes(); i += Long.BYTES) {
       source.putLong(i, 0x5eed_0000_0000L + i);
     }
     givenUp = new GivenUp(onRemove, Fixture.layout(pageCount), ledger, balloon);
-    fixture = new Fixture(uffd, Fixture.layout(pageCount), new long[] {base}, givenUp);
+    fixture = new Fixture(watcher, memory, givenUp);
     if (givenUp.isAllowed()) {
       fixture.resolver.spareGivenBack();
     }
+    HugeFaults huge =
+        new HugeFaults(fixture.faults, fixture.table, fixture.givenBack, memoryKind.unitPages());
     loop =
         new FaultLoop(
             uffd,
             fixture.memory,
             fixture.givenBack,
             new FaultLoop.Reactions(
-                fixture::fault,
+                page -> huge.onFault(page, fixture.failures::add),
                 fixture.resolver::giveBackUnresolved,
                 () -> {},
                 fixture.failures::add),
@@ -96,9 +118,34 @@ final class TouchedMemory implements AutoCloseable {
         writingMax);
   }
 
+  private GuestMemory map(MemoryKind kind) throws Exception {
+    long length = Pages.bytes(pageCount);
+    GuestLayout layout = Fixture.layout(pageCount);
+    if (kind == MemoryKind.ANONYMOUS) {
+      return new GuestMemory(layout, new long[] {kernel.mapAnonymous(length)});
+    }
+    try (Fd file =
+        kind == MemoryKind.HUGETLB
+            ? kernel.createHugeMemfd("touched", length)
+            : kernel.createMemfd("touched", length)) {
+      long[] addresses = {kernel.mapAligned(file, length)};
+      return new GuestMemory(layout, kind, addresses, new long[] {kernel.mapAligned(file, length)});
+    }
+  }
+
   /** Places the source's bytes in a run, as an answer does. */
   long data(long page, long count) throws ResolveException {
     return fixture.resolver.data(new PageRun(page, count), source.address() + Pages.bytes(page));
+  }
+
+  /** Where the bytes lie that belong to a page. */
+  long sourceOf(long page) {
+    return source.address() + Pages.bytes(page);
+  }
+
+  /** Places the source's bytes in a page that the test has claimed. */
+  void place(long page) {
+    watcher.copy(base + Pages.bytes(page), sourceOf(page), Pages.SIZE_BYTES);
   }
 
   /** The same from staging memory, as the background stream does. */
@@ -117,13 +164,36 @@ final class TouchedMemory implements AutoCloseable {
 
   /** 0, or -EFAULT after SIGBUS; on a thread of its own, which may have to wait. */
   CompletableFuture<Integer> touch(long page) {
-    return start(
-        () -> kernel.fold(base + Pages.bytes(page), 8, NativeMemory.allocate(8), new SignalInfo()));
+    return start(() -> touchNow(page));
+  }
+
+  /** On this thread. */
+  int touchNow(long page) {
+    return kernel.fold(base + Pages.bytes(page), 8, NativeMemory.allocate(8), new SignalInfo());
+  }
+
+  MarkerScan scan() {
+    return new MarkerScan(kernel, marker);
   }
 
   CompletableFuture<Integer> discard(long page, long count) {
-    return start(
-        () -> kernel.advise(base + Pages.bytes(page), Pages.bytes(count), Linux.MADV_DONTNEED));
+    return advise(page, count, Linux.MADV_DONTNEED);
+  }
+
+  /** Out of the file, where the memory is one. */
+  CompletableFuture<Integer> remove(long page, long count) {
+    return advise(page, count, Linux.MADV_REMOVE);
+  }
+
+  private CompletableFuture<Integer> advise(long page, long count, int advice) {
+    return start(() -> kernel.advise(base + Pages.bytes(page), Pages.bytes(count), advice));
+  }
+
+  /** What the kernel's page table holds. */
+  MarkerScan.Real real(long page) throws Exception {
+    MarkerScan.Real[] found = new MarkerScan.Real[1];
+    scan().scan(base + Pages.bytes(page), page, 1, (visited, real) -> found[0] = real);
+    return found[0];
   }
 
   boolean isPoisoned(long page) {
@@ -142,8 +212,12 @@ final class TouchedMemory implements AutoCloseable {
   }
 
   private byte[] read(long page) {
+    return readAt(base + Pages.bytes(page));
+  }
+
+  byte[] readAt(long address) {
     NativeMemory target = NativeMemory.allocate(Pages.SIZE_BYTES);
-    assertThat(kernel.copy(target.address(), base + Pages.bytes(page), Pages.SIZE_BYTES))
+    assertThat(kernel.copy(target.address(), address, Pages.SIZE_BYTES))
         .isEqualTo(Pages.SIZE_BYTES);
     return target.getBytes(0, Pages.SIZE_BYTES);
   }
@@ -188,5 +262,8 @@ final class TouchedMemory implements AutoCloseable {
     uffd.close();
     marker.close();
     kernel.unmap(base, Pages.bytes(pageCount));
+    if (second != base) {
+      kernel.unmap(second, Pages.bytes(pageCount));
+    }
   }
 }

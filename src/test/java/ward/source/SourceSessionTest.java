@@ -547,6 +547,36 @@ class SourceSessionTest {
   }
 
   @Test
+  void whatADestinationCannotLoseByItselfIsLostHereTooAndToldAsAnyOtherLoss() throws Exception {
+    guest.journal.append(List.of(SmallGuest.entry(3)));
+    start();
+    Destination destination = new Destination().takeMap().applyMap().resume();
+    List<PoisonEntry> widened = List.of(SmallGuest.entry(3), SmallGuest.entry(4));
+
+    destination.control.send(new ControlMessage.ReportPoison(widened));
+    ControlMessage.LatePoison late =
+        destination.control.takeMessage(ControlMessage.LatePoison.class);
+    destination.control.send(new ControlMessage.PoisonOutcome(SmallGuest.frames(3, 4), NONE));
+    destination.handOver(SmallGuest.frames(3, 4));
+    destination.confirm();
+
+    assertEquals(widened, late.entries());
+    assertEquals(SourceOutcome.Kind.HANDED_OVER, outcome().kind());
+    assertEquals(SmallGuest.frames(3, 4), guest.journal.ledger().frames());
+  }
+
+  @Test
+  void aDestinationWhereTheGuestHasNotRunHasNothingToReport() throws Exception {
+    start();
+    Destination destination = new Destination().takeMap();
+
+    destination.control.send(new ControlMessage.ReportPoison(List.of(SmallGuest.entry(3))));
+
+    assertTrue(destination.control.channel.closeFuture().await(10, TimeUnit.SECONDS));
+    assertEquals(0, guest.journal.ledger().pageCount());
+  }
+
+  @Test
   void aDestinationThatWasTakenLeaveOfTellsAgainWhatItsGuestGaveUp() throws Exception {
     guest.journal.append(List.of(SmallGuest.entry(3), SmallGuest.entry(4)));
     returnWithin = Optional.empty();

@@ -29,6 +29,11 @@ public abstract class RefusingKernel implements Kernel {
   }
 
   @Override
+  public Fd createHugeMemfd(String name, long lengthBytes) throws KernelCallException {
+    throw unexpected("createHugeMemfd");
+  }
+
+  @Override
   public Fd adopt(int number, String name) {
     throw unexpected("adopt");
   }
@@ -52,6 +57,11 @@ public abstract class RefusingKernel implements Kernel {
   public long mapShared(Fd fd, long offsetBytes, long lengthBytes, int protection)
       throws KernelCallException {
     throw unexpected("mapShared");
+  }
+
+  @Override
+  public long mapAligned(Fd fd, long lengthBytes) throws KernelCallException {
+    throw unexpected("mapAligned");
   }
 
   @Override

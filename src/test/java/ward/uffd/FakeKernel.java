@@ -39,6 +39,9 @@ final class FakeKernel extends RefusingKernel {
   /** The output field of the last fill, as the kernel found it. */
   long doneBefore;
 
+  /** How many bytes the next copies copy, or {@code -errno}; null: all of them. */
+  Long copyAnswer;
+
   private record Fill(int answer, long reported) {}
 
   private final Deque<Fill> fills = new ArrayDeque<>();
@@ -122,6 +125,12 @@ final class FakeKernel extends RefusingKernel {
     Fill fill = fills.remove();
     argument.putLong(done, fill.reported());
     return fill.answer();
+  }
+
+  @Override
+  public long copy(long toAddress, long fromAddress, long lengthBytes) {
+    calls.add("copy 0x%x 0x%x %d".formatted(toAddress, fromAddress, lengthBytes));
+    return copyAnswer == null ? lengthBytes : copyAnswer;
   }
 
   private static int minus(Errno errno) {

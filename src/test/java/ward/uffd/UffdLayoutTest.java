@@ -28,7 +28,8 @@ class UffdLayoutTest {
             Handshake.REQUEST,
             Registration.REGISTER,
             Registration.UNREGISTER,
-            Registration.WAKE),
+            Registration.WAKE,
+            PagemapScan.SCAN),
         Stream.of(FillRequest.values()).map(FillRequest::ioctl));
   }
 
@@ -54,6 +55,16 @@ class UffdLayoutTest {
         Arguments.of("uffdio_range.len", Registration.LENGTH),
         Arguments.of("UFFDIO_REGISTER_MODE_MISSING", Registration.MISSING),
         Arguments.of("UFFDIO_REGISTER_MODE_MINOR", Registration.MINOR),
+        Arguments.of("sizeof pm_scan_arg", PagemapScan.SIZE_BYTES),
+        Arguments.of("pm_scan_arg.start", PagemapScan.START),
+        Arguments.of("pm_scan_arg.end", PagemapScan.END),
+        Arguments.of("pm_scan_arg.vec", PagemapScan.VECTOR),
+        Arguments.of("pm_scan_arg.vec_len", PagemapScan.VECTOR_LENGTH),
+        Arguments.of("pm_scan_arg.category_mask", PagemapScan.CATEGORY_MASK),
+        Arguments.of("pm_scan_arg.return_mask", PagemapScan.RETURN_MASK),
+        Arguments.of("PAGE_IS_SWAPPED", PagemapScan.SWAPPED),
+        Arguments.of("PAGE_IS_PFNZERO", PagemapScan.ZERO),
+        Arguments.of("sizeof page_region", PagemapScan.REGION_BYTES),
         Arguments.of("sizeof uffd_msg", EventBatch.MESSAGE_BYTES),
         Arguments.of("uffd_msg.event", EventBatch.TYPE),
         Arguments.of("uffd_msg.arg.pagefault.flags", EventBatch.FAULT_FLAGS),

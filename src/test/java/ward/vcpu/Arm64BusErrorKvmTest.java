@@ -98,7 +98,7 @@ class Arm64BusErrorKvmTest {
     GuestMemory memory = onePageOfNothing();
     AtomicInteger lost = new AtomicInteger();
     GuestExit exit;
-    try (ThreadGuest guest = new ThreadGuest(kernel, MappedMemory.borrow(kernel, memory))) {
+    try (ThreadGuest guest = new ThreadGuest(kernel, MappedMemory.borrow(memory))) {
       guest.start(
           new ThreadGuestFactory(
                   kernel,
