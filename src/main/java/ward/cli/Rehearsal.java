@@ -90,14 +90,15 @@ final class Rehearsal {
   /**
    * @param pages of the scratch guest, which needs twice that in memory for a moment; 0: no
    *     rehearsal
+   * @param under where the scratch guest's ledgers are for a moment
    * @return what came of it, in words
    */
-  static String of(int pages, Kernel kernel) {
+  static String of(int pages, Kernel kernel, Path under) {
     if (pages == 0) {
       return "not at all";
     }
     long begin = System.nanoTime();
-    String outcome = quietly(() -> inDirectory(kernel, pages));
+    String outcome = quietly(() -> inDirectory(kernel, pages, under));
     awaitCompilers();
     log.info("rehearsed for {} ms: {}", (System.nanoTime() - begin) / NANOS_PER_MILLI, outcome);
     return outcome;
@@ -137,8 +138,8 @@ final class Rehearsal {
     }
   }
 
-  private static String inDirectory(Kernel kernel, int pages) throws Exception {
-    Path directory = Files.createTempDirectory("ward-rehearsal");
+  private static String inDirectory(Kernel kernel, int pages, Path under) throws Exception {
+    Path directory = Files.createTempDirectory(under, "ward-rehearsal");
     try {
       return new Rehearsal(kernel, pages, directory).play();
     } finally {

@@ -1,6 +1,7 @@
 package ward.cli;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Option;
@@ -34,7 +35,7 @@ final class RehearsalOption {
 
   /** Of what cannot be done the log tells; nothing else comes of it. */
   void play(Kernel kernel) {
-    Rehearsal.of(pages, kernel);
+    Rehearsal.of(pages, kernel, Path.of(System.getProperty("java.io.tmpdir")));
     giveWay();
   }
 

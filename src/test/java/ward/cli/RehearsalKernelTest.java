@@ -4,14 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
-import java.util.stream.Stream;
 import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import org.slf4j.LoggerFactory;
 import ward.kernel.Fd;
 import ward.kernel.KernelCallException;
@@ -25,13 +22,7 @@ class RehearsalKernelTest {
 
   private static final int PAGES = 2048;
 
-  private static List<Path> leftOver() throws IOException {
-    try (Stream<Path> files = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
-      return files
-          .filter(file -> file.getFileName().toString().startsWith("ward-rehearsal"))
-          .toList();
-    }
-  }
+  @TempDir Path under;
 
   private static Level logged() {
     return ((Logger) LoggerFactory.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME)).getLevel();
@@ -39,19 +30,17 @@ class RehearsalKernelTest {
 
   @Test
   void aScratchGuestArrivesAndLeavesNothingBehind() throws Exception {
-    List<Path> before = leftOver();
     Level level = logged();
 
-    String outcome = Rehearsal.of(PAGES, NativeKernel.load());
+    String outcome = Rehearsal.of(PAGES, NativeKernel.load(), under);
 
     assertThat(outcome).isEqualTo("the guest is here; the source has let go");
-    assertThat(leftOver()).isEqualTo(before);
+    assertThat(under).isEmptyDirectory();
     assertThat(logged()).isEqualTo(level);
   }
 
   @Test
   void whatThisHostLacksIsSaidAndNothingElseComesOfIt() throws Exception {
-    List<Path> before = leftOver();
 
     String outcome =
         Rehearsal.of(
@@ -61,9 +50,10 @@ class RehearsalKernelTest {
               public Fd createMemfd(String name, long lengthBytes) throws KernelCallException {
                 throw new KernelCallException("memfd_create", name, Errno.EMFILE.intValue());
               }
-            });
+            },
+            under);
 
     assertThat(outcome).startsWith("it did not come to its end: ").contains("EMFILE");
-    assertThat(leftOver()).isEqualTo(before);
+    assertThat(under).isEmptyDirectory();
   }
 }
