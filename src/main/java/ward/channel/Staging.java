@@ -63,7 +63,7 @@ final class Staging implements Inbox {
   /** Without a look: nobody waits for these pages, and a look takes a processor from who does. */
   @Override
   public long receive(StreamSocket socket, long address, long lengthBytes) {
-    return socket.receive(address, lengthBytes, true);
+    return socket.receive(address, Math.min(lengthBytes, StreamSocket.CALL_BYTES_MAX), true);
   }
 
   @Override

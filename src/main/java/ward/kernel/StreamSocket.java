@@ -13,6 +13,12 @@ import jnr.constants.platform.Errno;
  */
 public final class StreamSocket implements AutoCloseable {
 
+  /**
+   * Of bytes that nobody waits for: a kernel without preemption lets a thread that wakes up have
+   * the processor when the call under way comes back, 2 MiB later or 30 microseconds.
+   */
+  public static final int CALL_BYTES_MAX = 128 << 10;
+
   private final NativeKernel.Stubs stubs = NativeKernel.stubs();
   private final Fd fd;
 
@@ -59,7 +65,9 @@ public final class StreamSocket implements AutoCloseable {
   public long send(long address, long lengthBytes, boolean more) {
     long done = 0;
     while (done < lengthBytes) {
-      long sent = stubs.ward_send(fd.number(), address + done, lengthBytes - done, more ? 1 : 0);
+      long piece = Math.min(lengthBytes - done, CALL_BYTES_MAX);
+      boolean follows = more || done + piece < lengthBytes;
+      long sent = stubs.ward_send(fd.number(), address + done, piece, follows ? 1 : 0);
       if (sent >= 0) {
         done += sent;
       } else if (sent != -Errno.EINTR.intValue()) {
