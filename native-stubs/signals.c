@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +35,11 @@ static void describe(const siginfo_t *info, struct ward_signal *signal)
 int64_t ward_thread_id(void)
 {
 	return syscall(SYS_gettid);
+}
+
+int64_t ward_nice(int32_t thread, int32_t nice)
+{
+	return setpriority(PRIO_PROCESS, (id_t)thread, nice) < 0 ? -errno : 0;
 }
 
 int64_t ward_signal_thread(int32_t thread, int32_t signal)

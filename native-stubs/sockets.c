@@ -4,8 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -130,10 +130,24 @@ int64_t ward_send(int32_t fd, uint64_t address, uint64_t length, int32_t more)
 	return sent < 0 ? -errno : sent;
 }
 
-int64_t ward_await_input(int32_t fd, int32_t timeout_milliseconds)
+int64_t ward_inputs_open(void)
 {
-	struct pollfd awaited = { .fd = fd, .events = POLLIN };
-	int ready = poll(&awaited, 1, timeout_milliseconds);
+	int inputs = epoll_create1(EPOLL_CLOEXEC);
+
+	return inputs < 0 ? -errno : inputs;
+}
+
+int64_t ward_inputs_watch(int32_t inputs, int32_t fd, int32_t watch)
+{
+	struct epoll_event input = { .events = EPOLLIN };
+
+	return epoll_ctl(inputs, watch ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &input) < 0 ? -errno : 0;
+}
+
+int64_t ward_inputs_await(int32_t inputs, int32_t timeout_milliseconds)
+{
+	struct epoll_event which; /* whoever waits looks at all of them */
+	int ready = epoll_wait(inputs, &which, 1, timeout_milliseconds);
 
 	return ready < 0 ? -errno : ready;
 }

@@ -66,10 +66,16 @@ WARD_EXPORT int64_t ward_socket_take(int32_t fd);
 /* As many bytes as there are, at most length; 0 at the end. wait == 0: EAGAIN where there are none. */
 WARD_EXPORT int64_t ward_receive(int32_t fd, uint64_t address, uint64_t length, int32_t wait);
 WARD_EXPORT int64_t ward_send(int32_t fd, uint64_t address, uint64_t length, int32_t more);
-/* 1 when a read would not wait, 0 when none came in time. */
-WARD_EXPORT int64_t ward_await_input(int32_t fd, int32_t timeout_milliseconds);
+/* A descriptor by which one thread waits for several: epoll(7), level-triggered. */
+WARD_EXPORT int64_t ward_inputs_open(void);
+/* watch == 0: no longer. */
+WARD_EXPORT int64_t ward_inputs_watch(int32_t inputs, int32_t fd, int32_t watch);
+/* 1 when one of them can be read, or has ended; 0 when none could in time. */
+WARD_EXPORT int64_t ward_inputs_await(int32_t inputs, int32_t timeout_milliseconds);
 
 WARD_EXPORT int64_t ward_thread_id(void);
+/* setpriority(2) of one thread; 0: the calling one. */
+WARD_EXPORT int64_t ward_nice(int32_t thread, int32_t nice);
 WARD_EXPORT int64_t ward_signal_thread(int32_t thread, int32_t signal);
 WARD_EXPORT int64_t ward_block_signals(uint64_t mask);
 /* The calling thread hears of memory errors of this process when the host finds them (PR_MCE_KILL_EARLY), not when one is consumed. */

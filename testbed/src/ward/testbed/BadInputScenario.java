@@ -116,6 +116,19 @@ class BadInputScenario {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"-1", "1048577", "long"})
+  void aRehearsalOfTooManyPagesIsWrongUsage(String pages) throws IOException {
+    for (List<String> command : List.of(source("127.0.0.1:0"), destination(1))) {
+      List<String> arguments = new ArrayList<>(command);
+      arguments.addAll(List.of("--rehearsal", pages));
+
+      assertEnd(ExitCode.USAGE, run(List.of(), arguments), "--rehearsal", pages);
+    }
+    assertFalse(Files.exists(path("ledger")));
+    assertFalse(Files.exists(path("arrived")));
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"0", "-1", "3601", "soon"})
   void aHandshakeThatMayTakeNoTimeOrHoursIsWrongUsage(String seconds) throws IOException {
     for (List<String> command : List.of(source("127.0.0.1:0"), destination(1))) {

@@ -6,7 +6,9 @@ import java.io.IOException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.locks.ReentrantLock;
+import jnr.constants.platform.Errno;
 import ward.kernel.KernelCallException;
+import ward.kernel.Niceness;
 import ward.kernel.StreamSocket;
 import ward.wire.FrameScanner;
 import ward.wire.FrameWriter;
@@ -20,6 +22,9 @@ import ward.wire.ProtocolVersion;
  * Netty's epoll loop does two or three, and allocates.
  */
 public final class PageChannel implements AutoCloseable {
+
+  /** As the kernel says it. */
+  static final long NOTHING_YET = -Errno.EAGAIN.intValue();
 
   private static final int OUT_BYTES = 64 << 10;
 
@@ -83,7 +88,23 @@ public final class PageChannel implements AutoCloseable {
    * private anonymous memory, and whoever reacts to them may take them out of it. At most once.
    */
   public void startStaged(String threadName, Reactions reactions) {
-    start(threadName, Staging::new, reactions);
+    start(
+        threadName,
+        () -> {
+          Niceness.STREAM.take(); // a guest does not wait for what comes here
+          return new Staging();
+        },
+        reactions);
+  }
+
+  /** The same on whatever thread looks, {@link #start} without one of its own. At most once. */
+  public synchronized Watched watched(Reactions reactions) {
+    if (closed) {
+      reactions.ended(null);
+      return Watched.OVER;
+    }
+    started = true;
+    return new WatchedChannel(this, socket.descriptor(), reactions);
   }
 
   private synchronized void start(String threadName, Inbox.Maker maker, Reactions reactions) {
@@ -104,6 +125,11 @@ public final class PageChannel implements AutoCloseable {
     } catch (Throwable e) { // whatever it is, somebody has to hear that nothing comes any more
       cause = e;
     }
+    leave(reactions, cause);
+  }
+
+  /** Nobody receives any more. */
+  void leave(Reactions reactions, Throwable cause) {
     socket.end();
     try {
       reactions.ended(cause);
@@ -118,27 +144,40 @@ public final class PageChannel implements AutoCloseable {
   }
 
   private void receiveAll(Inbox inbox, Reactions reactions) throws Exception {
-    FrameScanner frames = new FrameScanner(inbox.bytes(), peer, name);
-    while (receive(inbox, frames)) {
+    FrameScanner frames = framesIn(inbox);
+    while (receive(inbox, frames, true) > 0) {
       reactions.arrived(frames);
     }
     frames.requireFinished();
   }
 
-  /** False at the end of the connection. */
-  private boolean receive(Inbox inbox, FrameScanner frames) throws IOException {
+  FrameScanner framesIn(Inbox inbox) {
+    return new FrameScanner(inbox.bytes(), peer, name);
+  }
+
+  /**
+   * Takes what has come.
+   *
+   * @return how many bytes; 0 at the end of the connection; {@link #NOTHING_YET} only if it is not
+   *     to wait
+   */
+  long receive(Inbox inbox, FrameScanner frames, boolean wait) throws IOException {
     int room = inbox.makeRoom(frames);
     ByteBuf in = inbox.bytes();
     if (early.isReadable()) {
-      in.writeBytes(early, Math.min(room, early.readableBytes()));
-      return true;
+      int taken = Math.min(room, early.readableBytes());
+      in.writeBytes(early, taken);
+      return taken;
     }
-    long received = inbox.receive(socket, in.memoryAddress() + in.writerIndex(), room);
-    if (received < 0) {
+    long address = in.memoryAddress() + in.writerIndex();
+    long received =
+        wait ? inbox.receive(socket, address, room) : socket.receive(address, room, false);
+    if (received > 0) {
+      in.writerIndex(in.writerIndex() + (int) received);
+    } else if (received < 0 && received != NOTHING_YET) {
       throw failure("recv", received);
     }
-    in.writerIndex(in.writerIndex() + (int) received);
-    return received > 0;
+    return received;
   }
 
   private IOException failure(String call, long answer) {

@@ -1,5 +1,6 @@
 package ward.channel;
 
+import java.util.function.LongSupplier;
 import jnr.constants.platform.Errno;
 import ward.kernel.StreamSocket;
 
@@ -24,18 +25,48 @@ public final class Patience {
 
   private static final int WOULD_WAIT = -Errno.EAGAIN.intValue();
 
+  /**
+   * Whoever lets others go first gives up its turn: a rival that always has something to do, a
+   * compiler or a stream, keeps the processor for its whole slice, 3 milliseconds and more. From
+   * one that sleeps, and is woken, the kernel takes it away at once.
+   */
+  private static final long RIVAL_NANOS = 300_000;
+
+  /** After the first meeting with it; twice as long after each one that follows. */
+  private static final long ASLEEP_NANOS = 5_000_000;
+
+  private static final long ASLEEP_NANOS_MAX = 160_000_000;
+
+  private static final long AWAKE = 0;
+
   /** Something that may have come by now. */
   public interface Look {
     boolean finds();
   }
 
+  private final LongSupplier clock;
+  private final Runnable letOthersGo;
   private final Look inSocket = this::hasReceived;
   private int credit = CREDIT_MAX;
   private int waits;
+  private long asleepUntil = AWAKE;
+  private long asleepNanos = ASLEEP_NANOS;
   private StreamSocket socket;
   private long address;
   private long lengthBytes;
   private long received;
+
+  public Patience() {
+    this(System::nanoTime, Thread::yield);
+  }
+
+  /**
+   * @param clock in nanoseconds
+   */
+  Patience(LongSupplier clock, Runnable letOthersGo) {
+    this.clock = clock;
+    this.letOthersGo = letOthersGo;
+  }
 
   /**
    * Looks again and again, if that is worth it.
@@ -43,6 +74,9 @@ public final class Patience {
    * @return whether it was found; otherwise it is to be waited for
    */
   public boolean pays(Look look) {
+    if (asleepUntil != AWAKE && hasRival()) {
+      return false;
+    }
     if (credit == 0 && ++waits % PROBE_EVERY != 0) {
       return false;
     }
@@ -51,14 +85,31 @@ public final class Patience {
     return found;
   }
 
-  private static boolean isFoundSoon(Look look) {
-    long until = System.nanoTime() + LOOK_NANOS;
+  private boolean hasRival() {
+    if (clock.getAsLong() - asleepUntil < 0) {
+      return true;
+    }
+    asleepUntil = AWAKE;
+    return false;
+  }
+
+  private boolean isFoundSoon(Look look) {
+    long now = clock.getAsLong();
+    long until = now + LOOK_NANOS;
     while (!look.finds()) {
-      if (System.nanoTime() >= until) {
+      if (now >= until) {
         return false;
       }
-      Thread.yield();
+      letOthersGo.run();
+      long back = clock.getAsLong();
+      if (back - now > RIVAL_NANOS) {
+        asleepUntil = back + asleepNanos;
+        asleepNanos = Math.min(2 * asleepNanos, ASLEEP_NANOS_MAX);
+        return look.finds();
+      }
+      now = back;
     }
+    asleepNanos = ASLEEP_NANOS;
     return true;
   }
 

@@ -225,6 +225,8 @@ final class DestinationCommand implements Callable<Integer> {
 
   @Mixin LedgerPatienceOption ledgerPatience;
 
+  @Mixin RehearsalOption rehearsal;
+
   @Mixin MetricsOption prometheus;
 
   @Option(names = "--json", description = "Print the result as a JSON object.")
@@ -237,6 +239,7 @@ final class DestinationCommand implements Callable<Integer> {
     // Before anything is made: it refuses what is no usage.
     DestinationSettings settings = settings();
     prometheus.requireLoopback();
+    rehearsal.requireAllowed();
     Kernel kernel = NativeKernel.load();
     return memoryOwner == null ? intoOurMemory(settings, kernel) : intoOwned(settings, kernel);
   }
@@ -262,6 +265,7 @@ final class DestinationCommand implements Callable<Integer> {
       DestinationSession.Parts parts =
           new DestinationSession.Parts(
               choice.factory(), books::open, userfaultfd, new MarkerScan(kernel, lost));
+      rehearsal.play(kernel);
       Network network = new Network(transport, link, onward(kernel, transport));
       return run(settings, parts, network, books, choice, lost.kind(), session -> {});
     }
@@ -275,6 +279,9 @@ final class DestinationCommand implements Callable<Integer> {
         NettySourceLink link = new NettySourceLink(transport)) {
       GuestBooks books = new GuestBooks(ledger, settings.host(), ledgerPatience.limit());
       log.info("{}", owned.choice().description());
+      if (!owned.hasRun()) { // a guest that waits for a new daemon waits for nothing else
+        rehearsal.play(kernel);
+      }
       return run(
           settings,
           owned.parts(books::open),

@@ -53,6 +53,11 @@ final class OwnedHome implements AutoCloseable {
     }
   }
 
+  /** Whether the guest was ever told to run there. */
+  boolean hasRun() {
+    return owner.memory().hasRun();
+  }
+
   GuestChoice choice() {
     return new GuestChoice(
         "owner",

@@ -175,6 +175,8 @@ final class SourceCommand implements Callable<Integer> {
 
   @Mixin LedgerPatienceOption ledgerPatience;
 
+  @Mixin RehearsalOption rehearsal;
+
   @Mixin MetricsOption prometheus;
 
   @Option(names = "--json", description = "Print the result as a JSON object.")
@@ -194,6 +196,7 @@ final class SourceCommand implements Callable<Integer> {
             handshake.limit(),
             ledgerPatience.limit());
     prometheus.requireLoopback();
+    rehearsal.requireAllowed();
     Kernel kernel = NativeKernel.load();
     GuestLayout guest = LayoutFile.read(layout);
     byte[] states = readVcpuStates();
@@ -205,6 +208,9 @@ final class SourceCommand implements Callable<Integer> {
         GuestConsole console = GuestConsole.open(consoleOutput, consoleInput)) {
       journal.warnings().forEach(warning -> log.warn("{}", warning));
       Optional<MigrationRecord> earlier = EarlierMigration.of(journal, newSession).toGoOnWith(run);
+      if (earlier.isEmpty()) { // a guest that waits for a new daemon waits for nothing else
+        rehearsal.play(kernel);
+      }
       markLosses(kernel, mapped, journal);
       if (!run) {
         return serve(

@@ -6,7 +6,8 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
-import ward.channel.Patience;
+import ward.channel.Lookout;
+import ward.channel.Watched;
 import ward.guest.GuestMemory;
 import ward.memory.PageRun;
 import ward.memory.Pages;
@@ -14,18 +15,15 @@ import ward.uffd.EventBatch;
 import ward.uffd.Userfaultfd;
 
 /**
- * Reads userfaultfd's events, on a thread that waits for nothing else and writes the requests by
- * itself: a fault becomes a request without a change of thread.
+ * Reads userfaultfd's events, and writes the requests by itself: a fault becomes a request without
+ * a change of thread. The same thread looks after the connection that the answers come on.
  *
  * <p>Any thread may {@link #drain()}: one that is told EAGAIN because an event is unread must not
  * wait for another that may be waiting for it.
  */
-final class FaultLoop {
+final class FaultLoop implements Watched {
 
   private static final int BATCH = 64;
-
-  /** How long an end may go unnoticed while no page is touched. */
-  private static final int END_NOTICED_MILLIS = 100;
 
   private final Userfaultfd userfaultfd;
   private final GuestMemory memory;
@@ -38,7 +36,7 @@ final class FaultLoop {
   private final ReentrantLock reading = new ReentrantLock();
   private final EventBatch batch = new EventBatch(BATCH);
   private final AtomicReference<long[]> spare = new AtomicReference<>(new long[BATCH]);
-  private final Thread thread = new Thread(this::run, "ward-faults");
+  private final Lookout lookout;
   private volatile boolean ended;
 
   /** What the loop does with what it reads; all of it on the thread that drains. */
@@ -62,42 +60,37 @@ final class FaultLoop {
     this.afterBatch = reactions.afterBatch();
     this.onFailure = reactions.onFailure();
     this.listener = listener;
+    lookout = new Lookout("ward-faults", onFailure);
   }
 
   /** Starts to wait for events. */
-  void start() {
-    thread.setDaemon(true);
-    thread.start();
+  void start() throws IOException {
+    lookout.add(this);
+  }
+
+  /** From now on the thread that reads faults reads what comes on their connection, too. */
+  void attend(Watched connection) throws IOException {
+    lookout.add(connection);
   }
 
   /** Nothing is read any more when this returns; the descriptor stays open. */
   void end() {
-    ended = true;
-    boolean interrupted = false;
-    while (thread.isAlive() && thread != Thread.currentThread()) {
-      try {
-        thread.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    lookout.end();
   }
 
-  private void run() {
-    Patience patience = new Patience();
-    Patience.Look look = this::drain;
-    try {
-      while (!ended) {
-        if (!patience.pays(look) && userfaultfd.awaitEvents(END_NOTICED_MILLIS)) {
-          drain();
-        }
-      }
-    } catch (IOException | RuntimeException e) {
-      onFailure.accept(e);
-    }
+  @Override
+  public int descriptor() {
+    return userfaultfd.descriptor();
+  }
+
+  @Override
+  public boolean isOver() {
+    return ended;
+  }
+
+  @Override
+  public boolean look() {
+    return drain();
   }
 
   /**

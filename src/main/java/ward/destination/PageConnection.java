@@ -5,6 +5,7 @@ import java.util.Optional;
 import ward.channel.PageChannel;
 import ward.channel.PageChannels;
 import ward.channel.Takeover;
+import ward.channel.Watched;
 import ward.wire.ConnectionKind;
 import ward.wire.Frame;
 import ward.wire.FrameScanner;
@@ -34,8 +35,7 @@ final class PageConnection implements Takeover.Listener, PageChannel.Reactions {
     all.add(channel);
     events.met(hello.peer());
     if (kind == ConnectionKind.URGENT) {
-      channel.start("ward-urgent", this);
-      events.ready(new Requests(channel));
+      events.ready(new Requests(channel, this));
     } else {
       channel.startStaged("ward-stream", this);
       events.ready();
@@ -70,7 +70,14 @@ final class PageConnection implements Takeover.Listener, PageChannel.Reactions {
     events.lost(cause);
   }
 
-  private record Requests(PageChannel channel) implements SourceLink.Requests {
+  private record Requests(PageChannel channel, PageChannel.Reactions reactions)
+      implements SourceLink.Requests {
+
+    @Override
+    public Watched answers() {
+      return channel.watched(reactions);
+    }
+
     @Override
     public void write(long request, long guestPhysicalAddress, int pageCount) {
       channel.request(request, guestPhysicalAddress, pageCount);

@@ -274,6 +274,7 @@ final class SourceContact {
       return;
     }
     connections.urgent(urgent);
+    course.arrival().faultLoop().attend(urgent.answers());
     if (course.hasRun()) {
       openLine();
     }

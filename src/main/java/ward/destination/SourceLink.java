@@ -4,6 +4,7 @@ import io.netty.channel.Channel;
 import java.io.IOException;
 import java.util.UUID;
 import java.util.concurrent.CompletionStage;
+import ward.channel.Watched;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
@@ -13,6 +14,12 @@ public interface SourceLink extends AutoCloseable {
 
   /** A connection of kind URGENT, to ask by. From any thread. */
   interface Requests {
+    /**
+     * What comes on it, for the thread that reads the faults; to be taken once. Until then nothing
+     * is received, and its end is not told.
+     */
+    Watched answers();
+
     /**
      * Appends a question to what the next {@link #flush()} sends.
      *

@@ -44,13 +44,6 @@ public interface Kernel {
   long read(Fd fd, long address, long lengthBytes);
 
   /**
-   * Waits until a read would not wait.
-   *
-   * @return 1, or 0 when the time is over, or {@code -errno}
-   */
-  int awaitInput(Fd fd, int timeoutMillis);
-
-  /**
    * Issues {@code request}. The kernel may write results into the argument, also on failure.
    *
    * @param argument a value, or the address of a struct

@@ -76,11 +76,6 @@ public final class NativeKernel implements Kernel {
   }
 
   @Override
-  public int awaitInput(Fd fd, int timeoutMillis) {
-    return (int) stubs.ward_await_input(fd.number(), timeoutMillis);
-  }
-
-  @Override
   public int ioctl(Fd fd, Ioctl request, long argument) {
     long number = Integer.toUnsignedLong(request.number());
     return (int) stubs.ward_ioctl(fd.number(), number, argument);
@@ -268,9 +263,15 @@ public final class NativeKernel implements Kernel {
 
     long ward_send(int fd, long address, long length, int more);
 
-    long ward_await_input(int fd, int timeoutMilliseconds);
+    long ward_inputs_open();
+
+    long ward_inputs_watch(int inputs, int fd, int watch);
+
+    long ward_inputs_await(int inputs, int timeoutMilliseconds);
 
     long ward_thread_id();
+
+    long ward_nice(int thread, int nice);
 
     long ward_hear_early();
 

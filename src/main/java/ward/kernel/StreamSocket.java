@@ -69,6 +69,11 @@ public final class StreamSocket implements AutoCloseable {
     return 0;
   }
 
+  /** For {@link Inputs}; it still belongs to this object. */
+  public int descriptor() {
+    return fd.number();
+  }
+
   /** Ends the connection in both directions; calls that wait come back. */
   public void end() {
     stubs.ward_socket_end(fd.number());

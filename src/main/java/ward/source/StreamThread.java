@@ -5,6 +5,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import ward.kernel.Niceness;
 
 /** A stream's own thread, which may wait in its socket for as long as the peer takes. */
 final class StreamThread implements BackgroundStream.Turns {
@@ -28,9 +29,15 @@ final class StreamThread implements BackgroundStream.Turns {
   }
 
   private static Thread daemon(Runnable task) {
-    Thread thread = new Thread(task, "ward-stream");
+    Thread thread = new Thread(() -> givingWay(task), "ward-stream");
     thread.setDaemon(true);
     return thread;
+  }
+
+  /** To whoever answers a guest that waits. */
+  private static void givingWay(Runnable task) {
+    Niceness.STREAM.take();
+    task.run();
   }
 
   @Override

@@ -108,7 +108,7 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
     return Handshake.offered(kernel);
   }
 
-  /** The descriptor's number, for poll(2). It still belongs to this object. */
+  /** The descriptor's number, for poll(2) and epoll(7). It still belongs to this object. */
   public int descriptor() {
     return fd.number();
   }
@@ -155,21 +155,6 @@ public final class Userfaultfd implements PageFiller, AutoCloseable {
         UserfaultfdException.Kind.FAILED,
         "read of events from %s failed: %s"
             .formatted(fd, KernelCallException.describe((int) -answer)));
-  }
-
-  /**
-   * Waits for an event.
-   *
-   * @return whether one can be read; false when the time is over
-   */
-  public boolean awaitEvents(int timeoutMillis) throws UserfaultfdException {
-    int answer = kernel.awaitInput(fd, timeoutMillis);
-    if (answer < 0 && !isNoEvent(-answer)) {
-      throw new UserfaultfdException(
-          UserfaultfdException.Kind.FAILED,
-          "poll of %s failed: %s".formatted(fd, KernelCallException.describe(-answer)));
-    }
-    return answer > 0;
   }
 
   private static boolean isNoEvent(int errno) {

@@ -19,6 +19,7 @@ import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -53,8 +54,10 @@ class PageChannelTest {
   private static final UUID SESSION = new UUID(1, 2);
   private static final long PATIENCE_SECONDS = 30;
 
-  private final CompletableFuture<PageChannel> source = new CompletableFuture<>();
-  private final CompletableFuture<PageChannel> destination = new CompletableFuture<>();
+  private final BlockingQueue<Throwable> failures = new LinkedBlockingQueue<>();
+  private final Lookout lookout = new Lookout("lookout", failures::add);
+  private CompletableFuture<PageChannel> source = new CompletableFuture<>();
+  private CompletableFuture<PageChannel> destination = new CompletableFuture<>();
   private Transport transport;
   private Channel listening;
 
@@ -66,12 +69,17 @@ class PageChannelTest {
             new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
             pipeline(
                 () -> HelloHandler.accepting(p -> Optional.empty(), p -> hello(Role.SOURCE)),
-                source));
+                () -> source));
   }
 
   @AfterEach
   void close() {
+    lookout.end();
+    for (CompletableFuture<PageChannel> channel : List.of(source, destination)) {
+      channel.thenAccept(PageChannel::close);
+    }
     transport.close();
+    assertThat(failures).isEmpty();
   }
 
   private interface HelloSupply {
@@ -79,11 +87,11 @@ class PageChannelTest {
   }
 
   private static ChannelInitializer<Channel> pipeline(
-      HelloSupply hello, CompletableFuture<PageChannel> taken) {
+      HelloSupply hello, Supplier<CompletableFuture<PageChannel>> taken) {
     return new ChannelInitializer<>() {
       @Override
       protected void initChannel(Channel channel) {
-        WardPipeline.install(channel, hello.hello(), new Takeover(into(taken)));
+        WardPipeline.install(channel, hello.hello(), new Takeover(into(taken.get())));
       }
     };
   }
@@ -109,7 +117,7 @@ class PageChannelTest {
   private void dial() throws Exception {
     transport.connect(
         (InetSocketAddress) listening.localAddress(),
-        pipeline(() -> HelloHandler.dialling(hello(Role.DESTINATION)), destination));
+        pipeline(() -> HelloHandler.dialling(hello(Role.DESTINATION)), () -> destination));
   }
 
   /** What came on a channel, as text and in its order. */
@@ -234,6 +242,109 @@ class PageChannelTest {
     PageChannel unused = got(source);
 
     assertThat(unused.end().toCompletableFuture()).isDone();
+  }
+
+  @Test
+  void oneLookoutHearsOfSeveralChannels() throws Exception {
+    dial();
+    Heard atSource = new Heard();
+    Heard atDestination = new Heard();
+    lookout.add(got(source).watched(atSource));
+    lookout.add(got(destination).watched(atDestination));
+
+    got(destination).request(7, 0x3000, 1);
+    got(destination).flush();
+    String asked = atSource.next();
+    got(source).write(out -> out.zero(7, 0x3000, 1));
+    got(source).flush();
+
+    assertThat(asked).isEqualTo("request 7 0x3000 1");
+    assertThat(atDestination.next()).isEqualTo(new PageAnswer.Zero(7, 0x3000, 1).toString());
+  }
+
+  /** Longer than anybody looks without sleeping, and than an end may go unnoticed. */
+  @Test
+  void aSleepingLookoutIsWokenByWhatComes() throws Exception {
+    dial();
+    Heard atSource = new Heard();
+    lookout.add(got(source).watched(atSource));
+    Thread.sleep(120);
+
+    got(destination).request(7, 0x3000, 1);
+    got(destination).flush();
+
+    assertThat(atSource.next()).isEqualTo("request 7 0x3000 1");
+  }
+
+  @Test
+  void theEndOfAWatchedChannelIsToldAndTheOthersAreWatchedOn() throws Exception {
+    dial();
+    Heard first = new Heard();
+    lookout.add(got(source).watched(first));
+    got(destination).close();
+    Throwable end = first.end.get(PATIENCE_SECONDS, SECONDS);
+
+    source = new CompletableFuture<>();
+    destination = new CompletableFuture<>();
+    dial();
+    Heard second = new Heard();
+    lookout.add(got(source).watched(second));
+    got(destination).request(8, 0x4000, 1);
+    got(destination).flush();
+
+    assertThat(end).isInstanceOf(NobodySaidAnything.class);
+    assertThat(second.next()).isEqualTo("request 8 0x4000 1");
+  }
+
+  @Test
+  void whatIsWatchedEndsWithItsLookout() throws Exception {
+    dial();
+    Heard atSource = new Heard();
+    lookout.add(got(source).watched(atSource));
+
+    lookout.end();
+
+    assertThat(atSource.end).isDone();
+    assertThat(got(source).end().toCompletableFuture()).isDone();
+  }
+
+  @Test
+  void whatComesToALookoutThatHasEndedEndsAtOnce() throws Exception {
+    dial();
+    Heard atSource = new Heard();
+    lookout.end();
+
+    lookout.add(got(source).watched(atSource));
+
+    assertThat(atSource.end).isDone();
+  }
+
+  @Test
+  void aClosedChannelIsNotWatched() throws Exception {
+    dial();
+    Heard atSource = new Heard();
+    got(source).close();
+
+    Watched closed = got(source).watched(atSource);
+    lookout.add(closed);
+
+    assertThat(closed.isOver()).isTrue();
+    assertThat(atSource.end).isDone();
+  }
+
+  @Test
+  void whatAWatchedChannelCannotReadEndsItAndIsTheCause() throws Exception {
+    Channel raw = rawDestination();
+    Heard atSource = new Heard();
+    lookout.add(got(source).watched(atSource));
+
+    raw.writeAndFlush(new PageRequest(3, 0x8000, 2)).sync();
+    String first = atSource.next();
+    raw.pipeline().firstContext().writeAndFlush(Unpooled.directBuffer().writeZero(64)).sync();
+
+    assertThat(first).isEqualTo("request 3 0x8000 2");
+    assertThat(atSource.end.get(PATIENCE_SECONDS, SECONDS))
+        .isInstanceOf(TransmissionException.class);
   }
 
   @Test

@@ -15,6 +15,7 @@ import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
+import ward.channel.Watched;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
@@ -116,6 +117,11 @@ final class FakeLink implements SourceLink {
 
   private static Requests requestsOn(Channel channel) {
     return new Requests() {
+      @Override
+      public Watched answers() {
+        return Watched.OVER; // answers come by calls
+      }
+
       @Override
       public void write(long request, long guestPhysicalAddress, int pageCount) {
         channel.write(new PageRequest(request, guestPhysicalAddress, pageCount));

@@ -37,7 +37,7 @@ class FaultLoopKernelTest {
     memory.close();
   }
 
-  private void startLoop() {
+  private void startLoop() throws Exception {
     memory.loop.start();
   }
 

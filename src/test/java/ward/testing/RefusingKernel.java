@@ -39,11 +39,6 @@ public abstract class RefusingKernel implements Kernel {
   }
 
   @Override
-  public int awaitInput(Fd fd, int timeoutMillis) {
-    throw unexpected("awaitInput");
-  }
-
-  @Override
   public int ioctl(Fd fd, Ioctl request, long argument) {
     throw unexpected("ioctl");
   }
