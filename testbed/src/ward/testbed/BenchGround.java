@@ -164,8 +164,8 @@ final class BenchGround implements AutoCloseable {
     return isDone(1);
   }
 
-  /** Whether every thread is where {@link Samples#steady} begins; where none is, at once. */
-  boolean isReadyForTheStream() throws IOException {
+  /** Whether every thread is where {@link Samples#steady} begins. */
+  boolean isHalfDone() throws IOException {
     return isDone(0.5);
   }
 

@@ -102,11 +102,13 @@ record WardSide() implements BenchSide {
 
   private static BenchRound follow(
       BenchGround ground, Daemon source, Daemon destination, Deadline deadline) throws IOException {
-    if (ground.of().streams()) {
-      deadline.await("the plan", ground::isReadyForTheStream);
-      deadline.await(
-          "the guest to run", () -> isRunning(source.status(ground.path("source.sock"))));
+    if (ground.of().kind() == BenchCase.Kind.STREAM) {
+      Path sourceControl = ground.path("source.sock");
+      deadline.await("the guest to run", () -> isRunning(source.status(sourceControl)));
       YardstickProcess.warmMemory(ground.of().bytes());
+      letStream(ground);
+    } else if (ground.of().streams()) {
+      deadline.await("half of the plan", ground::isHalfDone);
       letStream(ground);
     }
     deadline.await("the plan to be carried out", () -> isPlanDoneNow(ground));

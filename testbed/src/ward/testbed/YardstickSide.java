@@ -29,9 +29,11 @@ record YardstickSide(String waiting) implements BenchSide {
     try (YardstickProcess source = start(ground, "serve", ground.memory().toString(), waiting)) {
       String port = source.answer(deadline).get("port").asText();
       try (YardstickProcess destination = start(ground, errand(ground, port))) {
-        if (ground.of().streams()) {
-          deadline.await("the plan", ground::isReadyForTheStream);
+        if (ground.of().kind() == BenchCase.Kind.STREAM) {
           YardstickProcess.warmMemory(ground.of().bytes());
+          destination.goAhead();
+        } else if (ground.of().streams()) {
+          deadline.await("half of the plan", ground::isHalfDone);
           destination.goAhead();
         }
         JsonNode told = destination.answer(deadline);

@@ -393,7 +393,6 @@ final class DestinationCommand implements Callable<Integer> {
         new SourceSettings(
             HostName.orSystems(host),
             false,
-            0,
             Optional.empty(),
             handshake.limit(),
             ledgerPatience.limit());

@@ -33,4 +33,14 @@ public record SourceSettings(
           "waiting %s for a destination; 0 or more".formatted(returnWithin.get()));
     }
   }
+
+  /** Without a limit for the streams. */
+  public SourceSettings(
+      String host,
+      boolean streamPaused,
+      Optional<Duration> returnWithin,
+      Duration handshakeLimit,
+      Duration ledgerPatience) {
+    this(host, streamPaused, 0, returnWithin, handshakeLimit, ledgerPatience);
+  }
 }
