@@ -20,6 +20,8 @@ import ward.memory.Pages;
  * @param zeroPercent of the pages hold nothing but zeros
  * @param lostPages of the guest, in clusters or alone
  * @param clustered whether lost pages lie together, eight on average
+ * @param tablePages of the guest whose page table alone is measured, without any memory; 0 where
+ *     one is migrated
  */
 record BenchCase(
     String name,
@@ -31,7 +33,34 @@ record BenchCase(
     int pages,
     int zeroPercent,
     int lostPages,
-    boolean clustered) {
+    boolean clustered,
+    long tablePages) {
+
+  /** Of a migration. */
+  BenchCase(
+      String name,
+      String question,
+      Toucher toucher,
+      int threads,
+      boolean streams,
+      OptionalInt cpu,
+      int pages,
+      int zeroPercent,
+      int lostPages,
+      boolean clustered) {
+    this(
+        name,
+        question,
+        toucher,
+        threads,
+        streams,
+        cpu,
+        pages,
+        zeroPercent,
+        lostPages,
+        clustered,
+        0);
+  }
 
   /** What waits for pages. */
   enum Toucher {
@@ -45,10 +74,15 @@ record BenchCase(
   enum Kind {
     DEMAND,
     STREAM,
-    POISON_MAP
+    POISON_MAP,
+    /** The arithmetic alone: no process, no memory of a guest. */
+    PAGE_TABLE
   }
 
   Kind kind() {
+    if (tablePages > 0) {
+      return Kind.PAGE_TABLE;
+    }
     if (threads > 0) {
       return Kind.DEMAND;
     }
@@ -56,7 +90,7 @@ record BenchCase(
   }
 
   long bytes() {
-    return Pages.bytes(pages);
+    return Pages.bytes(tablePages > 0 ? tablePages : pages);
   }
 
   /** What runs a process of either side. */
@@ -84,6 +118,7 @@ record BenchCase(
     cases.add(poisonMap(10));
     cases.add(poisonMap(10_000));
     cases.add(poisonMap(1_000_000));
+    cases.add(pageTable());
     return cases;
   }
 
@@ -177,6 +212,23 @@ record BenchCase(
         100,
         entries,
         true);
+  }
+
+  private static BenchCase pageTable() {
+    int lost = 1_000_000;
+    return new BenchCase(
+        "page-table",
+        "the states of a guest of 12 TiB with %,d lost pages beside those of one of 1 GiB"
+            .formatted(lost),
+        Toucher.THREADS,
+        0,
+        false,
+        OptionalInt.empty(),
+        0,
+        0,
+        lost,
+        false,
+        PageTableBench.LARGE_PAGES);
   }
 
   static Optional<BenchCase> named(String name, List<BenchCase> cases) {

@@ -302,10 +302,12 @@ public final class DestinationSession implements AutoCloseable {
 
   /** What the stream left out is asked for, as if the guest had touched it. */
   private void requestTheRest(Arrival arrival) {
-    for (long page = 0; page < arrival.table().pageCount(); page++) {
-      if (arrival.table().get(page) == PageTable.State.MISSING) {
-        arrival.faults().onFault(page, this::failed);
-      }
+    PageTable table = arrival.table();
+    long end = table.pageCount();
+    long page = table.nextMissing(0, end);
+    while (page < end) {
+      arrival.faults().onFault(page, this::failed);
+      page = table.nextMissing(page + 1, end);
     }
     contact.requests().flush();
   }

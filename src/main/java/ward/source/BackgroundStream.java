@@ -175,7 +175,25 @@ final class BackgroundStream {
     }
   }
 
+  /** What was never written is not read: see {@link EmptyPages}. */
   private void read(long first, long count) {
+    long end = first + count;
+    long page = first;
+    while (page < end) {
+      long empty = reader.emptyPages(page, end - page);
+      if (empty > 0) {
+        writeRun(page, 0, (int) empty, true);
+        listener.streamed(0, empty);
+        page += empty;
+      } else {
+        long filled = reader.filledPages(page, end - page);
+        readFilled(page, filled);
+        page += filled;
+      }
+    }
+  }
+
+  private void readFilled(long first, long count) {
     PageReader.Result result = reader.read(first, count, slice.memoryAddress());
     write(first, (int) result.readablePages());
     if (result.stop() != PageReader.Stop.NONE) {
@@ -186,7 +204,7 @@ final class BackgroundStream {
 
   private void rest(long first, long end) {
     if (first < end) {
-      read(first, end - first);
+      readFilled(first, end - first);
     }
   }
 
