@@ -59,6 +59,11 @@ final class PoisonRecorder {
         });
   }
 
+  /** Returns when few entries wait for the disk. On a thread whose peer may wait for it. */
+  void awaitRoom() {
+    writes.awaitRoom();
+  }
+
   /** The same for the map that comes before the guest: nothing in it is news for people. */
   void acceptMap(List<PoisonEntry> entries, BiConsumer<PageSet, PageSet> outcome) {
     record(entries, (claim, news) -> outcome.accept(claim.poisonedFrames(), claim.heldFrames()));

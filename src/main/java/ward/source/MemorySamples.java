@@ -89,6 +89,9 @@ final class MemorySamples {
     }
     ByteBuf bytes = Unpooled.directBuffer(Pages.SIZE_BYTES, Pages.SIZE_BYTES);
     try {
+      if (reader.emptyPages(page, 1) > 0) {
+        return Optional.of(look(page, bytes.writeZero(Pages.SIZE_BYTES)));
+      }
       PageReader.Result result = reader.read(page, 1, bytes.memoryAddress());
       if (result.stop() == PageReader.Stop.LOST) {
         lost.record(List.of(lost.unreadable(page)));
