@@ -71,9 +71,9 @@ public final class LedgerQueue {
   }
 
   /**
-   * Returns when few writes wait, or after a second: whoever is to end must not wait for a disk. For
-   * whoever may make a peer wait by it, as a stream does: what the peer says meanwhile stays in its
-   * socket. Never on the thread that writes.
+   * Returns when few writes wait, or after a second: whoever is to end must not wait for a disk.
+   * For whoever may make a peer wait by it, as a stream does: what the peer says meanwhile stays in
+   * its socket. Never on the thread that writes.
    */
   public void awaitRoom() {
     long until = System.nanoTime() + ROOM_NANOS;
