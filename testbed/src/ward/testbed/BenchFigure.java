@@ -44,6 +44,11 @@ record BenchFigure(
       List.of(
           new BenchFigure("mapMillis", "map ms", true, (of, round) -> round.poisonNanos() / 1e6),
           new BenchFigure(
+              "askedMillis",
+              "asked ms",
+              true,
+              (of, round) -> round.askedNanos() == 0 ? Double.NaN : round.askedNanos() / 1e6),
+          new BenchFigure(
               "nanosPerEntry",
               "ns per entry",
               true,

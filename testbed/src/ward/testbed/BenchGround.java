@@ -52,7 +52,7 @@ final class BenchGround implements AutoCloseable {
   long mapBytes() throws IOException {
     return guest.lost().isEmpty()
         ? 0
-        : BenchWire.mapBytes(LedgerJournal.read(path("declared")).ledger().effectiveEntries());
+        : BenchWire.mapBytes(LedgerJournal.read(path("declared")).ledger().effective());
   }
 
   private void writeLosses() throws IOException {

@@ -7,14 +7,21 @@ import ward.vcpu.TouchPlan.Touch;
  *
  * @param touches in the order of the plan; none where nothing was asked for on demand
  * @param streamMebibytesPerSecond of guest memory, zeros included; 0 where nothing was streamed
- * @param poisonNanos for the whole map; 0 where there is none
+ * @param poisonNanos for the whole map, from its first byte to the word that all of it is marked; 0
+ *     where there is none
+ * @param askedNanos the same from the moment somebody asked for the guest, until that word is on
+ *     disk; 0 where nobody asks
  * @param mapBytes of the map on the wire; 0 where none goes over it
  */
 record BenchRound(
-    Touch[] touches, double streamMebibytesPerSecond, long poisonNanos, long mapBytes) {
+    Touch[] touches,
+    double streamMebibytesPerSecond,
+    long poisonNanos,
+    long askedNanos,
+    long mapBytes) {
 
   /** No poison map went over the wire. */
   BenchRound(Touch[] touches, double streamMebibytesPerSecond, long poisonNanos) {
-    this(touches, streamMebibytesPerSecond, poisonNanos, 0);
+    this(touches, streamMebibytesPerSecond, poisonNanos, 0, 0);
   }
 }

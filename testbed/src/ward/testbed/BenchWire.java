@@ -2,8 +2,7 @@ package ward.testbed;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.channel.embedded.EmbeddedChannel;
-import java.util.List;
-import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
 import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
 import ward.wire.FrameEncoder;
@@ -14,12 +13,12 @@ final class BenchWire {
   private BenchWire() {}
 
   /** Bytes of all its messages, headers included, as {@link FrameEncoder} writes them. */
-  static long mapBytes(List<PoisonEntry> entries) {
+  static long mapBytes(PoisonMap losses) {
     EmbeddedChannel channel = new EmbeddedChannel(new FrameEncoder());
     discard(channel); // the preface belongs to the connection
     long bytes = 0;
-    for (List<PoisonEntry> part : ControlMessage.cut(entries, ControlMessage.ENTRIES_MAX)) {
-      channel.writeOutbound(new ControlFrame(new ControlMessage.PoisonMapPart(part)));
+    for (ControlMessage part : ControlMessage.PoisonMapPart.inParts(losses)) {
+      channel.writeOutbound(new ControlFrame(part));
       bytes += discard(channel);
     }
     channel.finishAndReleaseAll();

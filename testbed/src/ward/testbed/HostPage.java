@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import ward.memory.Pages;
 
 /**
@@ -29,17 +30,26 @@ final class HostPage {
    * @param offset into the file, bytes; the process has touched that page
    */
   static HostPage of(long pid, Path file, long offset) throws IOException {
-    long mapped = mapping(pid, file) + offset;
+    return at(pid, mapping(pid, file) + offset)
+        .orElseThrow(
+            () ->
+                new IOException(
+                    "process %d has no page at offset 0x%x of %s".formatted(pid, offset, file)));
+  }
+
+  /**
+   * @param hostAddress in the process
+   * @return empty if the process has no page there
+   */
+  static Optional<HostPage> at(long pid, long hostAddress) throws IOException {
     try (RandomAccessFile pagemap = new RandomAccessFile("/proc/%d/pagemap".formatted(pid), "r")) {
       byte[] bytes = new byte[Long.BYTES];
-      pagemap.seek(mapped / Pages.SIZE_BYTES * Long.BYTES);
+      pagemap.seek(hostAddress / Pages.SIZE_BYTES * Long.BYTES);
       pagemap.readFully(bytes);
       long entry = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong();
-      if ((entry & PRESENT) == 0) {
-        throw new IOException(
-            "process %d has no page at offset 0x%x of %s".formatted(pid, offset, file));
-      }
-      return new HostPage(Pages.bytes(entry & FRAME));
+      return (entry & PRESENT) == 0
+          ? Optional.empty()
+          : Optional.of(new HostPage(Pages.bytes(entry & FRAME)));
     }
   }
 

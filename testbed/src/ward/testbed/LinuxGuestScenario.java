@@ -1,12 +1,14 @@
 package ward.testbed;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -37,15 +39,37 @@ class LinuxGuestScenario {
     move(loss, Course.WARNED);
   }
 
+  /** Of an SError that says nothing else: {@code do_serror} in arch/arm64/kernel/traps.c. */
+  @Test
+  @EnabledIfEnvironmentVariable(
+      named = "WARD_LAB",
+      matches = "aarch64",
+      disabledReason = "x86's processors know no SError")
+  void anArm64KernelThatIsToldByAnSErrorPanics() throws IOException {
+    LinuxMigration.Settings settings = settings(LinuxMigration.Loss.REPORTED, Course.CONSUMED);
+
+    try (LinuxMigration migration = new LinuxMigration(settings, System.out::println)) {
+      List<String> lines =
+          migration.tellBySError("Kernel panic - not syncing: Asynchronous SError Interrupt");
+
+      assertTrue(
+          lines.stream().anyMatch(line -> line.contains("SError Interrupt on CPU0")),
+          migration::logs);
+    }
+  }
+
   private static void move(LinuxMigration.Loss loss, Course course) throws IOException {
-    Path kernel = Path.of(System.getenv("WARD_GUEST_KERNEL"));
-    LinuxMigration.Settings settings =
-        new LinuxMigration.Settings(kernel, MEMORY_BYTES, loss, course, Duration.ofMinutes(14));
+    LinuxMigration.Settings settings = settings(loss, course);
 
     try (LinuxMigration migration = new LinuxMigration(settings, System.out::println)) {
       LinuxMigration.Result result = migration.run();
 
       assertEquals(List.of(), result.failures(), migration::logs);
     }
+  }
+
+  private static LinuxMigration.Settings settings(LinuxMigration.Loss loss, Course course) {
+    Path kernel = Path.of(System.getenv("WARD_GUEST_KERNEL"));
+    return new LinuxMigration.Settings(kernel, MEMORY_BYTES, loss, course, Duration.ofMinutes(14));
   }
 }

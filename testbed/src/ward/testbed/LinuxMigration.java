@@ -43,7 +43,9 @@ public final class LinuxMigration implements AutoCloseable {
     /** The host's memory breaks under it, and nobody tells Ward. */
     HWPOISON,
     /** Someone tells Ward, over its control socket. */
-    REPORTED
+    REPORTED,
+    /** The memory of the guest's new host breaks, as soon as the page is there. */
+    HWPOISON_AT_DESTINATION
   }
 
   /**
@@ -148,12 +150,15 @@ public final class LinuxMigration implements AutoCloseable {
     await("the guest to boot", () -> transcript().aliveCount() >= ALIVE_BEFORE);
     type("source", "report");
     await("the guest's report at the source", () -> transcript().hasReportedBeforeTheMove());
-    losePage();
+    losePageAtSource();
     if (settings.course() == Course.WARNED && settings.loss() == Loss.HWPOISON) {
       awaitRecovery();
     }
     await("the source to listen", () -> listeningPort().isPresent());
     int moved = move();
+    if (settings.loss() == Loss.HWPOISON_AT_DESTINATION) {
+      losePageAtDestination();
+    }
     await("the guest to count on", () -> transcript().aliveCount() >= moved + ALIVE_BETWEEN);
     if (settings.course() == Course.WARNED) {
       awaitRecovery();
@@ -168,6 +173,22 @@ public final class LinuxMigration implements AutoCloseable {
     type("destination", "off");
     int destinationCode = destination.await(deadline);
     return result(source.await(deadline), destinationCode);
+  }
+
+  /**
+   * The guest boots at the source, and is told there by an SError, as an operator asks for it.
+   *
+   * @return its console, up to the line that was waited for
+   * @throws IOException if that does not come in time
+   */
+  public List<String> tellBySError(String expected) throws IOException {
+    startSource();
+    await("the guest to boot", () -> transcript().aliveCount() >= ALIVE_BEFORE);
+    progress.accept("raising an SError");
+    ControlClient.send(path("source.sock"), new ControlMessage.RaiseSError(0, 0));
+    // The guest's end may end the source before anybody has looked.
+    deadline.await(expected, () -> text("source").contains(expected));
+    return transcript().lines();
   }
 
   private void awaitRecovery() throws IOException {
@@ -213,19 +234,39 @@ public final class LinuxMigration implements AutoCloseable {
     return path("ledger-" + daemon);
   }
 
-  private void losePage() throws IOException {
-    long page = transcript().victim().orElseThrow().page();
+  private void losePageAtSource() throws IOException {
+    long page = lostPage();
     switch (settings.loss()) {
-      case HWPOISON -> {
-        HostPage broken = HostPage.of(source.pid(), path("memory"), offset(page));
-        broken.breakIt();
-        progress.accept("broke %s, which is GPA 0x%x".formatted(broken, page));
-      }
+      case HWPOISON -> breakPage(HostPage.of(source.pid(), path("memory"), offset(page)));
       case REPORTED -> {
         report(page);
         progress.accept("reported GPA 0x%x lost".formatted(page));
       }
+      case HWPOISON_AT_DESTINATION -> {}
     }
+  }
+
+  private void losePageAtDestination() throws IOException {
+    JsonNode[] status = new JsonNode[1];
+    await(
+        "the destination's status",
+        () -> {
+          status[0] = destination.status(path("destination.sock"));
+          return status[0] != null;
+        });
+    long region = Long.decode(status[0].get("regions").get(0).get("hostAddress").asText());
+    long address = region + offset(lostPage());
+    await("the page to come", () -> HostPage.at(destination.pid(), address).isPresent());
+    breakPage(HostPage.at(destination.pid(), address).orElseThrow());
+  }
+
+  private void breakPage(HostPage page) throws IOException {
+    page.breakIt();
+    progress.accept("broke %s, which is GPA 0x%x".formatted(page, lostPage()));
+  }
+
+  private long lostPage() throws IOException {
+    return transcript().victim().orElseThrow().page();
   }
 
   /** Of a page in the memory's file: RAM is one piece. */
@@ -332,7 +373,9 @@ public final class LinuxMigration implements AutoCloseable {
     long consumed = consumed(status);
     long announced = status.path("announcedPages").asLong();
     boolean isWarned = settings.course() == Course.WARNED;
-    if (consumed != (isWarned ? 0 : 1) || announced != (isWarned ? 1 : 0)) {
+    // What is lost there is found by the host, not announced.
+    long toAnnounce = isWarned && settings.loss() != Loss.HWPOISON_AT_DESTINATION ? 1 : 0;
+    if (consumed != (isWarned ? 0 : 1) || announced != toAnnounce) {
       failures.add(
           "the destination told the guest of %d losses that it met and %d that it did not, which is"
                   .formatted(consumed, announced)
@@ -361,13 +404,15 @@ public final class LinuxMigration implements AutoCloseable {
   }
 
   private void checkLedgers(List<String> failures) throws IOException {
-    long page = transcript().victim().orElseThrow().page();
+    long page = lostPage();
     for (String daemon : List.of("source", "destination")) {
+      boolean mayKnow =
+          daemon.equals("destination") || settings.loss() != Loss.HWPOISON_AT_DESTINATION;
       var ledger = LedgerJournal.read(ledger(daemon)).ledger();
-      if (ledger.frames().size() != 1 || !ledger.contains(page)) {
+      if (ledger.frames().size() != (mayKnow ? 1 : 0) || ledger.contains(page) != mayKnow) {
         failures.add(
-            "the ledger of the %s is %s; it should hold GPA 0x%x alone"
-                .formatted(daemon, ledger, page));
+            "the ledger of the %s is %s; it should hold %s"
+                .formatted(daemon, ledger, mayKnow ? "GPA 0x%x alone".formatted(page) : "nothing"));
       }
     }
   }

@@ -32,7 +32,10 @@ final class MoveLinux implements Callable<Integer> {
   @Option(names = "--memory", paramLabel = "SIZE", defaultValue = "128M")
   MemorySize memory;
 
-  @Option(names = "--loss", paramLabel = "hwpoison|reported", defaultValue = "hwpoison")
+  @Option(
+      names = "--loss",
+      paramLabel = "hwpoison|reported|hwpoison_at_destination",
+      defaultValue = "hwpoison")
   LinuxMigration.Loss loss;
 
   @Option(

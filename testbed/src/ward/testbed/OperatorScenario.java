@@ -1,6 +1,7 @@
 package ward.testbed;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -70,6 +71,11 @@ class OperatorScenario extends OperatedMigration {
     requireRefused(order("cancel", "source"), "has run at the destination", "cannot be taken back");
     requireRefused(order("cancel", "destination"), "the guest has run here", "cannot go back");
     requireRefused(order("recover", "source"), "for the destination's --control socket");
+    ControlMessage serror = new ControlMessage.RaiseSError(0, 0);
+    assertThatThrownBy(() -> ControlClient.send(path("source.sock"), serror))
+        .hasMessageContaining("the guest does not run here");
+    assertThatThrownBy(() -> ControlClient.send(path("destination.sock"), serror))
+        .hasMessageContaining("know no SError");
 
     link.heal();
     ControlClient.send(path("source.sock"), new ControlMessage.StreamControl(false));

@@ -126,10 +126,12 @@ record WardSide() implements BenchSide {
     destination.terminate();
     requireDone("source", source.await(deadline), source);
     requireDone("destination", destination.await(deadline), destination);
+    JsonNode said = JSON.readTree(source.output()).get("status");
     return new BenchRound(
         touches,
         ground.of().streams() ? status.get("streamMebibytesPerSecond").asDouble() : 0,
-        JSON.readTree(source.output()).get("status").get("mapNanos").asLong(),
+        said.get("mapWireNanos").asLong(),
+        said.get("mapNanos").asLong(),
         ground.mapBytes());
   }
 

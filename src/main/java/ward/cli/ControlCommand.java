@@ -35,7 +35,7 @@ final class ControlCommand implements Runnable {
   @Override
   public void run() {
     throw new ParameterException(
-        spec.commandLine(), "which command? status, report, stream or bandwidth are there");
+        spec.commandLine(), "which command? status, report, stream, bandwidth or serror are there");
   }
 
   private ControlMessage send(ControlMessage command) {
@@ -76,6 +76,44 @@ final class ControlCommand implements Runnable {
           ByteRate rate) {
     send(new ControlMessage.StreamLimit(rate.bytesPerSecond()));
     return ExitCode.OK.code();
+  }
+
+  @Command(
+      name = "serror",
+      description =
+          "Tells a processor of an arm64 guest that runs in this daemon, by an SError, that its"
+              + " hardware has failed and not where. A Linux guest panics of most of them, and"
+              + " so leaves its crash dump.")
+  int serror(
+      @Option(
+              names = "--vcpu",
+              paramLabel = "N",
+              defaultValue = "0",
+              description = "Which processor (default: ${DEFAULT-VALUE}).")
+          int vcpu,
+      @Option(
+              names = "--syndrome",
+              paramLabel = "N",
+              defaultValue = "0",
+              description =
+                  "ESR_EL1, bits 24:0, decimal or 0x...; processors without RAS do not show it"
+                      + " (default: ${DEFAULT-VALUE}).")
+          String syndrome) {
+    if (send(raiseSError(vcpu, syndrome)) instanceof ControlMessage.Done done) {
+      print(done.text());
+    }
+    return ExitCode.OK.code();
+  }
+
+  private static ControlMessage raiseSError(int vcpu, String syndrome) {
+    try {
+      return new ControlMessage.RaiseSError(vcpu, Math.toIntExact(NumberText.parse(syndrome)));
+    } catch (NumberFormatException | ArithmeticException e) {
+      throw new CommandFailure(
+          ExitCode.USAGE, "syndrome \"%s\"; 0 to 0x1ffffff is allowed".formatted(syndrome));
+    } catch (IllegalArgumentException e) {
+      throw new CommandFailure(ExitCode.USAGE, e.getMessage());
+    }
   }
 
   enum StreamAction {

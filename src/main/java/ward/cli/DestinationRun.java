@@ -180,6 +180,9 @@ final class DestinationRun implements ControlServer.Commands {
     if (command instanceof ControlMessage.Recover recover) {
       return recover(recover);
     }
+    if (command instanceof ControlMessage.RaiseSError error) {
+      return SErrors.raise(session.guest(), error);
+    }
     return ControlServer.unsupported("a destination", command);
   }
 

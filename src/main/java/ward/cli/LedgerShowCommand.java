@@ -2,7 +2,6 @@ package ward.cli;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -12,7 +11,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
-import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.Departure;
@@ -22,12 +20,16 @@ import ward.poison.LedgerSnapshot;
 import ward.poison.MigrationFile;
 import ward.poison.MigrationRecord;
 import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
 
 /** {@code ward ledger show}. */
 @Command(
     name = "show",
     description = "Prints a ledger. Changes nothing, also while a daemon has it open.")
 final class LedgerShowCommand implements Callable<Integer> {
+
+  private static final List<String> HEADINGS =
+      List.of("GPA", "SIZE", "SEVERITY", "HOST", "TIME", "FOUND", "HELD");
 
   @Option(
       names = "--ledger",
@@ -71,6 +73,11 @@ final class LedgerShowCommand implements Callable<Integer> {
   record ShownMigration(String role, String stage, String peer, String since, String session) {}
 
   /**
+   * Losses next to each other that were found together.
+   *
+   * @param pageShift log2 of each lost extent in bytes
+   * @param extents how many
+   * @param sizeBytes of all of them
    * @param time ISO 8601, UTC
    * @param heldPages of the entry's pages: lost here, but intact for the guest
    * @param givenUpPages of the entry's pages: given back by the guest, which has fresh memory there
@@ -78,6 +85,7 @@ final class LedgerShowCommand implements Callable<Integer> {
   record ShownEntry(
       String guestPhysicalAddress,
       int pageShift,
+      long extents,
       long sizeBytes,
       String severity,
       String host,
@@ -98,7 +106,7 @@ final class LedgerShowCommand implements Callable<Integer> {
       out.println(header(snapshot));
       snapshot.departures().forEach(hop -> out.println(line(hop)));
       migration.ifPresent(record -> out.println(line(record)));
-      table(snapshot).forEach(out::println);
+      printTable(snapshot, out);
     }
     return ExitCode.OK.code();
   }
@@ -132,7 +140,7 @@ final class LedgerShowCommand implements Callable<Integer> {
             .map(hop -> new ShownDeparture(hop.host(), hop.time().toString()))
             .toList(),
         migration.map(LedgerShowCommand::shown).orElse(null),
-        snapshot.ledger().entries().stream().map(entry -> shown(entry, held, givenUp)).toList(),
+        snapshot.ledger().runs().stream().map(run -> shown(run, held, givenUp)).toList(),
         snapshot.warnings());
   }
 
@@ -145,28 +153,29 @@ final class LedgerShowCommand implements Callable<Integer> {
         record.session().toString());
   }
 
-  private static ShownEntry shown(PoisonEntry entry, PageSet held, PageSet givenUp) {
+  private static ShownEntry shown(PoisonMap.Run run, PageSet held, PageSet givenUp) {
+    PoisonEntry first = run.first();
     return new ShownEntry(
-        "0x" + Long.toHexString(entry.guestPhysicalAddress()),
-        entry.pageShift(),
-        LedgerText.bytesOf(entry),
-        entry.severity().name(),
-        entry.origin().host(),
-        entry.origin().time().toString(),
-        entry.origin().discovery().name(),
-        pagesAmong(entry, held),
-        pagesAmong(entry, givenUp));
+        "0x" + Long.toHexString(first.guestPhysicalAddress()),
+        first.pageShift(),
+        run.extents().pageCount(),
+        Pages.bytes(run.frames().pageCount()),
+        first.severity().name(),
+        first.origin().host(),
+        first.origin().time().toString(),
+        first.origin().discovery().name(),
+        pagesAmong(run, held),
+        pagesAmong(run, givenUp));
   }
 
-  private static long pagesAmong(PoisonEntry entry, PageSet some) {
+  private static long pagesAmong(PoisonMap.Run run, PageSet some) {
+    if (some.isEmpty()) {
+      return 0;
+    }
     PageSet frames = new PageSet();
-    frames.add(new PageRun(entry.guestPhysicalAddress() >>> Pages.SHIFT, pagesOf(entry)));
+    frames.add(run.frames());
     frames.retainAll(some);
     return frames.size();
-  }
-
-  private static long pagesOf(PoisonEntry entry) {
-    return LedgerText.bytesOf(entry) >>> Pages.SHIFT;
   }
 
   private static String header(LedgerSnapshot snapshot) {
@@ -201,33 +210,44 @@ final class LedgerShowCommand implements Callable<Integer> {
             record.session());
   }
 
-  private static List<String> table(LedgerSnapshot snapshot) {
+  /** Row by row: a table of a million entries need not be in memory as text. */
+  private static void printTable(LedgerSnapshot snapshot, PrintWriter out) {
     PageSet held = snapshot.ledger().heldFrames();
     PageSet givenUp = snapshot.ledger().givenUpFrames();
-    List<List<String>> rows = new ArrayList<>();
-    snapshot.ledger().entries().forEach(entry -> rows.add(row(entry, held, givenUp)));
-    if (!rows.isEmpty()) {
-      rows.add(0, List.of("GPA", "SIZE", "SEVERITY", "HOST", "TIME", "FOUND", "HELD"));
+    List<PoisonMap.Run> runs = snapshot.ledger().runs();
+    if (runs.isEmpty()) {
+      return;
     }
-    return aligned(rows);
+    int[] widths = HEADINGS.stream().mapToInt(String::length).toArray();
+    runs.forEach(run -> widen(widths, row(run, held, givenUp)));
+    out.println(aligned(HEADINGS, widths));
+    runs.forEach(run -> out.println(aligned(row(run, held, givenUp), widths)));
   }
 
-  private static List<String> row(PoisonEntry entry, PageSet held, PageSet givenUp) {
+  private static List<String> row(PoisonMap.Run run, PageSet held, PageSet givenUp) {
+    PoisonEntry first = run.first();
     return List.of(
-        "0x" + Long.toHexString(entry.guestPhysicalAddress()),
-        LedgerText.size(entry.pageShift()),
-        LedgerText.words(entry.severity()),
-        LedgerText.printable(entry.origin().host()),
-        entry.origin().time().toString(),
-        LedgerText.words(entry.origin().discovery()),
-        mark(entry, held, givenUp));
+        "0x" + Long.toHexString(first.guestPhysicalAddress()),
+        size(run),
+        LedgerText.words(first.severity()),
+        LedgerText.printable(first.origin().host()),
+        first.origin().time().toString(),
+        LedgerText.words(first.origin().discovery()),
+        marks(run, held, givenUp));
   }
 
-  private static String mark(PoisonEntry entry, PageSet held, PageSet givenUp) {
+  private static String size(PoisonMap.Run run) {
+    String each = LedgerText.size(run.common().pageShift());
+    long extents = run.extents().pageCount();
+    return extents == 1 ? each : extents + " x " + each;
+  }
+
+  private static String marks(PoisonMap.Run run, PageSet held, PageSet givenUp) {
+    long pages = run.frames().pageCount();
     String marks =
         Stream.of(
-                mark("held", "", pagesAmong(entry, held), pagesOf(entry)),
-                mark("given up", " given up", pagesAmong(entry, givenUp), pagesOf(entry)))
+                mark("held", "", pagesAmong(run, held), pages),
+                mark("given up", " given up", pagesAmong(run, givenUp), pages))
             .filter(mark -> !mark.isEmpty())
             .collect(Collectors.joining(", "));
     return marks.isEmpty() ? "-" : marks;
@@ -240,24 +260,18 @@ final class LedgerShowCommand implements Callable<Integer> {
     return some == pages ? whole : "%d of %d%s".formatted(some, pages, part);
   }
 
-  private static List<String> aligned(List<List<String>> rows) {
-    return rows.stream()
-        .map(
-            row -> {
-              List<String> cells = new ArrayList<>();
-              for (int column = 0; column < row.size(); column++) {
-                cells.add(padded(row.get(column), width(rows, column)));
-              }
-              return cells.stream().collect(Collectors.joining("  ")).stripTrailing();
-            })
-        .toList();
+  private static void widen(int[] widths, List<String> row) {
+    for (int column = 0; column < widths.length; column++) {
+      widths[column] = Math.max(widths[column], row.get(column).length());
+    }
   }
 
-  private static int width(List<List<String>> rows, int column) {
-    return rows.stream().mapToInt(row -> row.get(column).length()).max().orElse(0);
-  }
-
-  private static String padded(String cell, int width) {
-    return cell + " ".repeat(width - cell.length());
+  private static String aligned(List<String> row, int[] widths) {
+    StringBuilder line = new StringBuilder();
+    for (int column = 0; column < widths.length; column++) {
+      String cell = row.get(column);
+      line.append(cell).append(" ".repeat(widths[column] - cell.length() + 2));
+    }
+    return line.toString().stripTrailing();
   }
 }

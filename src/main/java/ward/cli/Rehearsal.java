@@ -166,7 +166,7 @@ final class Rehearsal {
       journal.append(losses());
       SourceRun.Parts parts =
           new SourceRun.Parts(
-              new SourceSettings(GUEST, true, Optional.of(Duration.ZERO), LIMIT, Duration.ZERO),
+              new SourceSettings(GUEST, true, 0, Optional.of(Duration.ZERO), LIMIT, Duration.ZERO),
               kernel,
               new SourceSession.Subject(memory, DepartingGuest.asleep(new byte[0]), journal),
               Optional.empty(),

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Supplier;
+import ward.guest.Guest;
 import ward.source.SourceSession;
 import ward.wire.ControlMessage;
 
@@ -12,13 +13,17 @@ final class SourceControl implements ControlServer.Commands {
 
   private final Supplier<SourceSession> session;
   private final Supplier<SourceStatus> status;
+  private final Supplier<Guest> running;
 
   /**
    * @param session the one under way, asked anew for every command
+   * @param running the guest while it runs here, else null
    */
-  SourceControl(Supplier<SourceSession> session, Supplier<SourceStatus> status) {
+  SourceControl(
+      Supplier<SourceSession> session, Supplier<SourceStatus> status, Supplier<Guest> running) {
     this.session = session;
     this.status = status;
+    this.running = running;
   }
 
   @Override
@@ -53,6 +58,9 @@ final class SourceControl implements ControlServer.Commands {
       return CompletableFuture.failedFuture(
           new IOException(
               "a source waits for its destination: `ward recover` is for the destination's --control socket"));
+    }
+    if (command instanceof ControlMessage.RaiseSError error) {
+      return SErrors.raise(running.get(), error);
     }
     return ControlServer.unsupported("a source", command);
   }

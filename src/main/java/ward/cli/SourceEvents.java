@@ -33,6 +33,16 @@ final class SourceEvents implements SourceListener {
   }
 
   @Override
+  public void mapBegun() {
+    metrics.mapBegun();
+  }
+
+  @Override
+  public void mapAnswered() {
+    metrics.mapAnswered();
+  }
+
+  @Override
   public void answered(long pages) {
     metrics.answered(pages);
   }

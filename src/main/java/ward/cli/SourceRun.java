@@ -28,6 +28,7 @@ import ward.wire.TransportException;
 final class SourceRun implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger("ward.source");
+  private static final String RUNNING = "running";
 
   /**
    * @param running empty where the guest does not run here
@@ -97,7 +98,7 @@ final class SourceRun implements AutoCloseable {
   }
 
   ControlServer.Commands commands() {
-    return new SourceControl(() -> session, this::status);
+    return new SourceControl(() -> session, this::status, this::runningHere);
   }
 
   MetricsEndpoint.Source numbers() {
@@ -122,13 +123,17 @@ final class SourceRun implements AutoCloseable {
         parts.subject().journal().ledger());
   }
 
+  private Guest runningHere() {
+    return whereTheGuestIs().equals(RUNNING) ? parts.running().orElseThrow() : null;
+  }
+
   private String whereTheGuestIs() {
     if (guestExit.isDone()) {
       return "ended";
     }
     boolean here =
         session.phase() == SourcePhase.LISTENING || session.phase() == SourcePhase.ABORTED;
-    return parts.running().isPresent() && here ? "running" : "asleep";
+    return parts.running().isPresent() && here ? RUNNING : "asleep";
   }
 
   /** For an operator's signal: no further destination is waited for. */

@@ -18,6 +18,7 @@ import ward.wire.Peer;
  * @param lastError null while nothing went wrong
  * @param streamLimit bytes a second that the background stream may send; 0 without a limit
  * @param mapNanos from the destination's arrival until it had marked every lost page and said so
+ * @param mapWireNanos of that, from the map's first byte on
  * @param pagesLost for the guest, by the ledger
  * @param pagesHeld lost here after they had been copied, by earlier migrations too
  */
@@ -37,6 +38,7 @@ record SourceStatus(
     long breaks,
     long streamLimit,
     long mapNanos,
+    long mapWireNanos,
     long pagesTotal,
     long pagesLost,
     long pagesHeld,
@@ -75,6 +77,7 @@ record SourceStatus(
         metrics.breaks(),
         session.streamBytesPerSecond(),
         metrics.mapNanos(),
+        metrics.mapWireNanos(),
         session.pageCount(),
         ledger.pageCount(),
         ledger.heldFrames().size(),

@@ -16,6 +16,7 @@ import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerQueue;
 import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
 import ward.wire.ProtocolException;
@@ -242,6 +243,19 @@ final class Arrival {
    */
   void requireInLayout(List<PoisonEntry> entries) {
     PageAnswers.requireInLayout(layout(), entries);
+  }
+
+  /**
+   * @throws ProtocolException if a loss is not RAM throughout
+   */
+  void requireInLayout(PoisonMap losses) {
+    PageSet outside = losses.frames();
+    outside.removeAll(layout().frames());
+    if (!outside.isEmpty()) {
+      throw new ProtocolException(
+          "poison at guest-physical address 0x%x, %d pages in all, is outside the guest's memory"
+              .formatted(outside.first() << Pages.SHIFT, outside.size()));
+    }
   }
 
   /**

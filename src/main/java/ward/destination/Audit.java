@@ -1,8 +1,11 @@
 package ward.destination;
 
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import ward.guest.GuestMemory;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
@@ -26,12 +29,22 @@ final class Audit {
    */
   private static final int ROUNDS_MAX = 3;
 
+  /**
+   * What this host loses of its own memory raises SIGBUS at once, and is in the ledger when the
+   * vCPU that was told of it has written it there. As long as that may take, it is no mismatch.
+   */
+  private static final Duration WRITING_MAX = Duration.ofSeconds(30);
+
   private final GuestMemory memory;
   private final PageTable table;
   private final PageResolver resolver;
   private final GivenBack givenBack;
   private final GivenUp givenUp;
   private final MarkerScan scan;
+  private final Duration writingMax;
+
+  /** Pages that this host seems to have lost, and when they were first seen so. */
+  private final Map<Long, Long> unwritten = new HashMap<>();
 
   Audit(
       GuestMemory memory,
@@ -40,20 +53,36 @@ final class Audit {
       GivenBack givenBack,
       GivenUp givenUp,
       MarkerScan scan) {
+    this(memory, table, resolver, givenBack, givenUp, scan, WRITING_MAX);
+  }
+
+  /**
+   * @param writingMax how long a loss of this host may be on its way into the ledger
+   */
+  Audit(
+      GuestMemory memory,
+      PageTable table,
+      PageResolver resolver,
+      GivenBack givenBack,
+      GivenUp givenUp,
+      MarkerScan scan,
+      Duration writingMax) {
     this.memory = memory;
     this.table = table;
     this.resolver = resolver;
     this.givenBack = givenBack;
     this.givenUp = givenUp;
     this.scan = scan;
+    this.writingMax = writingMax;
   }
 
   /**
    * @param markers pages that really raise SIGBUS because the source lost them
    * @param mismatches the first few pages where belief and reality differ, each a line for people
    * @param mismatchCount all of them
-   * @param unsettled lost pages that the guest is giving back just now: whoever touches one waits
-   *     until it has its marker again, or is given up, but neither is so yet
+   * @param unsettled lost pages that the guest is giving back just now (whoever touches one waits
+   *     until it has its marker again, or is given up, but neither is so yet), and pages that this
+   *     host has lost and the ledger does not know yet
    * @param givenUp page indexes that the guest had given up; they have no marker
    */
   record Finding(
@@ -181,10 +210,21 @@ final class Audit {
         markers++;
       } else if (real == MarkerScan.Real.EMPTY && givenBack.contains(page) && isLost(page)) {
         unsettled++;
-      } else if (!agree(page, state, real)) {
+      } else if (agree(page, state, real)) {
+        unwritten.remove(page);
+      } else if (state == PageTable.State.PRESENT
+          && real == MarkerScan.Real.POISONED
+          && mayStillBeWritten(page)) {
+        unsettled++;
+      } else {
         mismatches++;
         describe(page, state, real);
       }
+    }
+
+    private boolean mayStillBeWritten(long page) {
+      long now = System.nanoTime();
+      return now - unwritten.computeIfAbsent(page, seen -> now) < writingMax.toNanos();
     }
 
     /** A page that was given up may still have its marker: the kernel takes it away in a moment. */

@@ -64,7 +64,7 @@ final class HandOver {
           "%d pages are not as the page table says, among them %s"
               .formatted(finding.mismatchCount(), finding.mismatches()));
     } else if (!finding.agrees()) {
-      thread.later(this::begin, SETTLE); // the guest is giving lost pages back just now
+      thread.later(this::begin, SETTLE); // pages are being given back or lost just now
     } else {
       handOver(course.arrival().givenUpFrames(finding.givenUp()));
     }

@@ -1,7 +1,6 @@
 package ward.destination;
 
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
@@ -11,7 +10,7 @@ import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
-import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
 import ward.thread.SessionThread;
 import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Refusal;
@@ -35,6 +34,9 @@ final class IncomingMap {
     Arrival begin(Guest guest, LedgerJournal journal) throws IOException;
   }
 
+  /** Each takes some hundred bytes here, however few losses came about in it. */
+  private static final int CIRCUMSTANCES_MAX = 65_536;
+
   private final Course course;
   private final SourceContact contact;
   private final Ending ending;
@@ -43,7 +45,7 @@ final class IncomingMap {
   private final GuestFactory guests;
   private final Arrivals arrivals;
   private final SessionThread thread;
-  private final List<PoisonEntry> entries = new ArrayList<>();
+  private PoisonMap losses = new PoisonMap();
   private MemoryIdentity memory; // what the guest was offered as; null before
   private List<Departure> path = List.of(); // how the guest came here
   private boolean ended;
@@ -117,8 +119,13 @@ final class IncomingMap {
 
   void onPart(ControlMessage.PoisonMapPart part) {
     requireOpen("PoisonMapPart");
-    course.arrival().requireInLayout(part.entries());
-    entries.addAll(part.entries());
+    course.arrival().requireInLayout(part.losses());
+    losses.addAll(part.losses());
+    if (losses.circumstances() > CIRCUMSTANCES_MAX) {
+      throw new ProtocolException(
+          "a poison map of losses in more than %d different circumstances"
+              .formatted(CIRCUMSTANCES_MAX));
+    }
   }
 
   /** What a host before this one knew as lost, perhaps this one itself when the guest was here. */
@@ -132,16 +139,17 @@ final class IncomingMap {
   void onEnd(ControlMessage.PoisonMapEnd end) {
     requireOpen("PoisonMapEnd");
     ended = true;
+    PoisonMap all = losses;
+    losses = new PoisonMap(); // the ledger keeps them from now on
     Arrival arrival = course.arrival();
     arrival
         .recorder()
         .acceptMap(
-            List.copyOf(entries),
+            all,
             (poisoned, held) -> {
               arrival.poisonedFrames().addAll(poisoned);
               thread.tryTo(() -> onApplied(end));
             });
-    entries.clear();
   }
 
   private void requireOpen(String message) {

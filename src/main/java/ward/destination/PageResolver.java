@@ -1,5 +1,7 @@
 package ward.destination;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongConsumer;
@@ -278,17 +280,37 @@ final class PageResolver {
   }
 
   /** Places markers on pages that the caller moved to POISONED, with their entries on disk. */
+  void poison(PageSet claimed) throws ResolveException {
+    synchronized (marked) {
+      marked.addAll(claimed);
+    }
+    List<PageRun> runs = new ArrayList<>();
+    claimed.forEachRun(runs::add);
+    SharedWork.over(runs, this::markAll);
+  }
+
+  private void markAll(List<PageRun> runs) throws ResolveException {
+    for (PageRun run : runs) {
+      mark(run);
+    }
+  }
+
+  /** The same for pages next to each other. */
   void poison(PageRun claimed) throws ResolveException {
     synchronized (marked) {
       marked.add(claimed);
     }
+    mark(claimed);
+  }
+
+  private void mark(PageRun run) throws ResolveException {
     if (sparesGivenBack) {
-      markersWhereKept(claimed);
+      markersWhereKept(run);
     } else {
-      markers(claimed);
+      markers(run);
     }
-    counts.addPoisoned(claimed.pageCount());
-    settled(claimed.firstPage(), claimed.pageCount());
+    counts.addPoisoned(run.pageCount());
+    settled(run.firstPage(), run.pageCount());
   }
 
   /**

@@ -1,5 +1,7 @@
 package ward.destination;
 
+import java.util.function.Consumer;
+import ward.memory.PageRun;
 import ward.memory.PageStates;
 
 /**
@@ -32,7 +34,7 @@ public final class PageTable {
   }
 
   private static final State[] STATES = State.values();
-  private static final int UNCLAIMED =
+  private static final int UNRESOLVED =
       1 << State.MISSING.ordinal() | 1 << State.REQUESTED.ordinal();
 
   private static final int PRESENT = 1 << State.PRESENT.ordinal();
@@ -66,7 +68,7 @@ public final class PageTable {
    * Of a huge page that nobody else wants, these are 16 compare-and-sets.
    */
   long claim(long firstPage, long endPage) {
-    return states.moveLeading(firstPage, endPage, UNCLAIMED, State.PRESENT.ordinal());
+    return states.moveLeading(firstPage, endPage, UNRESOLVED, State.PRESENT.ordinal());
   }
 
   /** The first page from one on that nobody asked for; {@code endPage} if there is none. */
@@ -76,12 +78,12 @@ public final class PageTable {
 
   /** The first page from one on that has no writer yet; {@code endPage} if there is none. */
   long nextUnclaimed(long page, long endPage) {
-    return states.next(page, endPage, UNCLAIMED);
+    return states.next(page, endPage, UNRESOLVED);
   }
 
   /** The first page from one on that has its writer; {@code endPage} if there is none. */
   long nextClaimed(long page, long endPage) {
-    return states.next(page, endPage, ~UNCLAIMED);
+    return states.next(page, endPage, ~UNRESOLVED);
   }
 
   /** The first page from one on that holds its content; {@code endPage} if there is none. */
@@ -94,14 +96,18 @@ public final class PageTable {
     return states.next(page, endPage, ~PRESENT);
   }
 
-  /** Bytes that it takes now, outside the heap. */
-  public long bytes() {
-    return states.wordBytes();
-  }
-
   /** Makes the caller the one that poisons a page; false if the page has its writer. */
   boolean poison(long page) {
     return move(page, State.MISSING, State.POISONED) || move(page, State.REQUESTED, State.POISONED);
+  }
+
+  /**
+   * Makes the caller the one that poisons those pages of a run that have no writer.
+   *
+   * @param poisoned told of them, as runs
+   */
+  void poison(PageRun run, Consumer<PageRun> poisoned) {
+    states.compareAndSetAll(run, UNRESOLVED, State.POISONED.ordinal(), poisoned);
   }
 
   private boolean move(long page, State from, State to) {

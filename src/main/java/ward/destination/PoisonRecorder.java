@@ -4,12 +4,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiConsumer;
 import ward.memory.GuestLayout;
-import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerQueue;
 import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
 
 /**
  * Takes poison that the source reports: claims the pages, writes the ledger, and only then puts the
@@ -64,9 +64,41 @@ final class PoisonRecorder {
     writes.awaitRoom();
   }
 
-  /** The same for the map that comes before the guest: nothing in it is news for people. */
-  void acceptMap(List<PoisonEntry> entries, BiConsumer<PageSet, PageSet> outcome) {
-    record(entries, (claim, news) -> outcome.accept(claim.poisonedFrames(), claim.heldFrames()));
+  /**
+   * The same for the map that comes before the guest, of which nothing is news for people: claimed
+   * run by run, written with one fsync.
+   *
+   * @param losses RAM throughout; not to be changed afterwards
+   */
+  void acceptMap(PoisonMap losses, BiConsumer<PageSet, PageSet> outcome) {
+    PageSet poisoned = losses.frames();
+    PageSet claimed = new PageSet();
+    poisoned.forEachRun(
+        frames -> layout.pagesOf(frames).forEach(run -> table.poison(run, claimed::add)));
+    PageSet held = heldAmong(poisoned, claimed);
+    poisoned.removeAll(held);
+    PoisonMap lost = held.isEmpty() ? losses : losses.without(held);
+    writes.add(
+        () -> {
+          journal.append(lost);
+          resolver.poison(claimed);
+          outcome.accept(poisoned, held);
+        });
+  }
+
+  /** Those frames whose pages have a writer that placed content. */
+  private PageSet heldAmong(PageSet frames, PageSet claimed) {
+    PageSet held = new PageSet();
+    if (claimed.size() < frames.size()) {
+      frames.forEach(
+          frame -> {
+            long page = layout.pageAt(frame << Pages.SHIFT).orElseThrow();
+            if (table.get(page) != PageTable.State.POISONED) {
+              held.add(frame);
+            }
+          });
+    }
+    return held;
   }
 
   private static List<PoisonEntry> heldAmong(List<PoisonEntry> entries, PageSet held) {
@@ -92,11 +124,7 @@ final class PoisonRecorder {
   }
 
   private void placeMarkers(PageSet pages) throws ResolveException {
-    List<PageRun> runs = new ArrayList<>();
-    pages.forEachRun(runs::add);
-    for (PageRun run : runs) {
-      resolver.poison(run);
-    }
+    resolver.poison(pages);
   }
 
   /**

@@ -43,6 +43,19 @@ public interface Guest extends AutoCloseable {
    */
   default void announce(PageSet frames, Duration interval) {}
 
+  /**
+   * Tells a processor of the guest by an SError, arm64's asynchronous abort, that its hardware has
+   * failed, and not where. The guest hears of it when it lets such interrupts in. Returns at once.
+   *
+   * @param vcpu counts from 0
+   * @param syndrome of ESR_EL1, bits 24:0; a processor without RAS has no place for it
+   * @throws IOException if the guest has no such processor, or its processors no such interrupt
+   */
+  default void raiseSError(int vcpu, int syndrome) throws IOException {
+    throw new IOException(
+        "this guest's processors know no SError: guests of arm64 hosts under KVM have them");
+  }
+
   /** Completes when every vCPU has ended by itself, or one of them cannot go on. */
   CompletionStage<GuestExit> exited();
 

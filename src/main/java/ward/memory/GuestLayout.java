@@ -175,6 +175,34 @@ public final class GuestLayout {
     return first != NONE && pagesLeftInRegion(first) >= count ? first : NONE;
   }
 
+  /** The guest frames (guest-physical address {@code >>> 12}) of all regions. */
+  public PageSet frames() {
+    PageSet frames = new PageSet();
+    for (GuestRegion region : regions) {
+      frames.add(new PageRun(region.guestPhysicalAddress() >>> Pages.SHIFT, region.pageCount()));
+    }
+    return frames;
+  }
+
+  /**
+   * The pages of guest frames next to each other (guest-physical address {@code >>> 12}), region by
+   * region; empty if one of them is not RAM.
+   */
+  public List<PageRun> pagesOf(PageRun frames) {
+    List<PageRun> pages = new ArrayList<>(1);
+    long frame = frames.firstPage();
+    while (frame < frames.endPage()) {
+      long first = pageOrNone(frame << Pages.SHIFT);
+      if (first == NONE) {
+        return List.of();
+      }
+      long count = Math.min(frames.endPage() - frame, pagesLeftInRegion(first));
+      pages.add(new PageRun(first, count));
+      frame += count;
+    }
+    return pages;
+  }
+
   /** Pages from this one to the end of its region: the longest run that has no hole in it. */
   public long pagesLeftInRegion(long page) {
     int region = regionOf(page);

@@ -1,110 +1,130 @@
 package ward.memory;
 
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
-import java.util.NavigableMap;
+import java.util.NoSuchElementException;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import java.util.stream.Collectors;
-import org.roaringbitmap.IntConsumer;
 import org.roaringbitmap.RoaringBitmap;
 
-/**
- * A set of pages, by number. Compressed; not safe for use by several threads at once.
- *
- * <p>What goes through it by runs takes time for each run and each 65,536 pages, never for each
- * page: a guest of 12 TiB has 3.2 billion.
- */
+/** A set of pages, by number. Compressed; not safe for use by several threads at once. */
 public final class PageSet {
 
   private static final int RUNS_IN_TEXT = 8;
-  private static final long NONE = -1;
-  private static final long PART_PAGES = 1L << 32;
+  private static final int LOWER_BITS = 32;
+  private static final long NUMBERS = 1L << LOWER_BITS;
 
-  // By the upper half of the page number; none is empty. Not Roaring64Bitmap, whose addRange takes
-  // milliseconds for a single page, and not Roaring64NavigableMap, which finds the end of a run
-  // only
-  // page by page (RoaringBitmap 1.6.29).
-  private final NavigableMap<Integer, RoaringBitmap> parts = new TreeMap<>();
-
-  private static int partOf(long page) {
-    return (int) (page >>> 32);
-  }
-
-  private RoaringBitmap part(long page) {
-    return parts.computeIfAbsent(partOf(page), upper -> new RoaringBitmap());
-  }
+  // By the upper bits of the number, never empty. Not Roaring64Bitmap: its addRange takes
+  // milliseconds for a single page (RoaringBitmap 1.6.29). Not Roaring64NavigableMap: it knows no
+  // runs, and one of a terabyte would be looked at page by page.
+  private final TreeMap<Integer, RoaringBitmap> parts = new TreeMap<>();
 
   /** Adds one page. */
   public void add(long page) {
-    part(page).add((int) page);
+    partFor(upper(page)).add((int) page);
+  }
+
+  private RoaringBitmap partFor(int upper) {
+    return parts.computeIfAbsent(upper, key -> new RoaringBitmap());
+  }
+
+  private static int upper(long page) {
+    return (int) (page >>> LOWER_BITS);
   }
 
   /** Adds pages next to each other. */
   public void add(PageRun run) {
-    long first = run.firstPage();
-    while (first < run.endPage()) {
-      long start = first & -PART_PAGES;
-      long end = Math.min(run.endPage(), start + PART_PAGES);
-      part(first).add(first - start, end - start);
-      first = end;
+    long page = run.firstPage();
+    while (page < run.endPage()) {
+      long first = page & NUMBERS - 1;
+      long count = Math.min(run.endPage() - page, NUMBERS - first);
+      partFor(upper(page)).add(first, first + count);
+      page += count;
     }
   }
 
   /** Adds every page of another set. */
   public void addAll(PageSet other) {
-    other.parts.forEach(
-        (upper, theirs) -> {
-          RoaringBitmap ours = parts.get(upper);
-          if (ours == null) {
-            parts.put(upper, theirs.clone());
-          } else {
-            ours.or(theirs);
-          }
-        });
+    other.parts.forEach((upper, part) -> partFor(upper).or(part));
   }
 
   /** Takes out one page. */
   public void remove(long page) {
-    RoaringBitmap part = parts.get(partOf(page));
+    RoaringBitmap part = parts.get(upper(page));
     if (part != null) {
       part.remove((int) page);
-      dropEmpty();
+      if (part.isEmpty()) {
+        parts.remove(upper(page));
+      }
     }
   }
 
   /** Takes out every page of another set. */
   public void removeAll(PageSet other) {
-    parts.forEach((upper, ours) -> ours.andNot(other.partAt(upper)));
-    dropEmpty();
+    if (other == this) {
+      parts.clear();
+    }
+    keep((part, same) -> part.andNot(same), other);
   }
 
   /** Takes out every page that is not in the other set. */
   public void retainAll(PageSet other) {
-    parts.forEach((upper, ours) -> ours.and(other.partAt(upper)));
-    dropEmpty();
+    parts.keySet().retainAll(other.parts.keySet());
+    keep((part, same) -> part.and(same), other);
   }
 
-  /** Not to be changed. */
-  private RoaringBitmap partAt(int upper) {
-    RoaringBitmap part = parts.get(upper);
-    return part == null ? new RoaringBitmap() : part;
+  /** One part's content, after another's had its say. */
+  private interface Change {
+    void make(RoaringBitmap part, RoaringBitmap by);
   }
 
-  private void dropEmpty() {
-    parts.values().removeIf(RoaringBitmap::isEmpty);
+  private void keep(Change change, PageSet other) {
+    for (Iterator<Map.Entry<Integer, RoaringBitmap>> all = parts.entrySet().iterator();
+        all.hasNext(); ) {
+      Map.Entry<Integer, RoaringBitmap> entry = all.next();
+      RoaringBitmap by = other.parts.get(entry.getKey());
+      if (by != null) {
+        change.make(entry.getValue(), by);
+        if (entry.getValue().isEmpty()) {
+          all.remove();
+        }
+      }
+    }
   }
 
   public boolean contains(long page) {
-    RoaringBitmap part = parts.get(partOf(page));
+    RoaringBitmap part = parts.get(upper(page));
     return part != null && part.contains((int) page);
+  }
+
+  /**
+   * The lowest page.
+   *
+   * @throws NoSuchElementException if there is none
+   */
+  public long first() {
+    Map.Entry<Integer, RoaringBitmap> lowest = parts.firstEntry();
+    if (lowest == null) {
+      throw new NoSuchElementException("an empty set has no lowest page");
+    }
+    return whole(lowest.getKey(), lowest.getValue().first());
+  }
+
+  private static long whole(int upper, int lower) {
+    return (long) upper << LOWER_BITS | Integer.toUnsignedLong(lower);
   }
 
   /** How many pages it holds. */
   public long size() {
-    return parts.values().stream().mapToLong(RoaringBitmap::getLongCardinality).sum();
+    long size = 0;
+    for (RoaringBitmap part : parts.values()) {
+      size += part.getLongCardinality();
+    }
+    return size;
   }
 
   public boolean isEmpty() {
@@ -113,49 +133,34 @@ public final class PageSet {
 
   /** Every page, ascending. */
   public void forEach(LongConsumer action) {
-    parts.forEach(
-        (upper, part) -> {
-          long start = (long) upper << 32;
-          part.forEach((IntConsumer) low -> action.accept(start + Integer.toUnsignedLong(low)));
-        });
+    parts.forEach((upper, part) -> part.forEach((int lower) -> action.accept(whole(upper, lower))));
   }
 
   /** The pages as the fewest runs, ascending. */
   public void forEachRun(Consumer<PageRun> action) {
-    long first = next(0);
-    while (first != NONE) {
-      long end = nextAbsent(first);
+    long first = 0;
+    long end = 0; // equals first while there is no run
+    for (Map.Entry<Integer, RoaringBitmap> entry : parts.entrySet()) {
+      RoaringBitmap part = entry.getValue();
+      for (long at = part.nextValue(0); at >= 0; ) {
+        long gap = at + 1 < NUMBERS ? part.nextAbsentValue((int) (at + 1)) : -1;
+        long after = gap < 0 ? NUMBERS : gap;
+        long page = whole(entry.getKey(), (int) at);
+        if (page != end) {
+          accept(first, end, action);
+          first = page;
+        }
+        end = page + (after - at);
+        at = after < NUMBERS ? part.nextValue((int) after) : -1;
+      }
+    }
+    accept(first, end, action);
+  }
+
+  private static void accept(long first, long end, Consumer<PageRun> action) {
+    if (end > first) {
       action.accept(new PageRun(first, end - first));
-      first = next(end);
     }
-  }
-
-  /** The first page of the set from one on; -1 if there is none. */
-  private long next(long page) {
-    for (Map.Entry<Integer, RoaringBitmap> part : parts.tailMap(partOf(page)).entrySet()) {
-      long start = (long) part.getKey() << 32;
-      long low = part.getValue().nextValue((int) Math.max(0, page - start));
-      if (low >= 0) {
-        return start + low;
-      }
-    }
-    return NONE;
-  }
-
-  /** The first page from one on that is not in the set. */
-  private long nextAbsent(long page) {
-    long absent = page;
-    RoaringBitmap part = parts.get(partOf(absent));
-    while (part != null) {
-      long start = absent & -PART_PAGES;
-      long low = part.nextAbsentValue((int) absent);
-      if (low >= 0) {
-        return start + low;
-      }
-      absent = start + PART_PAGES;
-      part = parts.get(partOf(absent));
-    }
-    return absent;
   }
 
   /**
@@ -165,14 +170,40 @@ public final class PageSet {
    * @param most the answer's limit
    */
   public long leading(long firstPage, long most, boolean in) {
-    long end = in ? nextAbsent(firstPage) : next(firstPage);
-    return end == NONE ? most : Math.min(most, end - firstPage);
+    return Math.min(most, (in ? nextAbsent(firstPage) : next(firstPage)) - firstPage);
+  }
+
+  /** The first page of the set from one on; the highest number if there is none. */
+  private long next(long page) {
+    for (Map.Entry<Integer, RoaringBitmap> entry : parts.tailMap(upper(page)).entrySet()) {
+      int from = entry.getKey() == upper(page) ? (int) page : 0;
+      long lower = entry.getValue().nextValue(from);
+      if (lower >= 0) {
+        return whole(entry.getKey(), (int) lower);
+      }
+    }
+    return Long.MAX_VALUE;
+  }
+
+  /** The first page from one on that is not in the set. */
+  private long nextAbsent(long page) {
+    long absent = page;
+    RoaringBitmap part = parts.get(upper(absent));
+    while (part != null) {
+      long lower = part.nextAbsentValue((int) absent);
+      if (lower >= 0) {
+        return whole(upper(absent), (int) lower);
+      }
+      absent = (absent | NUMBERS - 1) + 1;
+      part = parts.get(upper(absent));
+    }
+    return absent;
   }
 
   /** A set of the same pages that changes on its own. */
   public PageSet copy() {
     PageSet copy = new PageSet();
-    copy.addAll(this);
+    parts.forEach((upper, part) -> copy.parts.put(upper, part.clone()));
     return copy;
   }
 

@@ -5,6 +5,7 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.function.Consumer;
 
 /**
  * Two bits for every page of a guest, changed by compare-and-set from any thread.
@@ -24,13 +25,12 @@ public final class PageStates {
   public static final int STATES = 4;
 
   private static final int PAGES_PER_WORD_SHIFT = 5;
+  private static final int PAGES_PER_WORD = 1 << PAGES_PER_WORD_SHIFT;
   private static final int WORDS_PER_SEGMENT_SHIFT = 16;
   private static final int SEGMENT_SHIFT = PAGES_PER_WORD_SHIFT + WORDS_PER_SEGMENT_SHIFT;
   private static final long NONE = -1;
   private static final long STATE_MASK = STATES - 1;
-
-  /** The lower bit of every page of a word. */
-  private static final long EACH = 0x5555_5555_5555_5555L;
+  private static final long LOWER_BITS = 0x5555_5555_5555_5555L;
 
   private static final VarHandle WORDS =
       MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
@@ -94,7 +94,7 @@ public final class PageStates {
     long page = firstPage;
     while (page < endPage) {
       long asked = Math.min(endPage - page, leftInWord(page));
-      long moved = moveInWord(page, (int) asked, expected, next);
+      long moved = moveLeadingInWord(page, (int) asked, expected, next);
       page += moved;
       if (moved < asked) {
         return page - firstPage;
@@ -109,7 +109,7 @@ public final class PageStates {
   }
 
   /** Of several threads that try, each page is moved by one, as with one page at a time. */
-  private long moveInWord(long page, int pages, int expected, int next) {
+  private long moveLeadingInWord(long page, int pages, int expected, int next) {
     ByteBuffer segment = segmentFor(page);
     while (true) {
       long before = word(segment, page);
@@ -124,25 +124,100 @@ public final class PageStates {
   }
 
   private static int leadingIn(long word, int bit, int states) {
-    long others = ~pagesIn(word, states) & EACH;
+    long others = ~pagesIn(word, states) & LOWER_BITS;
     return Long.numberOfTrailingZeros(others >>> bit) >>> 1;
   }
 
-  /** The lower bit of every page that is in one of the states. */
+  private static long moved(long word, long page, int pages, int next) {
+    long mask = -1L >>> Long.SIZE - 2 * pages << bitOf(page);
+    return word & ~mask | LOWER_BITS * next & mask;
+  }
+
+  /**
+   * Moves those pages of a run that are in one of several states to another, 32 pages by one
+   * compare-and-set.
+   *
+   * @param expected the states that may be left: bit s for state s
+   * @param moved told of the pages that this call moved, as runs in ascending order
+   */
+  public void compareAndSetAll(PageRun run, int expected, int next, Consumer<PageRun> moved) {
+    MovedRuns runs = new MovedRuns(moved);
+    long page = run.firstPage();
+    while (page < run.endPage()) {
+      long end = Math.min(run.endPage(), (page | PAGES_PER_WORD - 1) + 1);
+      long pages = moveAllInWord(page, (int) (end - page), expected, next);
+      runs.add(page, (int) (end - page), pages);
+      page = end;
+    }
+    runs.end();
+  }
+
+  /** Answers the pages that were moved: the lower bit of each one's state. */
+  private long moveAllInWord(long firstPage, int count, int expected, int next) {
+    ByteBuffer segment = segmentFor(firstPage);
+    long asked = (count == PAGES_PER_WORD ? -1L : (1L << 2 * count) - 1) << bitOf(firstPage);
+    while (true) {
+      long before = word(segment, firstPage);
+      long pages = pagesIn(before, expected) & asked;
+      long after = before & ~(pages * STATE_MASK) | pages * next;
+      if (replace(segment, firstPage, before, after)) {
+        return pages >>> bitOf(firstPage);
+      }
+    }
+  }
+
+  /** The lower bit of each page's state where the page is in one of the states. */
   private static long pagesIn(long word, int states) {
     long pages = 0;
     for (int state = 0; state < STATES; state++) {
       if ((states >>> state & 1) != 0) {
-        long differing = word ^ EACH * state;
-        pages |= ~(differing | differing >>> 1) & EACH;
+        long differs = word ^ LOWER_BITS * state;
+        pages |= ~(differs | differs >>> 1) & LOWER_BITS;
       }
     }
     return pages;
   }
 
-  private static long moved(long word, long page, int pages, int next) {
-    long mask = -1L >>> Long.SIZE - 2 * pages << bitOf(page);
-    return word & ~mask | EACH * next & mask;
+  /** Joins what was moved word by word. */
+  private static final class MovedRuns {
+    private final Consumer<PageRun> to;
+    private long first;
+    private long end; // equals first while there is no run
+
+    MovedRuns(Consumer<PageRun> to) {
+      this.to = to;
+    }
+
+    /**
+     * @param pages of those that were asked for the ones that moved, as their lower bits
+     */
+    void add(long firstPage, int count, long pages) {
+      long rest = pages;
+      int at = 0;
+      while (rest != 0) {
+        int gap = Long.numberOfTrailingZeros(rest) >>> 1;
+        int length =
+            Math.min(count, Long.numberOfTrailingZeros(~(rest >>> 2 * gap | ~LOWER_BITS)) >>> 1);
+        add(firstPage + at + gap, length);
+        at += gap + length;
+        rest = at < PAGES_PER_WORD ? pages >>> 2 * at : 0;
+      }
+    }
+
+    private void add(long page, int count) {
+      if (page != end) {
+        end();
+        first = page;
+      }
+      end = page + count;
+    }
+
+    void end() {
+      if (end > first) {
+        to.accept(new PageRun(first, end - first));
+      }
+      first = end;
+    }
   }
 
   /**

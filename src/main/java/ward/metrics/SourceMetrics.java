@@ -18,6 +18,8 @@ public final class SourceMetrics implements SourceListener {
   private final LongAdder breaks = new LongAdder();
   private volatile long mapStartNanos;
   private volatile long mapNanos;
+  private volatile long mapBegunNanos;
+  private volatile long mapWireNanos;
   private volatile Trouble lastTrouble; // null while all went well
 
   @Override
@@ -37,6 +39,16 @@ public final class SourceMetrics implements SourceListener {
   @Override
   public void trouble(String text) {
     lastTrouble = Trouble.now(text);
+  }
+
+  @Override
+  public void mapBegun() {
+    mapBegunNanos = System.nanoTime();
+  }
+
+  @Override
+  public void mapAnswered() {
+    mapWireNanos = System.nanoTime() - mapBegunNanos;
   }
 
   @Override
@@ -106,6 +118,15 @@ public final class SourceMetrics implements SourceListener {
    */
   public long mapNanos() {
     return mapNanos;
+  }
+
+  /**
+   * From the map's first byte until the destination's word that every lost page is marked has come;
+   * 0 before. In it is what the destination does when it has heard what the guest is like: its
+   * ledger is opened, memory mapped, vCPUs made.
+   */
+  public long mapWireNanos() {
+    return mapWireNanos;
   }
 
   /** The last thing that went wrong; null while nothing has. */

@@ -5,9 +5,11 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.zip.CRC32C;
 import ward.memory.PageRun;
+import ward.memory.PageSet;
 import ward.poison.Origin.Discovery;
 
 /**
@@ -31,11 +33,15 @@ import ward.poison.Origin.Discovery;
  * type 3, HELD     | first guest frame 8 | count 8                               |
  * type 4, GIVEN_UP | first guest frame 8 | count 8                               |
  * type 5, LEFT     | time 8 | host                                              |
+ * type 6, EXTENTS  | shift 1 | severity 1 | discovery 1 | time 8 | n 2 | host n | runs |
  * }</pre>
  *
- * <p>The time is milliseconds since 1970 UTC. The host is UTF-8 and reaches to the end of the body.
- * Severity: 1 action required, 2 action optional. Discovery: 1 declared, 2 unreadable, 3 reported,
- * 4 consumed, 5 source lost.
+ * <p>The time is milliseconds since 1970 UTC. The host is UTF-8 and reaches to the end of the body,
+ * but in EXTENTS, where its length is given. The runs are of lost extents, each two numbers: how
+ * many extents are between the end of the last run (or 0) and this one, and how many are in it.
+ * These numbers take 7 bits a byte, the lowest first; every byte but a number's last has its top
+ * bit set. Severity: 1 action required, 2 action optional. Discovery: 1 declared, 2 unreadable, 3
+ * reported, 4 consumed, 5 source lost.
  *
  * <p>What a record means depends on those before it: a page that is held or given up is lost again
  * by the next entry about it. So a record that is not where its number belongs, being a copy or out
@@ -62,11 +68,13 @@ final class JournalFormat {
   static final byte HELD = 3;
   static final byte GIVEN_UP = 4;
   static final byte LEFT = 5;
+  static final byte EXTENTS = 6;
 
   private static final byte[] MAGIC = "WARDLEDG".getBytes(StandardCharsets.US_ASCII);
   private static final int VERSION_AT = 8;
   private static final int HEADER_SUM_AT = 12;
   private static final int POISON_BYTES_BEFORE_HOST = 19;
+  private static final int EXTENTS_BYTES_BEFORE_HOST = 13;
   private static final int NUMBER_BYTES = 8;
   private static final int FRAMES_BYTES = 16;
   private static final int LEFT_BYTES_BEFORE_HOST = 8;
@@ -140,6 +148,8 @@ final class JournalFormat {
       return GUEST;
     } else if (record instanceof JournalRecord.Poison) {
       return POISON;
+    } else if (record instanceof JournalRecord.Extents) {
+      return EXTENTS;
     } else if (record instanceof JournalRecord.Held) {
       return HELD;
     } else if (record instanceof JournalRecord.GivenUp) {
@@ -154,6 +164,8 @@ final class JournalFormat {
       return guest.name().getBytes(StandardCharsets.UTF_8);
     } else if (record instanceof JournalRecord.Poison poison) {
       return body(poison.entry());
+    } else if (record instanceof JournalRecord.Extents extents) {
+      return body(extents);
     } else if (record instanceof JournalRecord.Held held) {
       return body(held.frames());
     } else if (record instanceof JournalRecord.GivenUp givenUp) {
@@ -173,6 +185,51 @@ final class JournalFormat {
         .putLong(entry.origin().time().toEpochMilli())
         .put(host)
         .array();
+  }
+
+  private static byte[] body(JournalRecord.Extents extents) {
+    byte[] head = head(extents.common());
+    RunWriter runs = new RunWriter();
+    extents.runs().forEach(runs::add);
+    return ByteBuffer.allocate(head.length + runs.sizeBytes()).put(head).put(runs.bytes()).array();
+  }
+
+  /** What an EXTENTS record says before its runs. */
+  private static byte[] head(Circumstances common) {
+    byte[] host = common.origin().host().getBytes(StandardCharsets.UTF_8);
+    return ByteBuffer.allocate(EXTENTS_BYTES_BEFORE_HOST + host.length)
+        .put((byte) common.pageShift())
+        .put(code(common.severity()))
+        .put(code(common.origin().discovery()))
+        .putLong(common.origin().time().toEpochMilli())
+        .putShort((short) host.length)
+        .put(host)
+        .array();
+  }
+
+  /** Losses as records, each as long as one may be. */
+  static List<JournalRecord.Extents> records(PoisonMap losses) {
+    List<JournalRecord.Extents> records = new ArrayList<>();
+    losses.forEach((common, extents) -> addRecords(common, extents, records));
+    return records;
+  }
+
+  private static void addRecords(
+      Circumstances common, PageSet extents, List<JournalRecord.Extents> records) {
+    int room = MAX_BODY_BYTES - NUMBER_BYTES - head(common).length - RunWriter.RUN_BYTES_MAX;
+    List<PageRun> runs = new ArrayList<>();
+    RunWriter[] bytes = {new RunWriter()};
+    extents.forEachRun(
+        run -> {
+          if (bytes[0].sizeBytes() > room) {
+            records.add(new JournalRecord.Extents(common, List.copyOf(runs)));
+            runs.clear();
+            bytes[0] = new RunWriter();
+          }
+          bytes[0].add(run);
+          runs.add(run);
+        });
+    records.add(new JournalRecord.Extents(common, List.copyOf(runs)));
   }
 
   private static byte[] body(PageRun frames) {
@@ -225,6 +282,7 @@ final class JournalFormat {
     return switch (type) {
       case GUEST -> new JournalRecord.Guest(text(body));
       case POISON -> new JournalRecord.Poison(entry(body));
+      case EXTENTS -> extents(body);
       case HELD -> new JournalRecord.Held(frames("HELD", body));
       case GIVEN_UP -> new JournalRecord.GivenUp(frames("GIVEN_UP", body));
       case LEFT -> new JournalRecord.Left(departure(body));
@@ -260,6 +318,46 @@ final class JournalFormat {
     Discovery discovery = discovery(body.get());
     Instant time = Instant.ofEpochMilli(body.getLong());
     return new PoisonEntry(address, shift, severity, new Origin(text(body), time, discovery));
+  }
+
+  private static JournalRecord.Extents extents(ByteBuffer body) {
+    if (body.remaining() < EXTENTS_BYTES_BEFORE_HOST) {
+      throw new IllegalArgumentException(
+          "an EXTENTS record of %d bytes; at least %d are needed"
+              .formatted(body.remaining(), EXTENTS_BYTES_BEFORE_HOST));
+    }
+    int shift = body.get();
+    Severity severity = severity(body.get());
+    Discovery discovery = discovery(body.get());
+    Instant time = Instant.ofEpochMilli(body.getLong());
+    Origin origin = new Origin(text(hostOf(body)), time, discovery);
+    Circumstances common = new Circumstances(shift, severity, origin);
+    return new JournalRecord.Extents(common, runs(body, shift));
+  }
+
+  private static List<PageRun> runs(ByteBuffer body, int shift) {
+    List<PageRun> runs = new ArrayList<>();
+    RunReader reader = new RunReader(body, (Long.MAX_VALUE >>> shift) + 1);
+    while (reader.hasNext()) {
+      runs.add(reader.next());
+    }
+    if (runs.isEmpty()) {
+      throw new IllegalArgumentException("an EXTENTS record without an extent");
+    }
+    return runs;
+  }
+
+  /** Its bytes, which the body has behind it then. */
+  private static ByteBuffer hostOf(ByteBuffer body) {
+    int length = Short.toUnsignedInt(body.getShort());
+    if (length > body.remaining()) {
+      throw new IllegalArgumentException(
+          "a host's name of %d bytes in a record that has %d more"
+              .formatted(length, body.remaining()));
+    }
+    ByteBuffer host = body.slice().limit(length);
+    body.position(body.position() + length);
+    return host;
   }
 
   private static PageRun frames(String type, ByteBuffer body) {

@@ -1,5 +1,6 @@
 package ward.poison;
 
+import java.util.List;
 import ward.memory.PageRun;
 
 /** What one record of a journal says. */
@@ -10,6 +11,20 @@ sealed interface JournalRecord {
 
   /** A loss. */
   record Poison(PoisonEntry entry) implements JournalRecord {}
+
+  /**
+   * Losses that have everything in common but where they are.
+   *
+   * @param runs of extents by number, ascending and apart; as many as fit into a record
+   */
+  record Extents(Circumstances common, List<PageRun> runs) implements JournalRecord {
+
+    PoisonMap losses() {
+      PoisonMap losses = new PoisonMap();
+      runs.forEach(run -> losses.add(common, run));
+      return losses;
+    }
+  }
 
   /** Guest frames whose content the destination had copied before they were lost. */
   record Held(PageRun frames) implements JournalRecord {}

@@ -62,6 +62,8 @@ final class JournalReplay {
       bind(named.name());
     } else if (record instanceof JournalRecord.Poison poison) {
       ledger.record(poison.entry());
+    } else if (record instanceof JournalRecord.Extents extents) {
+      ledger.record(extents.losses());
     } else if (record instanceof JournalRecord.Held held) {
       ledger.markHeld(setOf(held.frames()));
     } else if (record instanceof JournalRecord.GivenUp givenUp) {

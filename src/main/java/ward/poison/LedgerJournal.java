@@ -184,6 +184,21 @@ public final class LedgerJournal implements AutoCloseable {
   }
 
   /**
+   * Records many losses with one fsync(2): on disk when this returns, and not visible in {@link
+   * #ledger()} before.
+   *
+   * @return those that were news; only they were written
+   * @throws LedgerException IO: none of them was recorded
+   */
+  public synchronized PoisonMap append(PoisonMap losses) throws LedgerException {
+    requireOpen();
+    PoisonMap news = ledger.newsAmong(losses);
+    write(JournalFormat.records(news));
+    ledger.record(news);
+    return news;
+  }
+
+  /**
    * Records that the guest's copy of these frames is intact, see {@link PoisonLedger#markHeld}.
    *
    * @param frames guest frame numbers; those that are not lost are ignored

@@ -1,12 +1,9 @@
 package ward.poison;
 
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.SortedSet;
-import java.util.TreeSet;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
@@ -24,18 +21,11 @@ import ward.memory.Pages;
  */
 public final class PoisonLedger {
 
-  private static final Comparator<PoisonEntry> BY_ADDRESS =
-      Comparator.comparingLong(PoisonEntry::guestPhysicalAddress)
-          .thenComparingInt(PoisonEntry::pageShift)
-          .thenComparing(PoisonEntry::severity)
-          .thenComparing(entry -> entry.origin().time())
-          .thenComparing(entry -> entry.origin().host())
-          .thenComparing(entry -> entry.origin().discovery());
-
-  private final SortedSet<PoisonEntry> entries = new TreeSet<>(BY_ADDRESS);
+  private final PoisonMap entries = new PoisonMap();
   private final PageSet lost = new PageSet();
   private final PageSet held = new PageSet();
   private final PageSet givenUp = new PageSet();
+  private long changes;
 
   /**
    * Adds a loss. Adding it again is harmless, also after its pages were marked as held; another
@@ -48,9 +38,11 @@ public final class PoisonLedger {
   public synchronized boolean record(PoisonEntry entry) {
     PageSet extent = framesOf(entry);
     extent.removeAll(lost);
-    if (extent.isEmpty() || !entries.add(entry)) {
+    if (extent.isEmpty() || entries.contains(entry)) {
       return false;
     }
+    changes++;
+    entries.add(entry);
     lost.addAll(extent);
     held.removeAll(extent);
     givenUp.removeAll(extent);
@@ -73,6 +65,32 @@ public final class PoisonLedger {
     return news;
   }
 
+  /** Adds losses that {@link #newsAmong(PoisonMap)} has called news. */
+  synchronized void record(PoisonMap news) {
+    changes++;
+    entries.addAll(news);
+    PageSet extents = news.frames();
+    lost.addAll(extents);
+    held.removeAll(extents);
+    givenUp.removeAll(extents);
+  }
+
+  /** Those losses of which at least one page was not lost before. */
+  synchronized PoisonMap newsAmong(PoisonMap candidates) {
+    PoisonMap news = new PoisonMap();
+    PageSet known = lost.copy();
+    candidates.forEach(
+        (common, extents) -> {
+          PageSet fresh = common.framesOf(extents).copy();
+          fresh.removeAll(known);
+          PageSet some = common.extentsOf(fresh);
+          entries.removeAll(common, some);
+          news.add(common, some);
+          known.addAll(common.framesOf(some));
+        });
+    return news;
+  }
+
   private static PageSet framesOf(PoisonEntry entry) {
     PageSet frames = new PageSet();
     frames.add(
@@ -91,6 +109,7 @@ public final class PoisonLedger {
    */
   public synchronized boolean markHeld(PageSet frames) {
     PageSet now = lostAmong(frames);
+    changes++;
     held.addAll(now);
     lost.removeAll(now);
     return !now.isEmpty();
@@ -108,6 +127,7 @@ public final class PoisonLedger {
   public synchronized boolean giveUp(PageSet frames) {
     PageSet news = frames.copy();
     news.removeAll(givenUp);
+    changes++;
     givenUp.addAll(news);
     held.removeAll(news);
     lost.removeAll(news);
@@ -130,22 +150,35 @@ public final class PoisonLedger {
    * not lost for the guest. An extent of which a part is held or given up counts page by page.
    */
   public synchronized OptionalInt extentAt(long guestPhysicalAddress) {
-    return effectiveEntries().stream()
-        .filter(entry -> entry.covers(guestPhysicalAddress))
-        .mapToInt(PoisonEntry::pageShift)
-        .max();
+    return effectiveEntriesAt(guestPhysicalAddress).stream().mapToInt(PoisonEntry::pageShift).max();
   }
 
   /** The last entry that covers this byte, held or not; empty if there is none. */
   public synchronized Optional<PoisonEntry> entryAt(long guestPhysicalAddress) {
-    PoisonEntry last = null;
-    for (PoisonEntry entry : entries) {
-      if (entry.guestPhysicalAddress() > guestPhysicalAddress) {
-        break;
-      }
-      last = entry.covers(guestPhysicalAddress) ? entry : last;
+    List<PoisonEntry> covering = entries.covering(guestPhysicalAddress);
+    return covering.isEmpty() ? Optional.empty() : Optional.of(covering.get(covering.size() - 1));
+  }
+
+  /** Those of {@link #effectiveEntries()} that cover this byte. */
+  public synchronized List<PoisonEntry> effectiveEntriesAt(long guestPhysicalAddress) {
+    PageSet untrue = untrue();
+    if (untrue.contains(guestPhysicalAddress >>> Pages.SHIFT)) {
+      return List.of();
     }
-    return Optional.ofNullable(last);
+    return entries.covering(guestPhysicalAddress).stream()
+        .map(
+            entry ->
+                isWhole(entry, untrue)
+                    ? entry
+                    : pageOf(entry, guestPhysicalAddress >>> Pages.SHIFT))
+        .distinct()
+        .toList();
+  }
+
+  private static boolean isWhole(PoisonEntry entry, PageSet untrue) {
+    PageSet extent = framesOf(entry);
+    extent.retainAll(untrue);
+    return extent.isEmpty();
   }
 
   /** The frames that are lost for the guest; a copy. */
@@ -163,6 +196,13 @@ public final class PoisonLedger {
     return givenUp.copy();
   }
 
+  /**
+   * Another number whenever it knows something else; what was computed of it may be out of date.
+   */
+  public synchronized long changes() {
+    return changes;
+  }
+
   /** How many frames are lost for the guest. */
   public synchronized long pageCount() {
     return lost.size();
@@ -170,28 +210,32 @@ public final class PoisonLedger {
 
   /** Every entry, in order of address; a copy. */
   public synchronized List<PoisonEntry> entries() {
-    return List.copyOf(entries);
+    return entries.entries();
+  }
+
+  /** Every entry, those next to each other in one; in order of address. */
+  public synchronized List<PoisonMap.Run> runs() {
+    return entries.runs();
   }
 
   /**
    * The entries that are true for the guest: those of frames that are held or given up are left
    * out, and an extent of which a part is so is listed page by page.
    */
-  public synchronized List<PoisonEntry> effectiveEntries() {
-    List<PoisonEntry> effective = new ArrayList<>();
+  public List<PoisonEntry> effectiveEntries() {
+    return effective().entries();
+  }
+
+  /** The same by what they have in common; a copy. */
+  public synchronized PoisonMap effective() {
+    return entries.without(untrue());
+  }
+
+  /** Frames that were lost, and are not lost for the guest. */
+  private PageSet untrue() {
     PageSet untrue = held.copy();
     untrue.addAll(givenUp);
-    for (PoisonEntry entry : entries) {
-      PageSet extent = framesOf(entry);
-      long frames = extent.size();
-      extent.removeAll(untrue);
-      if (extent.size() == frames) {
-        effective.add(entry);
-      } else {
-        extent.forEach(frame -> effective.add(pageOf(entry, frame)));
-      }
-    }
-    return effective;
+    return untrue;
   }
 
   private static PoisonEntry pageOf(PoisonEntry entry, long frame) {

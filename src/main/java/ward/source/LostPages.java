@@ -1,7 +1,6 @@
 package ward.source;
 
 import java.time.Clock;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
@@ -54,7 +53,7 @@ final class LostPages {
 
   /** Takes over what the ledger knew before the migration. */
   void startFromLedger() {
-    journal.ledger().frames().forEach(frame -> served.lose(pageOf(frame)));
+    journal.ledger().frames().forEachRun(frames -> layout.pagesOf(frames).forEach(served::lose));
   }
 
   private long pageOf(long frame) {
@@ -113,15 +112,7 @@ final class LostPages {
    * is intact, only the page: the destination would take the whole extent for lost.
    */
   List<PoisonEntry> entriesAt(long page) {
-    long address = layout.addressOf(page);
-    List<PoisonEntry> covering = new ArrayList<>();
-    for (PoisonEntry entry : journal.ledger().effectiveEntries()) {
-      long end = entry.guestPhysicalAddress() + (1L << entry.pageShift());
-      if (address >= entry.guestPhysicalAddress() && address < end) {
-        covering.add(entry);
-      }
-    }
-    return covering;
+    return journal.ledger().effectiveEntriesAt(layout.addressOf(page));
   }
 
   /**

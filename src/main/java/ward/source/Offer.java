@@ -11,11 +11,9 @@ import ward.memory.MemoryIdentity;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.Departure;
-import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.MigrationRecord;
-import ward.poison.PoisonEntry;
 import ward.thread.SessionThread;
 import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Hello;
@@ -39,7 +37,7 @@ final class Offer {
   private final DestinationContact contact;
   private final Ending ending;
   private MemoryIdentity memory; // null until the guest stands still
-  private ControlMessage.PoisonMapEnd mapEnd;
+  private PreparedMap map; // null at first
   private List<Departure> path = List.of();
 
   /**
@@ -70,24 +68,24 @@ final class Offer {
   private void startFromLedger() throws IOException {
     requireLedgerInLayout();
     parts.lost().startFromLedger();
+    prepareMap();
+  }
+
+  /** While nobody waits for it: the guest stands still from the destination's arrival on. */
+  private void prepareMap() {
+    if (map == null || !map.isUpToDate(journal.ledger())) {
+      map = PreparedMap.of(journal.ledger());
+    }
   }
 
   private void requireLedgerInLayout() throws IOException {
     GuestLayout layout = parts.layout();
-    List<Long> outside = new ArrayList<>();
-    journal
-        .ledger()
-        .frames()
-        .forEach(
-            frame -> {
-              if (layout.pageAt(frame << Pages.SHIFT).isEmpty()) {
-                outside.add(frame << Pages.SHIFT);
-              }
-            });
+    PageSet outside = journal.ledger().frames();
+    outside.removeAll(layout.frames());
     if (!outside.isEmpty()) {
       throw new IOException(
           "the ledger lists %d pages outside the memory of guest %s, the first at guest-physical address 0x%x: it belongs to another layout of this guest"
-              .formatted(outside.size(), layout.guest(), outside.get(0)));
+              .formatted(outside.size(), layout.guest(), outside.first() << Pages.SHIFT));
     }
   }
 
@@ -140,20 +138,16 @@ final class Offer {
     startFromLedger();
     memory = samples.draw(contact.session());
     contact.send(new ControlMessage.GuestOffer(memory, vcpuStates));
-    List<PoisonEntry> entries = journal.ledger().effectiveEntries();
-    for (List<PoisonEntry> part : ControlMessage.cut(entries, ControlMessage.ENTRIES_MAX)) {
-      contact.send(new ControlMessage.PoisonMapPart(part));
-    }
-    ControlMessage.PoisonGivenUp.inParts(journal.ledger().givenUpFrames()).forEach(contact::send);
-    PageSet frames = journal.ledger().frames();
-    parts.lost().inTheMap(frames);
-    mapEnd = new ControlMessage.PoisonMapEnd(frames.size(), LedgerDigest.ofFrames(frames));
-    contact.send(mapEnd);
+    prepareMap(); // a sampled page may have turned out to be lost
+    parts.listener().mapBegun();
+    map.messages().forEach(contact::send);
+    parts.lost().inTheMap(journal.ledger().frames());
   }
 
   void onMapApplied(ControlMessage.PoisonMapApplied applied) throws IOException {
     course.requireMessageIn(SourcePhase.SENDING_MAP, "PoisonMapApplied");
-    if (applied.pages() != mapEnd.pages() || !applied.digest().equals(mapEnd.digest())) {
+    parts.listener().mapAnswered();
+    if (!map.end().isAnsweredBy(applied)) {
       refuse(applied);
       return;
     }
@@ -166,7 +160,7 @@ final class Offer {
   private void refuse(ControlMessage.PoisonMapApplied applied) {
     String text =
         "the destination applied a poison map of %d pages, digest %s; this one has %d, digest %s"
-            .formatted(applied.pages(), applied.digest(), mapEnd.pages(), mapEnd.digest());
+            .formatted(applied.pages(), applied.digest(), map.end().pages(), map.end().digest());
     contact.send(new Refusal(Refusal.Code.POISON_MAP, text));
     ending.fail(SourceOutcome.Kind.PEER_REFUSED, text);
   }

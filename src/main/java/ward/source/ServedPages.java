@@ -1,5 +1,6 @@
 package ward.source;
 
+import ward.memory.PageRun;
 import ward.memory.PageStates;
 
 /**
@@ -21,6 +22,8 @@ final class ServedPages {
     SENT,
     LOST
   }
+
+  private static final int READABLE = 1 << State.UNSENT.ordinal() | 1 << State.SENT.ordinal();
 
   private final PageStates states;
 
@@ -70,6 +73,11 @@ final class ServedPages {
   /** Notes a loss; false if it was known. */
   boolean lose(long page) {
     return move(page, State.UNSENT, State.LOST) || move(page, State.SENT, State.LOST);
+  }
+
+  /** Notes the loss of pages next to each other. */
+  void lose(PageRun run) {
+    states.compareAndSetAll(run, READABLE, State.LOST.ordinal(), lost -> {});
   }
 
   private boolean move(long page, State from, State to) {

@@ -11,6 +11,12 @@ public interface SourceListener {
   /** Something went wrong that the migration survives; the text is for people. */
   default void trouble(String text) {}
 
+  /** The guest has been offered; the first byte of its poison map goes out now. */
+  default void mapBegun() {}
+
+  /** The destination's word that it has applied the poison map has arrived. */
+  default void mapAnswered() {}
+
   /** A demand fault was answered. */
   default void answered(long pages) {}
 

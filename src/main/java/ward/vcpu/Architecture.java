@@ -32,6 +32,11 @@ interface Architecture {
   /** As {@code uname -m} says it. */
   String name();
 
+  /** Whether its processors have SErrors. */
+  default boolean hasSErrors() {
+    return false;
+  }
+
   /** The sections of a vCPU's state. */
   StateFormat vcpuFormat();
 

@@ -51,6 +51,11 @@ final class Arm64 implements Architecture {
   }
 
   @Override
+  public boolean hasSErrors() {
+    return true;
+  }
+
+  @Override
   public StateFormat vcpuFormat() {
     return Arm64State.FORMAT;
   }

@@ -208,13 +208,9 @@ final class Arm64Processor implements Processor {
     KvmOneReg.setLong(vcpu, id, value);
   }
 
-  /**
-   * Tells the guest by an SError, which it takes when it lets such interrupts in (PSTATE.A).
-   *
-   * @param syndrome of ESR_EL1, bits 24:0; taken only where the processor has RAS, else what the
-   *     guest reads is the processor's
-   */
-  void injectSError(long syndrome) throws KernelCallException {
+  /** {@inheritDoc} PSTATE.A masks them. */
+  @Override
+  public void injectSError(int syndrome) throws KernelCallException {
     NativeMemory events = events();
     events.putByte(Arm64State.SERROR_PENDING, (byte) 1);
     events.putByte(Arm64State.SERROR_HAS_ESR, (byte) 1);

@@ -143,4 +143,9 @@ final class FirmwareFirstProcessor implements Processor {
   public void refuseAccess() throws KernelCallException {
     processor.refuseAccess();
   }
+
+  @Override
+  public void injectSError(int syndrome) throws KernelCallException {
+    processor.injectSError(syndrome);
+  }
 }

@@ -196,6 +196,20 @@ final class KvmGuest implements Guest, VcpuListener {
     new Announcer(timer, loops, vcpu -> !ended.contains(vcpu), errors, interval).start(inRam);
   }
 
+  @Override
+  public void raiseSError(int vcpu, int syndrome) throws IOException {
+    if (!architecture.hasSErrors()) {
+      Guest.super.raiseSError(vcpu, syndrome); // which refuses it
+    }
+    if (vcpu >= loops.size() || ended.contains(vcpu)) {
+      throw new IOException(
+          vcpu >= loops.size()
+              ? "vCPU %d: this guest has vCPUs 0 to %d".formatted(vcpu, loops.size() - 1)
+              : "vCPU %d is switched off".formatted(vcpu));
+    }
+    loops.get(vcpu).raiseSError(syndrome);
+  }
+
   private void fail(String reason) {
     loops.forEach(loop -> loop.gate().end());
     loops.forEach(VcpuLoop::kick);

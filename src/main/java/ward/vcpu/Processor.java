@@ -58,6 +58,17 @@ interface Processor {
     throw new IllegalStateException("this processor knows no bus abort");
   }
 
+  /**
+   * Tells the guest by an SError, which it takes when it lets such interrupts in. Only on
+   * architectures that have them, and with no access half done.
+   *
+   * @param syndrome of ESR_EL1, bits 24:0; taken only where the processor has RAS, else what the
+   *     guest reads is the processor's
+   */
+  default void injectSError(int syndrome) throws KernelCallException {
+    throw new IllegalStateException("this processor knows no SError");
+  }
+
   /** Why the guest cannot hear of this error now; empty if it can. */
   Optional<String> obstacle(MemoryError error) throws KernelCallException;
 

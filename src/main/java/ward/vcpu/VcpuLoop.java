@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -51,6 +53,7 @@ final class VcpuLoop implements Runnable {
   private final VcpuListener listener;
   private final SignalInfo signal = new SignalInfo();
   private final VcpuGate gate = new VcpuGate();
+  private final Queue<Integer> systemErrors = new ConcurrentLinkedQueue<>();
   private final AtomicBoolean kickIsDue = new AtomicBoolean();
   private long kickDelayMillis = FIRST_KICK_DELAY_MILLIS;
   private int threadId = NO_THREAD;
@@ -161,6 +164,7 @@ final class VcpuLoop implements Runnable {
   VcpuState save() throws IOException {
     if (on) {
       settle();
+      injectSErrors();
     }
     if (exit.isPresent()) {
       throw new IOException(exit.get().reason());
@@ -200,6 +204,16 @@ final class VcpuLoop implements Runnable {
     if (injector.hasWaiting()) {
       scheduleKick();
     }
+    if (!systemErrors.isEmpty()) {
+      settle();
+      injectSErrors();
+    }
+    if (on && exit.isEmpty()) {
+      runGuest();
+    }
+  }
+
+  private void runGuest() throws IOException {
     int result = vcpu.run();
     if (result == 0) {
       onExit();
@@ -210,6 +224,20 @@ final class VcpuLoop implements Runnable {
     }
     if (injector.deliverWaiting()) {
       kickDelayMillis = FIRST_KICK_DELAY_MILLIS;
+    }
+  }
+
+  /** Lets an SError be pending for the guest; any thread. */
+  void raiseSError(int syndrome) {
+    systemErrors.add(syndrome);
+    kick();
+  }
+
+  private void injectSErrors() throws KernelCallException {
+    for (Integer next = systemErrors.poll(); next != null; next = systemErrors.poll()) {
+      processor.injectSError(next);
+      LOG.info(
+          "vCPU {}: an SError is pending, syndrome 0x{}", vcpu.index(), Integer.toHexString(next));
     }
   }
 

@@ -11,6 +11,7 @@ import ward.memory.PageSet;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
 
 /**
  * What two sides of a migration, or a command and a daemon on one host, say to each other in order.
@@ -165,11 +166,19 @@ public sealed interface ControlMessage {
   /**
    * Source to destination: some of the guest's poison.
    *
-   * @param entries at most 4096
+   * @param losses at least one. Not copied: the caller gives the map away
    */
-  record PoisonMapPart(List<PoisonEntry> entries) implements ControlMessage {
+  record PoisonMapPart(PoisonMap losses) implements ControlMessage {
+
     public PoisonMapPart {
-      entries = requireEntries(entries);
+      if (losses.isEmpty()) {
+        throw new IllegalArgumentException("a part of the poison map without a loss");
+      }
+    }
+
+    /** As many as it takes; none for no losses. */
+    public static List<PoisonMapPart> inParts(PoisonMap losses) {
+      return new PoisonMapCut().cut(losses);
     }
   }
 
@@ -181,6 +190,11 @@ public sealed interface ControlMessage {
   record PoisonMapEnd(long pages, LedgerDigest digest) implements ControlMessage {
     public PoisonMapEnd {
       requireCount("pages", pages);
+    }
+
+    /** Whether the destination holds what was sent. */
+    public boolean isAnsweredBy(PoisonMapApplied applied) {
+      return pages == applied.pages() && digest.equals(applied.digest());
     }
   }
 
@@ -446,6 +460,29 @@ public sealed interface ControlMessage {
         throw new IllegalArgumentException(
             "host \"%s\" with port %s; a host needs a port of 1 to %d, no host has port 0"
                 .formatted(host, Integer.toUnsignedString(port), PORT_MAX));
+      }
+    }
+  }
+
+  /**
+   * Command to the daemon in which an arm64 guest runs: tell it by an SError.
+   *
+   * @param vcpu 0 to 511, as KVM counts at most
+   * @param syndrome of ESR_EL1, bits 24:0
+   */
+  record RaiseSError(int vcpu, int syndrome) implements ControlMessage {
+
+    private static final int VCPU_MAX = 511;
+    private static final int SYNDROME_MAX = 0x1ff_ffff;
+
+    public RaiseSError {
+      if (vcpu < 0 || vcpu > VCPU_MAX) {
+        throw new IllegalArgumentException(
+            "vCPU %s; 0 to %d is allowed".formatted(Integer.toUnsignedString(vcpu), VCPU_MAX));
+      }
+      if (syndrome < 0 || syndrome > SYNDROME_MAX) {
+        throw new IllegalArgumentException(
+            "syndrome 0x%x; 0 to 0x%x is allowed".formatted(syndrome, SYNDROME_MAX));
       }
     }
   }

@@ -67,7 +67,7 @@ final class MessageReader {
       case REFUSAL -> Greetings.fromProto(from.getRefusal());
       case GUEST_OFFER -> offer(from.getGuestOffer());
       case POISON_MAP_PART ->
-          new ControlMessage.PoisonMapPart(entries(from.getPoisonMapPart().getEntries()));
+          new ControlMessage.PoisonMapPart(LostExtents.fromProto(from.getPoisonMapPart()));
       case POISON_MAP_END -> mapEnd(from.getPoisonMapEnd());
       case POISON_MAP_APPLIED -> mapApplied(from.getPoisonMapApplied());
       case GUEST_RELEASED -> released(from.getGuestReleased());
@@ -102,6 +102,9 @@ final class MessageReader {
               from.getCancel().getReason(), from.getCancel().getGuestNeverRan());
       case RECOVER ->
           new ControlMessage.Recover(from.getRecover().getHost(), from.getRecover().getPort());
+      case RAISE_SERROR ->
+          new ControlMessage.RaiseSError(
+              from.getRaiseSerror().getVcpu(), from.getRaiseSerror().getSyndrome());
       case CANCEL_REQUEST -> new ControlMessage.CancelRequest(from.getCancelRequest().getReason());
       case CANCEL_REFUSED -> new ControlMessage.CancelRefused(from.getCancelRefused().getReason());
       case MESSAGE_NOT_SET -> unknown(from);

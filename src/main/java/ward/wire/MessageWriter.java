@@ -25,7 +25,7 @@ final class MessageWriter {
     on(ControlMessage.GuestOffer.class, (to, m) -> to.setGuestOffer(offer(m)));
     on(
         ControlMessage.PoisonMapPart.class,
-        (to, m) -> to.getPoisonMapPartBuilder().setEntries(PoisonEntries.toProto(m.entries())));
+        (to, m) -> to.setPoisonMapPart(LostExtents.toProto(m.losses())));
     on(
         ControlMessage.PoisonMapEnd.class,
         (to, m) -> to.getPoisonMapEndBuilder().setPages(m.pages()).setDigest(bytes(m.digest())));
@@ -73,6 +73,9 @@ final class MessageWriter {
     on(
         ControlMessage.Recover.class,
         (to, m) -> to.getRecoverBuilder().setHost(m.host()).setPort(m.port()));
+    on(
+        ControlMessage.RaiseSError.class,
+        (to, m) -> to.getRaiseSerrorBuilder().setVcpu(m.vcpu()).setSyndrome(m.syndrome()));
     on(
         ControlMessage.CancelRequest.class,
         (to, m) -> to.getCancelRequestBuilder().setReason(m.reason()));

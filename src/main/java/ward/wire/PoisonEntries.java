@@ -65,14 +65,14 @@ final class PoisonEntries {
             fromProto(proto.getDiscovery())));
   }
 
-  private static WireProto.PoisonEntry.Severity toProto(Severity severity) {
+  static WireProto.PoisonEntry.Severity toProto(Severity severity) {
     return switch (severity) {
       case ACTION_REQUIRED -> WireProto.PoisonEntry.Severity.ACTION_REQUIRED;
       case ACTION_OPTIONAL -> WireProto.PoisonEntry.Severity.ACTION_OPTIONAL;
     };
   }
 
-  private static Severity fromProto(WireProto.PoisonEntry.Severity proto) {
+  static Severity fromProto(WireProto.PoisonEntry.Severity proto) {
     return switch (proto) {
       case ACTION_REQUIRED -> Severity.ACTION_REQUIRED;
       case ACTION_OPTIONAL -> Severity.ACTION_OPTIONAL;
@@ -81,7 +81,7 @@ final class PoisonEntries {
     };
   }
 
-  private static WireProto.PoisonEntry.Discovery toProto(Origin.Discovery discovery) {
+  static WireProto.PoisonEntry.Discovery toProto(Origin.Discovery discovery) {
     return switch (discovery) {
       case DECLARED -> WireProto.PoisonEntry.Discovery.DECLARED;
       case UNREADABLE -> WireProto.PoisonEntry.Discovery.UNREADABLE;
@@ -91,7 +91,7 @@ final class PoisonEntries {
     };
   }
 
-  private static Origin.Discovery fromProto(WireProto.PoisonEntry.Discovery proto) {
+  static Origin.Discovery fromProto(WireProto.PoisonEntry.Discovery proto) {
     return switch (proto) {
       case DECLARED -> Origin.Discovery.DECLARED;
       case UNREADABLE -> Origin.Discovery.UNREADABLE;

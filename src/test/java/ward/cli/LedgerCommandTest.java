@@ -15,11 +15,14 @@ import java.util.Optional;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import ward.memory.PageRun;
 import ward.memory.PageSet;
+import ward.poison.Circumstances;
 import ward.poison.LedgerJournal;
 import ward.poison.MigrationRecord;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
 import ward.poison.Severity;
 
 class LedgerCommandTest {
@@ -190,6 +193,34 @@ class LedgerCommandTest {
   }
 
   @Test
+  void showPutsNeighboursThatWereFoundTogetherIntoOneLine() throws Exception {
+    Circumstances common =
+        new Circumstances(
+            12,
+            Severity.ACTION_REQUIRED,
+            entry(0, 12, Severity.ACTION_REQUIRED, "b", Origin.Discovery.DECLARED).origin());
+    PoisonMap losses = new PoisonMap();
+    losses.add(common, new PageRun(5, 8));
+    losses.add(common, new PageRun(0x10, 300_000));
+    try (LedgerJournal journal = LedgerJournal.open(ledger(), "web-7")) {
+      journal.append(losses);
+      PageSet held = new PageSet();
+      held.add(6);
+      journal.appendHeld(held);
+    }
+
+    assertThat(run("show").lines().subList(1, 4))
+        .containsExactly(
+            "GPA      SIZE            SEVERITY         HOST  TIME                  FOUND     HELD",
+            "0x5000   8 x 4 KiB       action required  b     2026-01-31T12:00:00Z  declared  1 of 8",
+            "0x10000  300000 x 4 KiB  action required  b     2026-01-31T12:00:00Z  declared  -");
+    JsonNode entries = new ObjectMapper().readTree(run("show", "--json").out()).get("entries");
+    assertThat(entries).hasSize(2);
+    assertThat(entries.get(1).get("extents").asLong()).isEqualTo(300_000);
+    assertThat(entries.get(1).get("sizeBytes").asLong()).isEqualTo(300_000L << 12);
+  }
+
+  @Test
   void showSaysWhatTheGuestHasGivenUp() throws Exception {
     try (LedgerJournal journal = LedgerJournal.open(ledger(), "web-7")) {
       journal.append(
@@ -252,7 +283,7 @@ class LedgerCommandTest {
     assertThat(shown.get("warnings")).isEmpty();
     assertThat(shown.get("entries").get(0).toString())
         .isEqualTo(
-            "{\"guestPhysicalAddress\":\"0x200000\",\"pageShift\":21,\"sizeBytes\":2097152,"
+            "{\"guestPhysicalAddress\":\"0x200000\",\"pageShift\":21,\"extents\":1,\"sizeBytes\":2097152,"
                 + "\"severity\":\"ACTION_REQUIRED\",\"host\":\"b\","
                 + "\"time\":\"2026-01-31T12:00:00Z\",\"discovery\":\"CONSUMED\",\"heldPages\":0,\"givenUpPages\":0}");
   }

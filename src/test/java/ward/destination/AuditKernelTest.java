@@ -2,6 +2,7 @@ package ward.destination;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.time.Duration;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -77,7 +78,7 @@ class AuditKernelTest {
 
     memory.uffd.poison(memory.base + Pages.bytes(15), Pages.SIZE_BYTES);
     memory.fixture.table.claim(15);
-    Audit.Finding finding = memory.audit.run();
+    Audit.Finding finding = memory.audit(Duration.ZERO).run();
 
     assertThat(finding.mismatches())
         .containsExactly(

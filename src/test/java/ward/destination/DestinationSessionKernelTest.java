@@ -51,6 +51,7 @@ import ward.poison.LedgerJournal;
 import ward.poison.MigrationFile;
 import ward.poison.MigrationRecord;
 import ward.poison.Origin;
+import ward.poison.PoisonMap;
 import ward.testing.RequiresUserfaultfd;
 import ward.uffd.MarkerScan;
 import ward.uffd.Userfaultfd;
@@ -185,7 +186,7 @@ class DestinationSessionKernelTest {
   private void sendMap(long... lostPages) {
     PageSet frames = new PageSet();
     for (long page : lostPages) {
-      link.say(new ControlMessage.PoisonMapPart(List.of(Fixture.lost(page))));
+      link.say(new ControlMessage.PoisonMapPart(PoisonMap.of(List.of(Fixture.lost(page)))));
       frames.add(Fixture.frame(page));
     }
     link.say(new ControlMessage.PoisonMapEnd(frames.size(), LedgerDigest.ofFrames(frames)));
@@ -221,7 +222,7 @@ class DestinationSessionKernelTest {
   void theGuestRunsOnlyAfterThePoisonMapIsAppliedAndAcknowledgedAndTheConnectionsAreThere()
       throws Exception {
     offer();
-    link.say(new ControlMessage.PoisonMapPart(List.of(Fixture.lost(5))));
+    link.say(new ControlMessage.PoisonMapPart(PoisonMap.of(List.of(Fixture.lost(5)))));
     PageSet frames = new PageSet();
     frames.add(Fixture.frame(5));
     assertThat(link.isConnected(ConnectionKind.URGENT)).isFalse();
@@ -285,7 +286,7 @@ class DestinationSessionKernelTest {
   @Test
   void aMapThatDoesNotAgreeWithTheLedgerIsRefusedWithBothCounts() throws Exception {
     offer();
-    link.say(new ControlMessage.PoisonMapPart(List.of(Fixture.lost(5))));
+    link.say(new ControlMessage.PoisonMapPart(PoisonMap.of(List.of(Fixture.lost(5)))));
 
     link.say(new ControlMessage.PoisonMapEnd(2, LedgerDigest.ofFrames(new PageSet())));
 

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.stream.LongStream;
+import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -22,6 +23,8 @@ import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerQueue;
 import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
+import ward.uffd.FillResult;
 
 @Timeout(20)
 class PoisonRecorderTest {
@@ -171,6 +174,124 @@ class PoisonRecorderTest {
     assertThat(filler.calls).isEmpty();
     assertThat(outcomes).isEmpty();
     assertThat(fixture.table.get(3)).isEqualTo(State.POISONED);
+  }
+
+  private void acceptMap(PoisonMap losses) {
+    recorder.acceptMap(
+        losses,
+        (poisoned, held) -> {
+          outcomes.add(poisoned);
+          outcomes.add(held);
+        });
+  }
+
+  private static PoisonMap map(PoisonEntry... entries) {
+    return PoisonMap.of(List.of(entries));
+  }
+
+  @Test
+  void aMapIsClaimedAtOnceAndMarkedByOneCallARunWhenItIsOnDisk() throws Exception {
+    List<PoisonEntry> seen = new ArrayList<>();
+    filler.beforeCall = () -> seen.addAll(unchecked());
+    acceptMap(map(Fixture.lost(3), Fixture.lost(4), Fixture.lost(5), Fixture.lost(9)));
+    long placed = fixture.resolver.data(new PageRun(3, 3), SOURCE);
+    assertThat(placed).isZero();
+    assertThat(filler.calls).isEmpty();
+    assertThat(outcomes).isEmpty();
+
+    disk.remove().run();
+
+    assertThat(filler.calls).containsExactly("poison 3+3", "poison 9+1");
+    assertThat(seen).startsWith(Fixture.lost(3), Fixture.lost(4), Fixture.lost(5), Fixture.lost(9));
+    assertThat(outcomes).containsExactly(frames(3, 4, 5, 9), frames());
+    assertThat(fixture.resolver.counts().poisoned()).isEqualTo(4);
+    assertThat(fixture.resolver.unresolved()).isEqualTo(1020);
+  }
+
+  @Test
+  void aPageOfARunThatHasItsContentIsHeldAndTheRunIsMarkedAroundIt() throws Exception {
+    fixture.resolver.data(new PageRun(4, 1), SOURCE);
+    fixture.fault(5);
+
+    acceptMap(map(Fixture.lost(3), Fixture.lost(4), Fixture.lost(5), Fixture.lost(6)));
+    disk.remove().run();
+
+    assertThat(filler.calls).containsExactly("copy 4+1", "poison 3+1", "poison 5+2");
+    assertThat(outcomes).containsExactly(frames(3, 5, 6), frames(4));
+    assertThat(onDisk()).containsExactly(Fixture.lost(3), Fixture.lost(5), Fixture.lost(6));
+    assertThat(filler.contents).containsEntry(4L, SOURCE);
+  }
+
+  @Test
+  void aLargeExtentOfAMapIsOneEntryUnlessAPageOfItIsHeld() throws Exception {
+    fixture.resolver.data(new PageRun(300, 1), SOURCE);
+
+    acceptMap(map(Fixture.lost(256, 21), Fixture.lost(768, 20)));
+    disk.remove().run();
+
+    assertThat(onDisk())
+        .hasSize(512)
+        .doesNotContain(Fixture.lost(300))
+        .contains(Fixture.lost(301), Fixture.lost(768, 20));
+    assertThat(filler.calls).containsExactly("copy 300+1", "poison 256+44", "poison 301+723");
+    assertThat(outcomes.get(1)).isEqualTo(frames(300));
+  }
+
+  @Test
+  void whatAMapSaysAgainIsPlacedAndCountedOnce() throws Exception {
+    accept(Fixture.lost(3));
+    acceptMap(map(Fixture.lost(2), Fixture.lost(3)));
+    acceptMap(map(Fixture.lost(2), Fixture.lost(3)));
+    disk.forEach(Runnable::run);
+
+    assertThat(filler.calls).containsExactly("poison 3+1", "poison 2+1");
+    assertThat(fixture.resolver.counts().poisoned()).isEqualTo(2);
+    assertThat(outcomes)
+        .containsExactly(frames(3), frames(), frames(2, 3), frames(), frames(2, 3), frames());
+    assertThat(onDisk()).containsExactly(Fixture.lost(2), Fixture.lost(3));
+  }
+
+  @Test
+  void ofARunThatTheKernelMarksInPartTheRestIsMarkedNext() throws Exception {
+    filler
+        .then(FillResult.Outcome.INTERRUPTED, 2, Errno.EAGAIN)
+        .then(FillResult.Outcome.ALREADY_RESOLVED, 0, Errno.EEXIST);
+
+    acceptMap(map(Fixture.lost(3), Fixture.lost(4), Fixture.lost(5), Fixture.lost(6)));
+    disk.remove().run();
+
+    assertThat(filler.calls).containsExactly("poison 3+4", "poison 5+2", "poison 6+1");
+    assertThat(outcomes.get(0)).isEqualTo(frames(3, 4, 5, 6));
+  }
+
+  @Test
+  void whileTheLedgerIsFullNothingOfAMapIsMarked() throws Exception {
+    FickleLedger ledger = new FickleLedger("vm-1");
+    PoisonRecorder careful =
+        new PoisonRecorder(
+            fixture.memory.layout(),
+            fixture.table,
+            fixture.resolver,
+            ledger.journal(),
+            new LedgerQueue(
+                (task, millis) -> disk.add(task), () -> patience, fixture.failures::add),
+            fixture);
+    patience = Duration.ofMinutes(1);
+    ledger.fill();
+    careful.acceptMap(
+        map(Fixture.lost(3), Fixture.lost(4)), (poisoned, held) -> outcomes.add(poisoned));
+    turn();
+    turn();
+    assertThat(filler.calls).isEmpty();
+    assertThat(outcomes).isEmpty();
+
+    ledger.free();
+    turn();
+
+    assertThat(filler.calls).containsExactly("poison 3+2");
+    assertThat(outcomes).containsExactly(frames(3, 4));
+    assertThat(ledger.onDisk().frames()).isEqualTo(frames(3, 4));
+    assertThat(fixture.failures).isEmpty();
   }
 
   /** Not poison, which would be in no ledger after a crash; not content; and nobody is told. */

@@ -3,6 +3,7 @@ package ward.destination;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
+import java.time.Duration;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -78,14 +79,21 @@ final class TouchedMemory implements AutoCloseable {
                 fixture.failures::add),
             fixture);
     fixture.resolver.onPendingEvents(loop::drain);
-    audit =
-        new Audit(
-            fixture.memory,
-            fixture.table,
-            fixture.resolver,
-            fixture.givenBack,
-            givenUp,
-            new MarkerScan(kernel, marker));
+    audit = audit(Duration.ofMinutes(1));
+  }
+
+  /**
+   * @param writingMax how long a loss of this host may be on its way into the ledger
+   */
+  Audit audit(Duration writingMax) {
+    return new Audit(
+        fixture.memory,
+        fixture.table,
+        fixture.resolver,
+        fixture.givenBack,
+        givenUp,
+        new MarkerScan(kernel, marker),
+        writingMax);
   }
 
   /** Places the source's bytes in a run, as an answer does. */

@@ -150,4 +150,25 @@ class GuestLayoutTest {
 
     assertThat(layout.fileBytes()).isEqualTo(0xa000);
   }
+
+  @Test
+  void framesThatReachFromOneRegionIntoTheNextAreTwoRunsOfPages() {
+    GuestLayout layout =
+        new GuestLayout(
+            "web-7",
+            List.of(
+                new GuestRegion(0x10_0000, 0x4000, 0x8000),
+                new GuestRegion(0x10_4000, 0x2000, 0),
+                new GuestRegion(0x20_0000, 0x1000, 0x2000)));
+
+    assertThat(layout.pagesOf(new PageRun(0x102, 4)))
+        .containsExactly(new PageRun(2, 2), new PageRun(4, 2));
+    assertThat(layout.pagesOf(new PageRun(0x200, 1))).containsExactly(new PageRun(6, 1));
+    assertThat(layout.pagesOf(new PageRun(0x105, 2))).as("a hole").isEmpty();
+    assertThat(layout.pagesOf(new PageRun(0xff, 2))).isEmpty();
+    PageSet frames = new PageSet();
+    frames.add(new PageRun(0x100, 6));
+    frames.add(0x200);
+    assertThat(layout.frames()).isEqualTo(frames);
+  }
 }

@@ -13,6 +13,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import ward.memory.PageRun;
+import ward.poison.JournalRecord.Extents;
 import ward.poison.JournalRecord.GivenUp;
 import ward.poison.JournalRecord.Guest;
 import ward.poison.JournalRecord.Held;
@@ -35,6 +36,9 @@ class JournalDamageTest {
           new Left(new Departure("host-0", Instant.ofEpochMilli(1_700_000_000_000L))),
           new Poison(Losses.page(0x5000)),
           new Poison(Losses.extent(0x200000, 21)),
+          new Extents(
+              Circumstances.of(Losses.entry(0, 12, "host-c")),
+              List.of(new PageRun(0x10, 3), new PageRun(0x300, 0x200))),
           new Held(new PageRun(5, 1)),
           new GivenUp(new PageRun(0x201, 2)),
           new Poison(Losses.entry(0x5000, 12, "host-b")),

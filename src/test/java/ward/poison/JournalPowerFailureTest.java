@@ -38,9 +38,18 @@ class JournalPowerFailureTest {
       List<PoisonEntry> news = new ArrayList<>();
       for (int i = random.nextInt(4) == 0 ? 1 + random.nextInt(20) : 1; i > 0; i--) {
         news.add(Losses.page(next));
-        next += 0x1000;
+        next += 0x1000 << random.nextInt(3);
       }
       return news;
+    }
+
+    /** One by one, or by what they have in common. */
+    void append(List<PoisonEntry> news, LedgerJournal journal) throws LedgerException {
+      if (random.nextBoolean()) {
+        journal.append(news);
+      } else {
+        journal.append(PoisonMap.of(news));
+      }
     }
 
     /** Answers whether the power came back to a ledger that can be read. */
@@ -74,7 +83,7 @@ class JournalPowerFailureTest {
       for (int i = 0; i < APPENDS; i++) {
         List<PoisonEntry> news = run.someNews();
         run.asked.addAll(news);
-        journal.append(news);
+        run.append(news, journal);
         run.promised.addAll(news);
         if (run.checkAfterPowerFailure(what)) {
           readable++;
@@ -102,7 +111,7 @@ class JournalPowerFailureTest {
         run.asked.addAll(news);
         run.disk.failNow(run.random.nextInt(3));
         try {
-          journal.append(news);
+          run.append(news, journal);
           run.promised.addAll(news);
         } catch (LedgerException e) {
           failed++;

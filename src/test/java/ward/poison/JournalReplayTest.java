@@ -115,6 +115,92 @@ class JournalReplayTest {
     assertThat(HexFormat.of().formatHex(bytes)).isEqualTo(BYTES_OF_VERSION_2);
   }
 
+  private static final String BYTES_OF_EXTENTS =
+      "00000024"
+          + "06"
+          + "0000000000000003"
+          + "15"
+          + "01"
+          + "02"
+          + "0000019c13ec9e00"
+          + "0006"
+          + "686f73742d61" // EXTENTS of 2 MiB, host-a
+          + "0102" // 1 and 2
+          + "7f01" // 0x82
+          + "8001808001"; // 0x103, and 0x4000 in all
+
+  @Test
+  void theBytesOfManyExtentsStayWhatTheyAre() {
+    Circumstances common = Circumstances.of(extent(0, 21));
+    List<PageRun> runs =
+        List.of(new PageRun(1, 2), new PageRun(0x82, 1), new PageRun(0x103, 0x4000));
+
+    byte[] bytes = JournalFormat.encode(2, 3, List.of(new JournalRecord.Extents(common, runs)));
+
+    String hex = HexFormat.of().formatHex(bytes);
+    assertThat(hex.substring(0, hex.length() - 8)).isEqualTo(BYTES_OF_EXTENTS);
+    assertThat(JournalFormat.decode(bytes, 0, 2, 3))
+        .isEqualTo(new JournalRecord.Extents(common, runs));
+  }
+
+  @Test
+  void aMillionLossesTakeAFewRecords() throws Exception {
+    PoisonMap losses = new PoisonMap();
+    Circumstances common = Circumstances.of(page(0));
+    for (long page = 1; page < 1_250_000; page += 10) {
+      losses.add(common, new PageRun(page, 8));
+    }
+    FakeDisk disk = new FakeDisk();
+    LedgerJournal journal = LedgerJournal.over(disk, () -> {}, PATH);
+    int forces = disk.forces;
+
+    assertThat(journal.append(losses)).isEqualTo(losses);
+
+    assertThat(disk.forces - forces).as("one fsync for all").isEqualTo(1);
+    assertThat(disk.read().length).isLessThan(300_000);
+    JournalReplay again = replay(disk.read());
+    assertThat(again.ledger().effective()).isEqualTo(losses);
+    assertThat(journal.append(losses).isEmpty()).as("nothing is news twice").isTrue();
+    assertThat(disk.read().length).isEqualTo(again.intactBytes());
+  }
+
+  @Test
+  void refusesExtentsThatNoWardWouldHaveWritten() {
+    byte[] head = HexFormat.of().parseHex("0c01020000019c13ec9e000006686f73742d61");
+
+    assertExtentsRefused(new byte[4], "an EXTENTS record of 4 bytes; at least 13 are needed");
+    assertExtentsRefused(head, "an EXTENTS record without an extent");
+    assertExtentsRefused(join(head, new byte[] {1}), "is cut off");
+    assertExtentsRefused(join(head, new byte[] {1, -1}), "is cut off");
+    assertExtentsRefused(join(head, new byte[] {1, 0}), "a run of 0 lost extents, 1 extents after");
+    byte[] long64 = HexFormat.of().parseHex("ffffffffffffffffff01");
+    assertExtentsRefused(join(head, long64), "has more than 63 bits");
+    byte[] long63 = HexFormat.of().parseHex("ffffffffffffffff7f");
+    assertExtentsRefused(join(head, long63, new byte[] {1}), "are allowed");
+    assertExtentsRefused(join(head, new byte[] {1}, long63), "are allowed");
+    byte[] longHost = head.clone();
+    longHost[12] = 7;
+    assertExtentsRefused(longHost, "a host's name of 7 bytes in a record that has 6 more");
+  }
+
+  private void assertExtentsRefused(byte[] body, String message) {
+    assertThatThrownBy(() -> replay(join(file, record(JournalFormat.EXTENTS, body))))
+        .hasMessageContaining("damaged at offset %d: ".formatted(file.length))
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void aJournalOfVersion1TakesManyExtentsToo() throws Exception {
+    FakeDisk disk = new FakeDisk(HexFormat.of().parseHex(BYTES_OF_VERSION_1));
+    LedgerJournal journal = LedgerJournal.over(disk, () -> {}, PATH);
+
+    journal.append(PoisonMap.of(List.of(page(0x6000), page(0x7000))));
+
+    JournalReplay again = replay(disk.read());
+    assertThat(again.version()).isEqualTo(1);
+    assertThat(again.ledger().entries()).containsExactly(LAST.entry(), page(0x6000), page(0x7000));
+  }
+
   @Test
   void aJournalOfVersion1IsReadAndStaysOne() throws Exception {
     FakeDisk disk = new FakeDisk(HexFormat.of().parseHex(BYTES_OF_VERSION_1));

@@ -288,7 +288,7 @@ class SourceSessionTest {
     assertEquals(SmallGuest.LAYOUT, control.takeMessage(ControlMessage.GuestOffer.class).layout());
     assertEquals(
         List.of(SmallGuest.entry(3), SmallGuest.entry(101)),
-        control.takeMessage(ControlMessage.PoisonMapPart.class).entries());
+        control.takeMessage(ControlMessage.PoisonMapPart.class).losses().entries());
     assertEquals(
         new ControlMessage.PoisonMapEnd(2, LedgerDigest.ofFrames(SmallGuest.frames(3, 101))),
         control.takeMessage(ControlMessage.PoisonMapEnd.class));
@@ -347,7 +347,7 @@ class SourceSessionTest {
         new byte[] {7}, control.takeMessage(ControlMessage.GuestOffer.class).vcpuStates());
     assertEquals(
         List.of(SmallGuest.entry(5)),
-        control.takeMessage(ControlMessage.PoisonMapPart.class).entries());
+        control.takeMessage(ControlMessage.PoisonMapPart.class).losses().entries());
     assertThat(running.events).containsExactly("leave in SENDING_MAP");
   }
 
@@ -576,7 +576,7 @@ class SourceSessionTest {
     control.takeMessage(ControlMessage.GuestOffer.class);
     assertEquals(
         List.of(SmallGuest.entry(4)),
-        control.takeMessage(ControlMessage.PoisonMapPart.class).entries());
+        control.takeMessage(ControlMessage.PoisonMapPart.class).losses().entries());
     assertEquals(
         SmallGuest.frames(3), control.takeMessage(ControlMessage.PoisonGivenUp.class).frames());
     assertEquals(1, control.takeMessage(ControlMessage.PoisonMapEnd.class).pages());

@@ -22,8 +22,12 @@ public final class MemoryFailure {
 
   /** Skips the test where the kernel was built without it, which no right of ours can change. */
   public static void require() {
-    Assumptions.assumeTrue(
-        Files.exists(SWITCH), "this kernel is built without CONFIG_MEMORY_FAILURE");
+    Assumptions.assumeTrue(isKnownHere(), "this kernel is built without CONFIG_MEMORY_FAILURE");
+  }
+
+  /** Whether the kernel was built with CONFIG_MEMORY_FAILURE. */
+  public static boolean isKnownHere() {
+    return Files.exists(SWITCH);
   }
 
   /**

@@ -10,6 +10,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import ward.guest.GuestExit;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
@@ -207,10 +209,12 @@ class Arm64GuestKvmTest {
     }
   }
 
-  @Test
-  void whereTheHostHasNoMemoryAKnownLossIsFoundInTheInstructionsReach() throws Exception {
+  @ParameterizedTest
+  @EnumSource(Withdrawal.class)
+  void whereTheHostHasNoMemoryAKnownLossIsFoundInTheInstructionsReach(Withdrawal withdrawal)
+      throws Exception {
     errors.know(ADDRESS);
-    AbortSeen abort = abortWhereNothingIsMapped(What.LOAD_PAIR);
+    AbortSeen abort = abortWhereNothingIs(withdrawal, What.LOAD_PAIR);
 
     assertThat(errors.consumed())
         .extracting(MemoryError::input)
@@ -219,10 +223,10 @@ class Arm64GuestKvmTest {
     assertThat(abort.far()).isEqualTo(ADDRESS + 24);
   }
 
-  private AbortSeen abortWhereNothingIsMapped(What what) throws Exception {
+  private AbortSeen abortWhereNothingIs(Withdrawal withdrawal, What what) throws Exception {
     try (GuestFixture fixture = fixture(doing(what, ADDRESS + 24))) {
-      fixture.fill(NONE, NONE);
-      assertThat(kernel.unmap(fixture.guest().memory().hostAddressOf(PAGE), 4096)).isZero();
+      fixture.fill(NONE, pages(PAGE));
+      withdrawal.apply(fixture, kernel, PAGE);
 
       GuestExit exit = fixture.runToExit();
 

@@ -1,16 +1,20 @@
 package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.tuple;
 
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import ward.guest.Guest;
+import ward.guest.GuestExit;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
 import ward.testbed.WalkerCommand;
@@ -42,6 +46,7 @@ class Arm64SErrorKvmTest {
   private final Kernel kernel = NativeKernel.load();
   private final WalkerReports reports = new WalkerReports();
   private FilledMemory memory;
+  private BareArm64Machine machine;
   private VcpuState first;
 
   /** Which loads once with SErrors masked, then lets them in for a moment, twice. */
@@ -56,44 +61,13 @@ class Arm64SErrorKvmTest {
                     new WalkerCommand(What.UNMASK, 0),
                     new WalkerCommand(What.UNMASK, 0)));
     memory = new FilledMemory(kernel, builder, directory, Backing.ANONYMOUS::map);
+    machine = new BareArm64Machine(kernel, memory.memory(), reports);
     first = VcpuStates.parse(memory.vcpuStates()).vcpus().get(0);
   }
 
   @AfterEach
   void giveBack() {
     memory.close();
-  }
-
-  /** Something to do with a machine around that memory. */
-  private interface Use<T> {
-    T of(KvmVcpu vcpu, Arm64Processor processor) throws IOException;
-  }
-
-  private <T> T withMachine(VcpuState state, Use<T> use) throws IOException {
-    Architecture architecture = Architecture.ofThisHost();
-    try (Kvm kvm = Kvm.open(kernel);
-        KvmVm vm = kvm.createVm();
-        Machine machine = architecture.setUp(kvm, vm)) {
-      vm.setMemory(memory.memory());
-      try (KvmVcpu vcpu = vm.createVcpu(0)) {
-        Processor processor = architecture.setUp(kvm, vm, vcpu, state);
-        machine.vcpusMade(1);
-        processor.restore(state);
-        return use.of(vcpu, (Arm64Processor) processor);
-      }
-    }
-  }
-
-  private DeviceBus.Outcome runToItsEnd(KvmVcpu vcpu) throws IOException {
-    DeviceBus devices = new DeviceBus(reports);
-    devices.attachReports(Arm64.REPORTS);
-    DeviceBus.Outcome outcome = DeviceBus.Outcome.RUNS_ON;
-    while (outcome == DeviceBus.Outcome.RUNS_ON) {
-      assertThat(vcpu.run()).isZero();
-      assertThat(vcpu.exit().exitReason()).isEqualTo(KvmRun.EXIT_MMIO);
-      outcome = devices.onMmio(0, vcpu.exit());
-    }
-    return outcome;
   }
 
   /** Without RAS a processor has no register for the syndrome of a virtual SError. */
@@ -116,12 +90,47 @@ class Arm64SErrorKvmTest {
 
   @Test
   void anSErrorWaitsUntilTheGuestLetsItIn() throws Exception {
-    withMachine(
+    machine.of(
         first,
         (vcpu, processor) -> {
           processor.injectSError(SYNDROME);
-          return runToItsEnd(vcpu);
+          return machine.runToItsEnd(vcpu);
         });
+
+    assertToldOnceWhenItLetThemIn();
+  }
+
+  @Test
+  void aRunningGuestIsToldOnRequest() throws Exception {
+    KvmGuestFactory factory = new KvmGuestFactory(kernel, new RecordedErrors(), reports);
+    try (Guest guest = factory.createOver(memory.memory(), memory.vcpuStates())) {
+      guest.raiseSError(0, SYNDROME);
+
+      guest.resume();
+
+      assertThat(guest.exited().toCompletableFuture().get(200, TimeUnit.SECONDS).kind())
+          .isEqualTo(GuestExit.Kind.POWERED_OFF);
+      assertThatThrownBy(() -> guest.raiseSError(0, SYNDROME)).hasMessage("vCPU 0 is switched off");
+      assertThatThrownBy(() -> guest.raiseSError(1, SYNDROME))
+          .hasMessage("vCPU 1: this guest has vCPUs 0 to 0");
+    }
+    assertToldOnceWhenItLetThemIn();
+  }
+
+  @Test
+  void aRequestThatTheGuestHadNoTimeForMovesWithIt() throws Exception {
+    KvmGuestFactory factory = new KvmGuestFactory(kernel, new RecordedErrors(), reports);
+    byte[] moved;
+    try (Guest guest = factory.createOver(memory.memory(), memory.vcpuStates())) {
+      guest.pause();
+      guest.raiseSError(0, SYNDROME);
+      moved = guest.save();
+    }
+
+    try (Guest guest = factory.createOver(memory.memory(), moved)) {
+      guest.resume();
+      guest.exited().toCompletableFuture().get(200, TimeUnit.SECONDS);
+    }
 
     assertToldOnceWhenItLetThemIn();
   }
@@ -129,14 +138,14 @@ class Arm64SErrorKvmTest {
   @Test
   void oneThatWaitedAtTheSourceWaitsAtTheDestination() throws Exception {
     VcpuState moved =
-        withMachine(
+        machine.of(
             first,
             (vcpu, processor) -> {
               processor.injectSError(SYNDROME);
               return new VcpuState(0, processor.save());
             });
 
-    withMachine(moved, (vcpu, processor) -> runToItsEnd(vcpu));
+    machine.of(moved, (vcpu, processor) -> machine.runToItsEnd(vcpu));
 
     assertToldOnceWhenItLetThemIn();
   }

@@ -1,11 +1,16 @@
 package ward.vcpu;
 
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import ward.guest.Guest;
 import ward.guest.GuestExit;
@@ -28,6 +33,8 @@ import ward.testbed.WalkerReports.PassDone;
 final class GuestFixture implements AutoCloseable {
 
   private static final Ioctl API = Ioctl.readWrite("UFFDIO_API", 0xAA, 0x3F, 24);
+  private static final Ioctl WAKE = Ioctl.read("UFFDIO_WAKE", 0xAA, 0x02, 16);
+  private static final Ioctl UNREGISTER = Ioctl.read("UFFDIO_UNREGISTER", 0xAA, 0x01, 16);
   private static final Ioctl REGISTER = Ioctl.readWrite("UFFDIO_REGISTER", 0xAA, 0x00, 32);
   private static final Ioctl COPY = Ioctl.readWrite("UFFDIO_COPY", 0xAA, 0x03, 40);
   private static final Ioctl POISON = Ioctl.readWrite("UFFDIO_POISON", 0xAA, 0x08, 32);
@@ -36,6 +43,16 @@ final class GuestFixture implements AutoCloseable {
   private static final long RUN_SECONDS_MAX = 280;
 
   private static final long SETTLE_MILLIS = 1_000;
+
+  /** UFFD_FEATURE_POISON. */
+  private static final long POISONS = 1 << 14;
+
+  /** UFFD_FEATURE_SIGBUS. */
+  private static final long SIGBUS_INSTEAD_OF_WAITING = 1 << 7;
+
+  /** Where the guest's page directory pointers have the fifth GiB. */
+  private static final long HIGH_MEMORY_ENTRY = 0x2000 + 4 * Long.BYTES;
+
   private static final int MESSAGE_BYTES = 32;
   private static final int MESSAGE_ADDRESS = 16;
 
@@ -46,6 +63,9 @@ final class GuestFixture implements AutoCloseable {
   private final int unitBytes;
   private final boolean ownsMemory;
   private final Fd userfaultfd;
+  private final List<Fd> refusing = new ArrayList<>();
+  private final boolean knowsPoison;
+  private LostPage lost; // null before it is needed
 
   GuestFixture(Kernel kernel, GuestFactory factory, WalkerGuestBuilder builder, Path directory)
       throws IOException {
@@ -92,27 +112,43 @@ final class GuestFixture implements AutoCloseable {
     this.walker = builder.writeTo(file);
     this.guest = factory.create(walker.layout(), walker.vcpuStates());
     this.userfaultfd = kernel.openUserfaultfd(Linux.O_CLOEXEC);
-    register();
+    this.knowsPoison = (register() & POISONS) != 0;
   }
 
-  private void register() throws IOException {
-    NativeMemory api = NativeMemory.allocate(24);
-    api.putLong(0, 0xAA);
-    call(API, api);
+  /** What the kernel's userfaultfd can do. */
+  private long register() throws IOException {
+    long features = shakeHands(userfaultfd, 0);
     for (int i = 0; i < memory().layout().regions().size(); i++) {
       GuestRegion region = memory().layout().regions().get(i);
-      NativeMemory register = NativeMemory.allocate(32);
-      register.putLong(0, memory().hostAddressOfRegion(i));
-      register.putLong(8, region.lengthBytes());
-      register.putLong(16, 1);
-      call(REGISTER, register);
+      register(userfaultfd, memory().hostAddressOfRegion(i), region.lengthBytes());
     }
+    return features;
+  }
+
+  private long shakeHands(Fd fd, long features) throws KernelCallException {
+    NativeMemory api = NativeMemory.allocate(24);
+    api.putLong(0, 0xAA);
+    api.putLong(8, features);
+    call(fd, API, api);
+    return api.getLong(8);
+  }
+
+  private void register(Fd fd, long address, long lengthBytes) throws KernelCallException {
+    NativeMemory register = NativeMemory.allocate(32);
+    register.putLong(0, address);
+    register.putLong(8, lengthBytes);
+    register.putLong(16, 1);
+    call(fd, REGISTER, register);
   }
 
   private void call(Ioctl request, NativeMemory argument) throws KernelCallException {
-    int result = kernel.ioctl(userfaultfd, request, argument);
+    call(userfaultfd, request, argument);
+  }
+
+  private void call(Fd fd, Ioctl request, NativeMemory argument) throws KernelCallException {
+    int result = kernel.ioctl(fd, request, argument);
     if (result < 0) {
-      throw new KernelCallException(request, userfaultfd, -result);
+      throw new KernelCallException(request, fd, -result);
     }
   }
 
@@ -201,7 +237,32 @@ final class GuestFixture implements AutoCloseable {
     NativeMemory poison = NativeMemory.allocate(32);
     poison.putLong(0, memory().hostAddressOf(page & -unitPages()));
     poison.putLong(8, unitBytes);
-    call(POISON, poison);
+    if (knowsPoison) {
+      call(POISON, poison);
+    } else {
+      assumeTrue(unitBytes == Pages.SIZE_BYTES, "without UFFDIO_POISON huge pages stay whole");
+      lostPage().putAt(poison.getLong(0));
+      call(WAKE, poison);
+    }
+  }
+
+  private LostPage lostPage() throws KernelCallException {
+    if (lost == null) {
+      lost = new LostPage(kernel);
+    }
+    return lost;
+  }
+
+  /** Whoever touches a missing page has SIGBUS from now on, and waits no more. */
+  void refuse(long page) throws IOException {
+    NativeMemory range = NativeMemory.allocate(16);
+    range.putLong(0, memory().hostAddressOf(page));
+    range.putLong(8, unitBytes);
+    call(UNREGISTER, range);
+    Fd other = kernel.openUserfaultfd(Linux.O_CLOEXEC);
+    refusing.add(other);
+    shakeHands(other, SIGBUS_INSTEAD_OF_WAITING);
+    register(other, memory().hostAddressOf(page), unitBytes);
   }
 
   long hostAddressOf(long page) {
@@ -247,6 +308,15 @@ final class GuestFixture implements AutoCloseable {
     return HexFormat.of().formatHex(bytes.array());
   }
 
+  /** The page with the table for the memory from 4 GiB on, as the x86-64 guest's own tables say. */
+  long tableOfHighMemory() throws IOException {
+    ByteBuffer entry = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    while (entry.hasRemaining() && file.read(entry, HIGH_MEMORY_ENTRY + entry.position()) >= 0) {
+      // a read may be short
+    }
+    return entry.getLong(0) >>> Pages.SHIFT;
+  }
+
   /** Waits until someone touches a missing page, and returns that page. */
   long awaitFault() {
     NativeMemory message = NativeMemory.allocate(MESSAGE_BYTES);
@@ -272,6 +342,10 @@ final class GuestFixture implements AutoCloseable {
   public void close() throws IOException {
     guest.close();
     userfaultfd.close();
+    refusing.forEach(Fd::close);
+    if (lost != null) {
+      lost.close();
+    }
     if (ownsMemory) {
       unmap();
     }

@@ -1,5 +1,6 @@
 package ward.vcpu;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -14,6 +15,17 @@ final class HostKvm {
    */
   static boolean emulatesRing0() {
     return Files.exists(Path.of("/sys/module/kvm_pvm"));
+  }
+
+  /** Whether the processor itself walks the guest's page tables; KVM does where it cannot. */
+  static boolean isNested() throws IOException {
+    for (String setting : new String[] {"kvm_intel/parameters/ept", "kvm_amd/parameters/npt"}) {
+      Path file = Path.of("/sys/module").resolve(setting);
+      if (Files.exists(file) && Files.readString(file).strip().matches("[Y1]")) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** What a loss looks like that the guest meets in this ring. */

@@ -1,6 +1,7 @@
 package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static ward.vcpu.GuestFixture.pages;
 
 import java.io.IOException;
@@ -277,6 +278,15 @@ class KvmGuestKvmTest {
       return CpuVendor.of(kvm.guestCpuid().vendor());
     } catch (IOException e) {
       throw new IllegalStateException(e);
+    }
+  }
+
+  @Test
+  void anX86GuestKnowsNoSError() throws Exception {
+    try (GuestFixture fixture = fixture(new WalkerGuestBuilder(16 * MIB, 1, 10))) {
+      assertThatThrownBy(() -> fixture.guest().raiseSError(0, 0))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining("this guest's processors know no SError");
     }
   }
 }

@@ -2,6 +2,7 @@ package ward.vcpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.tuple;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -37,6 +38,7 @@ class MemoryErrorKvmTest {
   private static final long MIB = 1 << 20;
   private static final long PAGE = 2000;
   private static final long PAGE_GPA = PAGE << 12;
+  private static final long HIGH = 4L << 30;
 
   @TempDir private Path directory;
 
@@ -116,6 +118,27 @@ class MemoryErrorKvmTest {
         .isEqualTo(before.substring(0, 2 * copied) + "ee".repeat(Probe.BYTES - copied));
   }
 
+  @ParameterizedTest(name = "ring {0}, {1}")
+  @CsvSource({"3, LOAD", "3, STORE", "3, FETCH", "0, LOAD"})
+  void aLostPageTableIsAMachineCheckOnTheAccessThatNeededItAndNamesTheTable(int ring, Access access)
+      throws Exception {
+    assumeTrue(HostKvm.isNested(), "without nested paging KVM walks the guest's tables itself");
+    long table;
+    try (GuestFixture fixture = fixture(Backing.ANONYMOUS, ring, access, HIGH + 0x128)) {
+      table = fixture.tableOfHighMemory();
+      fixture.fillImageWithout(table);
+      fixture.poison(table);
+
+      GuestExit exit = fixture.runToExit();
+
+      assertThat(exit.kind()).as(exit.reason()).isEqualTo(GuestExit.Kind.POWERED_OFF);
+    }
+    assertThat(probe.report().isMachineCheck()).isTrue();
+    assertThat(probe.report().ripOffset()).isZero();
+    assertThat(probe.report().addr()).isEqualTo(Pages.bytes(table));
+    assertThat(errors.injected()).hasSize(1);
+  }
+
   @ParameterizedTest(name = "ring {0}, the ledger knows {1}")
   @CsvSource({"3, true, 21", "3, false, 12", "0, true, 21"})
   void aLostHugePageIsKnownAsOneFromTheLedgerOnly(int ring, boolean known, int lsb)
@@ -140,24 +163,6 @@ class MemoryErrorKvmTest {
     assertThat(errors.injected()).extracting(event -> event.error().lsb()).containsExactly(lsb);
   }
 
-  /** What the host's memory does that is there no more. */
-  private enum Withdrawal {
-    PROTECTED {
-      @Override
-      void apply(Kernel kernel, long address) {
-        LibC.protect(address, Pages.SIZE_BYTES, 0);
-      }
-    },
-    UNMAPPED {
-      @Override
-      void apply(Kernel kernel, long address) {
-        kernel.unmap(address, Pages.SIZE_BYTES);
-      }
-    };
-
-    abstract void apply(Kernel kernel, long address);
-  }
-
   @ParameterizedTest(name = "{0}, ring {1}, {2}")
   @CsvSource({
     "PROTECTED, 3, LOAD",
@@ -166,13 +171,17 @@ class MemoryErrorKvmTest {
     "PROTECTED, 0, LOAD",
     "UNMAPPED,  3, LOAD",
     "UNMAPPED,  0, STORE",
+    "REFUSED,   3, LOAD",
+    "REFUSED,   3, FETCH",
+    "REFUSED,   3, REPEATED_COPY_IN",
+    "REFUSED,   0, STORE",
   })
   void aLossOfWhichKvmSaysOnlyThatItIsNotThereIsFoundByItsInstruction(
       Withdrawal withdrawal, int ring, Access access) throws Exception {
     errors.know(PAGE_GPA);
     try (GuestFixture fixture = fixture(Backing.ANONYMOUS, ring, access)) {
       fixture.fillImageAnd(PAGE - 1);
-      withdrawal.apply(kernel, fixture.hostAddressOf(PAGE));
+      withdrawal.apply(fixture, kernel, PAGE);
 
       GuestExit exit = fixture.runToExit();
 
@@ -204,7 +213,11 @@ class MemoryErrorKvmTest {
   }
 
   private GuestFixture fixture(Backing backing, int ring, Access access) throws IOException {
-    long place = access.isRepeated() ? PAGE_GPA : PAGE_GPA + 0x128;
+    return fixture(backing, ring, access, access.isRepeated() ? PAGE_GPA : PAGE_GPA + 0x128);
+  }
+
+  private GuestFixture fixture(Backing backing, int ring, Access access, long place)
+      throws IOException {
     WalkerGuestBuilder builder =
         new WalkerGuestBuilder(16 * MIB, 1, 13).running("probe", access.number, place);
     KvmGuestFactory factory = new KvmGuestFactory(kernel, errors, probe);

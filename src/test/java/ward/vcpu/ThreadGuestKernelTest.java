@@ -16,6 +16,7 @@ import ward.kernel.NativeKernel;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.testbed.WalkerGuestBuilder;
+import ward.testing.MemoryFailure;
 import ward.testing.RequiresUserfaultfd;
 
 /** Threads in place of vCPUs, on memory behind a real userfaultfd. */
@@ -76,6 +77,12 @@ class ThreadGuestKernelTest {
               error ->
                   error.guestPhysicalAddress().getAsLong()
                       == fixture.walker().layout().addressOf(LOST_PAGE));
+      assertThat(errors.consumed())
+          .extracting(MemoryError::input)
+          .containsOnly(
+              MemoryFailure.isKnownHere()
+                  ? MemoryError.Input.SIGBUS_ACTION_REQUIRED
+                  : MemoryError.Input.SIGBUS_ADDRESS_ERROR);
       assertThat(errors.injected()).isEmpty();
     }
   }

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static ward.vcpu.GuestFixture.pages;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -90,7 +89,8 @@ class UnnamedLossKvmTest {
   @ValueSource(longs = {CODE, PAGE_DIRECTORY_POINTERS})
   void lostCodeAndALostPageTableAreFoundThemselves(long address) throws Exception {
     Assumptions.assumeTrue(
-        address == CODE || isNested(), "without nested paging KVM walks the guest's tables itself");
+        address == CODE || HostKvm.isNested(),
+        "without nested paging KVM walks the guest's tables itself");
     errors.know(address);
     PageSet lost = pages(address >>> Pages.SHIFT);
     try (GuestFixture fixture = fixture(new WalkerGuestBuilder(MEMORY_BYTES, 1, 13), lost)) {
@@ -101,15 +101,5 @@ class UnnamedLossKvmTest {
       assertThat(errors.consumed().get(0).guestPhysicalAddress())
           .isEqualTo(OptionalLong.of(address));
     }
-  }
-
-  private static boolean isNested() throws IOException {
-    for (String setting : new String[] {"kvm_intel/parameters/ept", "kvm_amd/parameters/npt"}) {
-      Path file = Path.of("/sys/module").resolve(setting);
-      if (Files.exists(file) && Files.readString(file).strip().matches("[Y1]")) {
-        return true;
-      }
-    }
-    return false;
   }
 }

@@ -3,11 +3,13 @@ package ward.vcpu;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.function.UnaryOperator;
 import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -38,12 +40,17 @@ class VcpuLoopTest {
   }
 
   private VcpuLoop loop(MemoryErrors books) throws KernelCallException {
+    return loop(books, processor -> processor);
+  }
+
+  private VcpuLoop loop(MemoryErrors books, UnaryOperator<Processor> seen)
+      throws KernelCallException {
     Kernel kernel = script.kernel();
     KvmVcpu vcpu = script.vcpu(kernel);
     return new VcpuLoop(
         kernel,
         vcpu,
-        script.processor(vcpu, CpuVendor.INTEL),
+        seen.apply(script.processor(vcpu, CpuVendor.INTEL)),
         SmallMemory.of(),
         books,
         new DeviceBus((index, value) -> {}),
@@ -389,6 +396,35 @@ class VcpuLoopTest {
     script.thenExit(KvmRun.EXIT_SYSTEM_EVENT, () -> script.union(type));
 
     assertEndsWith(kind, reason);
+  }
+
+  @Test
+  void anSErrorIsPendingOnceTheAccessUnderWayIsCompleteAndBeforeTheGuestRunsOn() throws Exception {
+    List<String> told = new ArrayList<>();
+    VcpuLoop loop = loop(errors, processor -> withSErrors(processor, told));
+    script.thenInterrupt(() -> loop.raiseSError(0xc11));
+    script.thenInterrupt(() -> told.add("the guest runs"));
+    loop.gate().resume();
+
+    loop.run();
+
+    assertThat(told).containsExactly("SError 0xc11 at 0x6003", "the guest runs");
+    assertThat(script.sent).containsExactly("%d to 77".formatted(VcpuLoop.KICK));
+  }
+
+  /** As this one, but that it has SErrors. */
+  private Processor withSErrors(Processor processor, List<String> told) {
+    return (Processor)
+        Proxy.newProxyInstance(
+            Processor.class.getClassLoader(),
+            new Class<?>[] {Processor.class},
+            (proxy, method, arguments) -> {
+              if (!method.getName().equals("injectSError")) {
+                return method.invoke(processor, arguments);
+              }
+              told.add("SError 0x%x at 0x%x".formatted(arguments[0], script.rip));
+              return null;
+            });
   }
 
   @Test

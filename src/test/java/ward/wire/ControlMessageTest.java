@@ -94,14 +94,14 @@ class ControlMessageTest {
   }
 
   @Test
-  void a4096EntriesFitIntoOnePartAndNotOneMore() {
-    var full = new ControlMessage.PoisonMapPart(Messages.entries(4096));
+  void a4096EntriesFitIntoOneMessageAndNotOneMore() {
+    var full = new ControlMessage.LatePoison(Messages.entries(4096));
 
     assertEquals(full, overTheWire(full));
     var e =
         assertThrows(
             IllegalArgumentException.class,
-            () -> new ControlMessage.PoisonMapPart(Messages.entries(4097)));
+            () -> new ControlMessage.LatePoison(Messages.entries(4097)));
     assertEquals("4097 poison entries; at most 4096 in a message", e.getMessage());
   }
 
@@ -109,11 +109,10 @@ class ControlMessageTest {
   void aPeerMayNotSendMoreThan4096Entries() {
     var proto = PoisonEntries.toProto(Messages.entries(4096)).toBuilder();
     proto.addEntries(proto.getEntries(0));
-    var part = WireProto.PoisonMapPart.newBuilder().setEntries(proto);
 
-    assertThat(refused(Envelope.newBuilder().setPoisonMapPart(part).build()))
+    assertThat(refused(late(proto)))
         .isEqualTo(
-            "local peer: message POISON_MAP_PART is not allowed: 4097 poison entries; at most 4096"
+            "local peer: message LATE_POISON is not allowed: 4097 poison entries; at most 4096"
                 + " in a message");
   }
 

@@ -15,6 +15,7 @@ import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.Origin;
 import ward.poison.PoisonEntry;
+import ward.poison.PoisonMap;
 import ward.poison.Severity;
 import ward.wire.ControlMessage.Refusal;
 
@@ -88,7 +89,7 @@ final class Messages {
         new Refusal(Refusal.Code.BUSY, "another migration is under way: ü"),
         new ControlMessage.GuestOffer(memory(), new byte[] {1, 2, 3}),
         new ControlMessage.SourceIdentity(memory()),
-        new ControlMessage.PoisonMapPart(entries(9)),
+        new ControlMessage.PoisonMapPart(PoisonMap.of(entries(9))),
         new ControlMessage.PoisonMapEnd(9, digest()),
         new ControlMessage.PoisonMapApplied(10, digest()),
         new ControlMessage.GuestReleased(List.of(new Departure("alpha", Instant.ofEpochMilli(5)))),
@@ -114,6 +115,7 @@ final class Messages {
         new ControlMessage.Done("it is done"),
         new ControlMessage.Cancel("too slow", true),
         new ControlMessage.Recover("mars.example", 4444),
+        new ControlMessage.RaiseSError(3, 0xc11),
         new ControlMessage.CancelRequest("too slow"),
         new ControlMessage.CancelRefused("the guest runs here"));
   }

@@ -1,0 +1,100 @@
+package ward.destination;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import ward.memory.PageRun;
+
+/**
+ * Much work on pages, done by a thread on each processor. The guest does not run yet, so that they
+ * have nothing else to do; the kernel lets several threads change one process's page tables, 2 MiB
+ * of them at a time each. A million markers in 125,000 runs took 165 ms on one of two processors,
+ * 90 ms on both.
+ */
+final class SharedWork {
+
+  /** What can be done before another thread has begun. */
+  private static final int RUNS_MIN = 4096;
+
+  /** Part of the work. */
+  @FunctionalInterface
+  interface Share {
+    void of(List<PageRun> runs) throws ResolveException;
+  }
+
+  private SharedWork() {}
+
+  /**
+   * Returns when nothing is under way any more.
+   *
+   * @param runs in ascending order; each thread gets neighbours
+   * @throws ResolveException the first of a thread's; the other threads do their shares
+   */
+  static void over(List<PageRun> runs, Share share) throws ResolveException {
+    int shares =
+        Math.max(1, Math.min(Runtime.getRuntime().availableProcessors(), runs.size() / RUNS_MIN));
+    List<FutureTask<Void>> others = new ArrayList<>();
+    for (int i = 1; i < shares; i++) {
+      others.add(begin(part(runs, i, shares), share));
+    }
+    try {
+      share.of(part(runs, 0, shares));
+    } finally {
+      others.forEach(SharedWork::awaitEnd);
+    }
+    for (FutureTask<Void> other : others) {
+      requireDone(other);
+    }
+  }
+
+  private static List<PageRun> part(List<PageRun> runs, int i, int shares) {
+    return runs.subList(
+        (int) ((long) runs.size() * i / shares), (int) ((long) runs.size() * (i + 1) / shares));
+  }
+
+  private static FutureTask<Void> begin(List<PageRun> runs, Share share) {
+    FutureTask<Void> task =
+        new FutureTask<>(
+            () -> {
+              share.of(runs);
+              return null;
+            });
+    Thread thread = new Thread(task, "ward-markers");
+    thread.setDaemon(true);
+    thread.start();
+    return task;
+  }
+
+  /**
+   * However often the waiting thread is interrupted: what is under way uses its caller's memory.
+   */
+  private static void awaitEnd(FutureTask<Void> task) {
+    boolean interrupted = false;
+    while (!task.isDone()) {
+      try {
+        task.get();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      } catch (ExecutionException e) {
+        break; // told by requireDone
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static void requireDone(FutureTask<Void> task) throws ResolveException {
+    try {
+      task.get();
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof ResolveException known) {
+        throw known;
+      }
+      throw new IllegalStateException("a share of the work failed", e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt(); // cannot be: it is done
+    }
+  }
+}
