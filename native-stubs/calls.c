@@ -116,6 +116,11 @@ int64_t ward_advise(uint64_t address, uint64_t length, int32_t advice)
 	return answer(madvise(pointer(address), length, advice));
 }
 
+int64_t ward_resident(uint64_t address, uint64_t length, uint64_t bytes)
+{
+	return answer(mincore(pointer(address), length, pointer(bytes)));
+}
+
 /* Never forked from: a JVM. glibc asks the kernel each time, which a page that is copied by itself feels. */
 static pid_t this_process;
 

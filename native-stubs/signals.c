@@ -160,8 +160,11 @@ int64_t ward_load(uint64_t to, uint64_t from, uint64_t length)
 {
 	static __thread struct ward_signal told;
 	volatile uint64_t done = 0;
+	int64_t caught = ward_catch_bus_errors();
 	sigjmp_buf here;
 
+	if (caught < 0)
+		return caught;
 	if (sigsetjmp(here, 0) != 0) {
 		recovery = NULL;
 		return done > 0 ? (int64_t)done : -EFAULT;

@@ -45,6 +45,8 @@ WARD_EXPORT int64_t ward_resident(uint64_t address, uint64_t length, uint64_t by
 WARD_EXPORT int64_t ward_seal(int32_t fd, int32_t seals);
 WARD_EXPORT int64_t ward_unmap(uint64_t address, uint64_t length);
 WARD_EXPORT int64_t ward_advise(uint64_t address, uint64_t length, int32_t advice);
+/* mincore(2): a byte for each page of the range, its lowest bit set where a touch finds the page in memory. */
+WARD_EXPORT int64_t ward_resident(uint64_t address, uint64_t length, uint64_t bytes);
 
 /* Copies inside this process by way of the kernel: a poisoned byte ends the copy with a short count or EFAULT, never with a signal. */
 WARD_EXPORT int64_t ward_copy(uint64_t to, uint64_t from, uint64_t length);
@@ -90,7 +92,7 @@ WARD_EXPORT int64_t ward_take_signal(uint64_t mask, struct ward_signal *taken, i
 
 /*
  * Copies by loads, page by page: a load that raises SIGBUS ends it with a short count at that page, or EFAULT at the first.
- * Of many pages, a quarter of what ward_copy costs, which pins each one. Needs ward_catch_bus_errors() once before.
+ * A third of what ward_copy costs, which pins each page. Not for memory whose pages may be missing: it would wait.
  */
 WARD_EXPORT int64_t ward_load(uint64_t to, uint64_t from, uint64_t length);
 /*

@@ -172,14 +172,17 @@ class FullDiskScenario {
     return status != null && status.get("phase").asText().equals(phase);
   }
 
+  /** Each found in another millisecond: what has that in common takes hardly any room. */
   private List<PoisonEntry> losses(int count) {
-    Origin origin = new Origin("testbed", Instant.now(), Origin.Discovery.REPORTED);
+    Instant first = Instant.now().minusSeconds(60);
     return LongStream.range(0, count)
-        .mapToObj(i -> guest.layout().addressOf(guest.layout().pageCount() - 1 - 2 * i))
-        .map(
-            address ->
+        .mapToObj(
+            i ->
                 new PoisonEntry(
-                    address, PoisonEntry.MIN_PAGE_SHIFT, Severity.ACTION_REQUIRED, origin))
+                    guest.layout().addressOf(guest.layout().pageCount() - 1 - 2 * i),
+                    PoisonEntry.MIN_PAGE_SHIFT,
+                    Severity.ACTION_REQUIRED,
+                    new Origin("testbed", first.plusMillis(i), Origin.Discovery.REPORTED)))
         .toList();
   }
 

@@ -83,6 +83,9 @@ public final class LinuxMigration implements AutoCloseable {
   /** The destination's exit code after which the guest is still at the source. */
   private static final int UNFINISHED_BEFORE_RUN = 6;
 
+  /** A machine that is emulated on a busy one needs more than the ten that are usual. */
+  private static final String HANDSHAKE_SECONDS = "60";
+
   private static final int ALIVE_BEFORE = 3;
   private static final int ALIVE_BETWEEN = 4;
   private static final int ALIVE_AFTER = 5;
@@ -223,6 +226,7 @@ public final class LinuxMigration implements AutoCloseable {
   }
 
   private Daemon start(String name, List<String> command) throws IOException {
+    command.addAll(List.of("--handshake-timeout", HANDSHAKE_SECONDS));
     command.addAll(List.of("--ledger", ledger(name).toString()));
     command.addAll(List.of("--control", path(name + ".sock").toString()));
     command.addAll(List.of("--console", console(name).toString()));

@@ -19,7 +19,6 @@ public final class Lookout {
 
   private final Thread thread;
   private final Consumer<Throwable> onFailure;
-  private final Patience patience = new Patience();
   private Inputs inputs; // null until the first comes, and at the end
   private volatile Watched[] watched = {};
   private volatile boolean ended;
@@ -67,6 +66,7 @@ public final class Lookout {
   private void run() {
     try {
       Inputs waitedFor = inputs();
+      Patience patience = new Patience();
       Patience.Look look = this::look;
       while (!ended) {
         if (!patience.pays(look)) {

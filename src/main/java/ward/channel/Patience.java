@@ -37,6 +37,9 @@ public final class Patience {
 
   private static final long ASLEEP_NANOS_MAX = 160_000_000;
 
+  /** In the beginning compilers are at work, whatever was compiled before. */
+  private static final long ASLEEP_FIRST_NANOS = 60_000_000;
+
   private static final long AWAKE = 0;
 
   /** Something that may have come by now. */
@@ -49,13 +52,14 @@ public final class Patience {
   private final Look inSocket = this::hasReceived;
   private int credit = CREDIT_MAX;
   private int waits;
-  private long asleepUntil = AWAKE;
+  private long asleepUntil;
   private long asleepNanos = ASLEEP_NANOS;
   private StreamSocket socket;
   private long address;
   private long lengthBytes;
   private long received;
 
+  /** At the moment from which it is used. */
   public Patience() {
     this(System::nanoTime, Thread::yield);
   }
@@ -66,6 +70,7 @@ public final class Patience {
   Patience(LongSupplier clock, Runnable letOthersGo) {
     this.clock = clock;
     this.letOthersGo = letOthersGo;
+    asleepUntil = clock.getAsLong() + ASLEEP_FIRST_NANOS;
   }
 
   /**

@@ -157,6 +157,7 @@ final class Rehearsal {
   }
 
   private String play() throws Exception {
+    MapRehearsal.play(directory.resolve("map"));
     GuestBooks books = books("source");
     try (Fd file = kernel.createMemfd(GUEST, layout.fileBytes());
         SourceMemory memory =

@@ -19,6 +19,7 @@ import picocli.CommandLine.Spec;
 import ward.guest.Guest;
 import ward.kernel.Kernel;
 import ward.kernel.KernelCallException;
+import ward.kernel.MappedAhead;
 import ward.kernel.NativeKernel;
 import ward.memory.GuestLayout;
 import ward.memory.Pages;
@@ -213,14 +214,16 @@ final class SourceCommand implements Callable<Integer> {
       }
       markLosses(kernel, mapped, journal);
       if (!run) {
-        return serve(
-            settings,
-            kernel,
-            subject(mapped, DepartingGuest.asleep(states), journal),
-            Optional.empty(),
-            earlier,
-            books,
-            transport);
+        try (MappedAhead ahead = mapped.mapAhead()) {
+          return serve(
+              settings,
+              kernel,
+              subject(mapped, DepartingGuest.asleep(states), journal),
+              Optional.empty(),
+              earlier,
+              books,
+              transport);
+        }
       }
       try (Guest running = start(kernel, mapped, states, books, reports, console)) {
         return serve(

@@ -140,8 +140,7 @@ public final class NativeKernel implements Kernel {
 
   @Override
   public long load(long toAddress, long fromAddress, long lengthBytes) {
-    long caught = stubs.ward_catch_bus_errors();
-    return caught < 0 ? caught : stubs.ward_load(toAddress, fromAddress, lengthBytes);
+    return stubs.ward_load(toAddress, fromAddress, lengthBytes);
   }
 
   @Override
@@ -237,6 +236,8 @@ public final class NativeKernel implements Kernel {
     long ward_advise(long address, long length, int advice);
 
     long ward_lose(long address, long length);
+
+    long ward_resident(long address, long length, long bytes);
 
     long ward_copy(long to, long from, long length);
 

@@ -65,12 +65,7 @@ final class PageReader {
   Result read(long firstPage, long pageCount, long toAddress) {
     long address = memory.hostAddressOf(firstPage);
     long bytes = Pages.bytes(pageCount);
-    // One page is copied sooner than what a load needs for its safety is set up.
-    long read =
-        pageCount == 1
-            ? kernel.copy(toAddress, address, bytes)
-            : kernel.load(toAddress, address, bytes);
-    long copied = Math.max(0, read);
+    long copied = Math.max(0, kernel.load(toAddress, address, bytes));
     long pages = copied >>> Pages.SHIFT;
     if (pages == pageCount) {
       return pages == 1 ? ONE_PAGE : new Result(pages, Stop.NONE, "");

@@ -5,10 +5,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.IntStream;
 import ward.guest.GuestMemory;
 import ward.kernel.Fd;
 import ward.kernel.Kernel;
 import ward.kernel.Linux;
+import ward.kernel.MappedAhead;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 
@@ -118,6 +120,20 @@ public final class SourceMemory implements ServedMemory, AutoCloseable {
   @Override
   public GuestMemory memory() {
     return memory;
+  }
+
+  /**
+   * Makes ready for being read what can be, in the background: before there is anybody to read for.
+   * Not before markers are placed, which is for pages that are not mapped.
+   *
+   * @return to be closed before the memory is
+   */
+  public MappedAhead mapAhead() {
+    GuestLayout layout = memory.layout();
+    int regions = layout.regions().size();
+    long[] lengths = layout.regions().stream().mapToLong(GuestRegion::lengthBytes).toArray();
+    long[] addresses = IntStream.range(0, regions).mapToLong(memory::hostAddressOfRegion).toArray();
+    return MappedAhead.begin(kernel, addresses, lengths);
   }
 
   /**

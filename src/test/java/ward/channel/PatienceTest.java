@@ -2,6 +2,7 @@ package ward.channel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** When it is worth while to look, by a clock that only the others move. */
@@ -16,6 +17,11 @@ class PatienceTest {
   private int looks;
   private final Patience patience = new Patience(() -> now, () -> now += othersNanos);
 
+  @BeforeEach
+  void begin() {
+    now += 61 * MILLI;
+  }
+
   private boolean findsAtLook(int number) {
     looks = 0;
     return patience.pays(() -> ++looks == number);
@@ -29,6 +35,13 @@ class PatienceTest {
     for (int i = 0; i < times; i++) {
       findsNothing();
     }
+  }
+
+  @Test
+  void nobodyLooksInTheBeginning() {
+    now -= 2 * MILLI;
+
+    assertThat(findsAtLook(1)).isFalse();
   }
 
   @Test

@@ -72,16 +72,38 @@ class AuditKernelTest {
         .isEqualTo("guest-physical address 0x108000: page table says MISSING, memory is EMPTY");
   }
 
-  @Test
-  void namesAPageThatIsPoisonedAlthoughNobodyRecordedIt() throws Exception {
-    memory.data(0, 15);
+  /** As memory failure would lose it, behind everybody's back. */
+  private void loseOnThisHost(long page) throws Exception {
+    memory.data(0, page);
+    memory.data(page + 1, 15 - page);
+    memory.uffd.poison(memory.base + Pages.bytes(page), Pages.SIZE_BYTES);
+    memory.fixture.table.claim(page);
+  }
 
-    memory.uffd.poison(memory.base + Pages.bytes(15), Pages.SIZE_BYTES);
-    memory.fixture.table.claim(15);
+  @Test
+  void waitsUntilALossOfThisHostIsWrittenDown() throws Exception {
+    loseOnThisHost(12);
+
+    Audit.Finding before = memory.audit.run();
+    memory.ledger.lose(12);
+    Audit.Finding after = memory.audit.run();
+
+    assertThat(before.agrees()).isFalse();
+    assertThat(before.mismatches()).isEmpty();
+    assertThat(before.unsettled()).isEqualTo(1);
+    assertThat(after.agrees()).as("%s", after).isTrue();
+    assertThat(after.markers()).as("of the source's losses").isZero();
+  }
+
+  @Test
+  void namesAPageThatIsPoisonedAlthoughNobodyRecordedItInTime() throws Exception {
+    loseOnThisHost(12);
+
     Audit.Finding finding = memory.audit(Duration.ZERO).run();
 
+    assertThat(finding.unsettled()).isZero();
     assertThat(finding.mismatches())
         .containsExactly(
-            "guest-physical address 0x10f000: page table says PRESENT, memory is POISONED");
+            "guest-physical address 0x10c000: page table says PRESENT, memory is POISONED");
   }
 }

@@ -3,7 +3,6 @@ package ward.destination;
 import static org.assertj.core.api.Assertions.assertThat;
 import static ward.destination.TouchedMemory.await;
 
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -17,7 +16,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import ward.destination.PageTable.State;
 import ward.memory.PageRun;
-import ward.memory.Pages;
 import ward.testing.RequiresUserfaultfd;
 import ward.uffd.MarkerKind;
 
@@ -161,42 +159,6 @@ class GivenUpKernelTest {
     Audit.Finding finding = memory.audit.run();
     assertThat(finding.agrees()).as("%s", finding).isTrue();
     assertThat(finding.markers()).as("of the source's losses").isZero();
-  }
-
-  /** By UFFDIO_POISON behind everybody's back, as memory failure would lose it. */
-  private void loseHere(long page) throws Exception {
-    memory.data(0, PAGES);
-    await(memory.discard(page, 1));
-    memory.uffd.poison(memory.base + Pages.bytes(page), Pages.SIZE_BYTES);
-    assertThat(memory.isPoisoned(page)).isTrue();
-  }
-
-  @Test
-  void theAuditWaitsUntilALossOfThisHostIsWrittenDown() throws Exception {
-    loseHere(4);
-
-    Audit.Finding before = memory.audit.run();
-    memory.ledger.lose(4);
-    Audit.Finding after = memory.audit.run();
-
-    assertThat(before.agrees()).isFalse();
-    assertThat(before.mismatches()).isEmpty();
-    assertThat(before.unsettled()).isEqualTo(1);
-    assertThat(after.agrees()).as("%s", after).isTrue();
-    assertThat(after.markers()).as("of the source's losses").isZero();
-  }
-
-  @Test
-  void aMarkerThatNobodyWritesDownInTimeIsAMismatch() throws Exception {
-    loseHere(4);
-
-    Audit.Finding finding = memory.audit(Duration.ZERO).run();
-
-    assertThat(finding.unsettled()).isZero();
-    assertThat(finding.mismatches())
-        .containsExactly(
-            "guest-physical address 0x%x: page table says PRESENT, memory is POISONED"
-                .formatted(memory.fixture.memory.layout().addressOf(4)));
   }
 
   @ParameterizedTest
