@@ -96,11 +96,6 @@ int64_t ward_stored(int32_t fd)
 	return fstat(fd, &file) < 0 ? -errno : file.st_blocks * 512;
 }
 
-int64_t ward_resident(uint64_t address, uint64_t length, uint64_t bytes)
-{
-	return answer(mincore(pointer(address), length, pointer(bytes)));
-}
-
 int64_t ward_seal(int32_t fd, int32_t seals)
 {
 	return answer(fcntl(fd, F_ADD_SEALS, seals));

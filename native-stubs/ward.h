@@ -36,12 +36,10 @@ WARD_EXPORT int64_t ward_memfd(const char *name, uint64_t length);
 WARD_EXPORT int64_t ward_map(int32_t fd, uint64_t offset, uint64_t length, int32_t protection);
 /* Puts a private mapping of fd in the place of whatever [address, address + length) holds, in one step; a fork does not copy it. */
 WARD_EXPORT int64_t ward_map_over(int32_t fd, uint64_t offset, uint64_t address, uint64_t length);
-/* Forbids some changes of a memfd for good: F_SEAL_*. */
 /* Of a file: the first byte of data from an offset on; the bytes that are stored, without holes. */
 WARD_EXPORT int64_t ward_next_data(int32_t fd, uint64_t offset);
 WARD_EXPORT int64_t ward_stored(int32_t fd);
-/* A byte for each page: bit 0 says that it is in memory. mincore(2). */
-WARD_EXPORT int64_t ward_resident(uint64_t address, uint64_t length, uint64_t bytes);
+/* Forbids some changes of a memfd for good: F_SEAL_*. */
 WARD_EXPORT int64_t ward_seal(int32_t fd, int32_t seals);
 WARD_EXPORT int64_t ward_unmap(uint64_t address, uint64_t length);
 WARD_EXPORT int64_t ward_advise(uint64_t address, uint64_t length, int32_t advice);

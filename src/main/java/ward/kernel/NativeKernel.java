@@ -227,8 +227,6 @@ public final class NativeKernel implements Kernel {
 
     long ward_stored(int fd);
 
-    long ward_resident(long address, long length, long bytes);
-
     long ward_seal(int fd, int seals);
 
     long ward_unmap(long address, long length);
