@@ -30,6 +30,9 @@ final class EmptyPages implements AutoCloseable {
 
   private static final int LOOK_PAGES = 512;
 
+  /** Of those that are read: where holes are many, a look beyond the next one is in vain. */
+  private static final int LOOK_AHEAD_PAGES = 64;
+
   private final Fd file;
   private final GuestMemory memory;
   private final FileChannel pagemap;
@@ -89,7 +92,7 @@ final class EmptyPages implements AutoCloseable {
     if (!any) {
       return most;
     }
-    int look = (int) Math.min(most, LOOK_PAGES);
+    int look = (int) Math.min(most, LOOK_AHEAD_PAGES);
     return Math.max(1, FileHoles.residentPages(memory.hostAddressOf(firstPage), look, resident));
   }
 
