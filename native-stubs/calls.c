@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -122,6 +123,18 @@ int64_t ward_map_over(int32_t fd, uint64_t offset, uint64_t address, uint64_t le
 	if (mmap(pointer(address), length, PROT_READ | PROT_WRITE, flags, fd, (off_t)offset) == MAP_FAILED)
 		return -errno;
 	return answer(madvise(pointer(address), length, MADV_DONTFORK));
+}
+
+int64_t ward_next_data(int32_t fd, uint64_t offset)
+{
+	return answer(lseek(fd, (off_t)offset, SEEK_DATA));
+}
+
+int64_t ward_stored(int32_t fd)
+{
+	struct stat file;
+
+	return fstat(fd, &file) < 0 ? -errno : file.st_blocks * 512;
 }
 
 int64_t ward_seal(int32_t fd, int32_t seals)

@@ -41,6 +41,9 @@ WARD_EXPORT int64_t ward_map(int32_t fd, uint64_t offset, uint64_t length, int32
 WARD_EXPORT int64_t ward_map_aligned(int32_t fd, uint64_t length);
 /* Puts a private mapping of fd in the place of whatever [address, address + length) holds, in one step; a fork does not copy it. */
 WARD_EXPORT int64_t ward_map_over(int32_t fd, uint64_t offset, uint64_t address, uint64_t length);
+/* Of a file: the first byte of data from an offset on; the bytes that are stored, without holes. */
+WARD_EXPORT int64_t ward_next_data(int32_t fd, uint64_t offset);
+WARD_EXPORT int64_t ward_stored(int32_t fd);
 /* Forbids some changes of a memfd for good: F_SEAL_*. */
 WARD_EXPORT int64_t ward_seal(int32_t fd, int32_t seals);
 WARD_EXPORT int64_t ward_unmap(uint64_t address, uint64_t length);

@@ -206,7 +206,10 @@ final class Bench implements Callable<Integer> {
         out("%s: not measured; this host runs no x86-64 guest by /dev/kvm%n%n", one.name());
         continue;
       }
-      BenchResult result = new BenchRun(one, sides, seed, limit).run(turns, report);
+      BenchResult result =
+          one.kind() == BenchCase.Kind.PAGE_TABLE
+              ? new PageTableBench(one).run(turns)
+              : new BenchRun(one, sides, seed, limit).run(turns, report);
       out("%s%n", BenchTable.of(result));
       if (report != null) {
         report.add(result);

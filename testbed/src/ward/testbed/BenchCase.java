@@ -21,6 +21,8 @@ import ward.memory.Pages;
  * @param lostPages of the guest, in clusters or alone
  * @param clustered whether lost pages lie together, eight on average
  * @param memory what the destination's is made of: {@code anonymous} or {@code memfd}
+ * @param tablePages of the guest whose page table alone is measured, without any memory; 0 where
+ *     one is migrated
  */
 record BenchCase(
     String name,
@@ -33,11 +35,12 @@ record BenchCase(
     int zeroPercent,
     int lostPages,
     boolean clustered,
-    String memory) {
+    String memory,
+    long tablePages) {
 
   private static final String ANONYMOUS = "anonymous";
 
-  /** Into anonymous memory. */
+  /** Of a migration into anonymous memory. */
   BenchCase(
       String name,
       String question,
@@ -60,7 +63,8 @@ record BenchCase(
         zeroPercent,
         lostPages,
         clustered,
-        ANONYMOUS);
+        ANONYMOUS,
+        0);
   }
 
   /** The same into a memfd, which is written through a second mapping. */
@@ -76,7 +80,8 @@ record BenchCase(
         zeroPercent,
         lostPages,
         clustered,
-        "memfd");
+        "memfd",
+        0);
   }
 
   boolean isAnonymous() {
@@ -95,10 +100,15 @@ record BenchCase(
   enum Kind {
     DEMAND,
     STREAM,
-    POISON_MAP
+    POISON_MAP,
+    /** The arithmetic alone: no process, no memory of a guest. */
+    PAGE_TABLE
   }
 
   Kind kind() {
+    if (tablePages > 0) {
+      return Kind.PAGE_TABLE;
+    }
     if (threads > 0) {
       return Kind.DEMAND;
     }
@@ -106,7 +116,7 @@ record BenchCase(
   }
 
   long bytes() {
-    return Pages.bytes(pages);
+    return Pages.bytes(tablePages > 0 ? tablePages : pages);
   }
 
   /** What runs a process of either side. */
@@ -136,6 +146,7 @@ record BenchCase(
     cases.add(poisonMap(10));
     cases.add(poisonMap(10_000));
     cases.add(poisonMap(1_000_000));
+    cases.add(pageTable());
     return cases;
   }
 
@@ -229,6 +240,24 @@ record BenchCase(
         100,
         entries,
         true);
+  }
+
+  private static BenchCase pageTable() {
+    int lost = 1_000_000;
+    return new BenchCase(
+        "page-table",
+        "the states of a guest of 12 TiB with %,d lost pages beside those of one of 1 GiB"
+            .formatted(lost),
+        Toucher.THREADS,
+        0,
+        false,
+        OptionalInt.empty(),
+        0,
+        0,
+        lost,
+        false,
+        ANONYMOUS,
+        PageTableBench.LARGE_PAGES);
   }
 
   static Optional<BenchCase> named(String name, List<BenchCase> cases) {

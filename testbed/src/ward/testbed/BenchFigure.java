@@ -60,6 +60,23 @@ record BenchFigure(
               (of, round) ->
                   round.mapBytes() == 0 ? Double.NaN : (double) round.mapBytes() / of.lostPages()));
 
+  /** In the order of a round of {@link PageTableBench}. */
+  private static final List<BenchFigure> PAGE_TABLE =
+      List.of(
+          cost("bitsPerPage", "bits/page"),
+          cost("residentBitsPerPage", "resident bits"),
+          cost("runNanosPerPage", "run ns/page"),
+          cost("inOrderNanos", "in order ns"),
+          cost("randomNanos", "random ns"),
+          cost("poisonClusteredNanos", "poison runs ns"),
+          cost("poisonAloneNanos", "alone ns"),
+          cost("walkNanosPerPage", "walk ns/page"),
+          cost("walkMillis", "walk ms"));
+
+  private static BenchFigure cost(String name, String heading) {
+    return new BenchFigure(name, heading, true, (of, round) -> Double.NaN);
+  }
+
   private static BenchFigure steady(String name, String heading, double part) {
     return new BenchFigure(
         name,
@@ -82,6 +99,7 @@ record BenchFigure(
       case DEMAND -> DEMAND;
       case STREAM -> List.of(STREAM);
       case POISON_MAP -> POISON_MAP;
+      case PAGE_TABLE -> PAGE_TABLE;
     };
   }
 

@@ -61,7 +61,16 @@ final class BenchPage {
             result.rounds(),
             table(result),
             result.of().threads() > 0 ? curves(result) : "",
-            bars(result, result.of().threads() > 0 ? 4 : 0));
+            bars(result, barOf(result.of())));
+  }
+
+  /** The figure that is drawn. */
+  private static int barOf(BenchCase of) {
+    return switch (of.kind()) {
+      case DEMAND -> 4;
+      case PAGE_TABLE -> 3;
+      case STREAM, POISON_MAP -> 0;
+    };
   }
 
   private static String table(BenchResult result) {
@@ -72,7 +81,7 @@ final class BenchPage {
       table.append("</tr>\n<tr><td>").append(escaped(side)).append("</td>");
       IntStream.range(0, figures.size()).forEach(i -> cell(table, result.median(side, i)));
     }
-    table.append("</tr>\n<tr class=\"ratio\"><td>ward / yardstick</td>");
+    table.append("</tr>\n<tr class=\"ratio\"><td>%s</td>".formatted(escaped(result.ratioName())));
     IntStream.range(0, figures.size()).forEach(i -> cell(table, result.ratio(i)));
     return table.append("</tr></table>").toString();
   }

@@ -34,10 +34,25 @@ final class BenchResult {
         BenchFigure.of(of).stream()
             .mapToDouble(figure -> figure.of().applyAsDouble(of, round))
             .toArray();
-    figures.computeIfAbsent(side, name -> new ArrayList<>()).add(values);
+    add(side, values);
     if (of.threads() > 0) {
       curves.computeIfAbsent(side, name -> new ArrayList<>()).add(curve(round.touches()));
     }
+  }
+
+  /** A round that has its figures by itself, in the order of {@link BenchFigure#of}. */
+  void add(String side, double... values) {
+    figures.computeIfAbsent(side, name -> new ArrayList<>()).add(values);
+  }
+
+  /** Whose figures are divided by the others'. */
+  private String subject() {
+    return of.kind() == BenchCase.Kind.PAGE_TABLE ? PageTableBench.LARGE : WARD;
+  }
+
+  /** What the ratios are. */
+  String ratioName() {
+    return of.kind() == BenchCase.Kind.PAGE_TABLE ? "12 TiB/1 GiB" : "ward/yardstick";
   }
 
   private double[] curve(Touch[] touches) {
@@ -81,13 +96,15 @@ final class BenchResult {
     boolean less = BenchFigure.of(of).get(figure).lessIsBetter();
     DoubleStream medians =
         sides().stream()
-            .filter(side -> !side.equals(WARD) && !side.equals(RECEIVE))
+            .filter(side -> !side.equals(subject()) && !side.equals(RECEIVE))
             .mapToDouble(side -> median(side, figure));
     return (less ? medians.min() : medians.max()).orElse(Double.NaN);
   }
 
   /** Ward's median divided by the yardstick's; NaN if one of them is missing. */
   double ratio(int figure) {
-    return figures.containsKey(WARD) ? median(WARD, figure) / yardstick(figure) : Double.NaN;
+    return figures.containsKey(subject())
+        ? median(subject(), figure) / yardstick(figure)
+        : Double.NaN;
   }
 }

@@ -57,4 +57,18 @@ class BenchScenario {
     assertThat(line.at("/sides/sleeping/mapMillis/median").asDouble()).isPositive();
     assertThat(line.at("/sides/ward/mapMillis/median").asDouble()).isPositive();
   }
+
+  @Test
+  void thePageTableOfALargeGuestIsMeasuredBesideThatOfASmallOne() throws Exception {
+    JsonNode line = measure("page-table");
+
+    for (String side : new String[] {"1 GiB", "12 TiB"}) {
+      assertThat(line.at("/sides/" + side + "/bitsPerPage/median").asDouble())
+          .as(side)
+          .isPositive()
+          .isLessThanOrEqualTo(2);
+    }
+    assertThat(line.at("/wardByYardstick/runNanosPerPage").asDouble()).isPositive();
+    assertThat(line.at("/settings/guestBytes").asLong()).isEqualTo(12L << 40);
+  }
 }

@@ -31,7 +31,7 @@ final class BenchTable {
       lines.add(line(side, figures.size(), i -> result.median(side, i)));
     }
     if (!Double.isNaN(result.ratio(0))) {
-      lines.add(line("ward/yardstick", figures.size(), result::ratio));
+      lines.add(line(result.ratioName(), figures.size(), result::ratio));
     }
     return String.join(System.lineSeparator(), lines) + System.lineSeparator();
   }

@@ -32,7 +32,7 @@ record WardSide() implements BenchSide {
 
   @Override
   public boolean takesPart(BenchCase.Kind kind) {
-    return true;
+    return kind != BenchCase.Kind.PAGE_TABLE;
   }
 
   @Override

@@ -19,7 +19,11 @@ record YardstickSide(String waiting) implements BenchSide {
 
   @Override
   public boolean takesPart(BenchCase.Kind kind) {
-    return kind == BenchCase.Kind.DEMAND || waiting.equals("sleeping");
+    return switch (kind) {
+      case DEMAND -> true;
+      case STREAM, POISON_MAP -> waiting.equals("sleeping");
+      case PAGE_TABLE -> false;
+    };
   }
 
   @Override

@@ -154,7 +154,9 @@ final class DestinationCommand implements Callable<Integer> {
       names = "--streams",
       paramLabel = "N",
       defaultValue = "1",
-      description = "Background connections, 1 to 16 (default: ${DEFAULT-VALUE}).")
+      description =
+          "Background connections, 1 to 16 (default: ${DEFAULT-VALUE}). Each stages 2 MiB of pages on"
+              + " either side, and no more.")
   int streams;
 
   @Option(

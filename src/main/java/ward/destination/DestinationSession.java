@@ -39,6 +39,8 @@ import ward.wire.ProtocolException;
 public final class DestinationSession implements AutoCloseable {
 
   private static final int FILL_SECONDS = 30;
+  private static final int REST_REQUESTS_MAX = 1024;
+  private static final Duration REST_PAUSE = Duration.ofMillis(10);
 
   /** Opens this host's ledger of a guest, once the source has named the guest. */
   @FunctionalInterface
@@ -80,6 +82,7 @@ public final class DestinationSession implements AutoCloseable {
   private final Recovery recovery;
   private final Exchange exchange;
   private final Orders orders;
+  private long restFrom; // no page before it is missing: none ever becomes so again
 
   public DestinationSession(
       DestinationSettings settings, Parts parts, SourceLink link, DestinationListener listener) {
@@ -328,14 +331,23 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  /** What the stream left out is asked for, as if the guest had touched it. */
+  /**
+   * What the stream left out is asked for, as if the guest had touched it; a part at a time, or the
+   * requests of a large guest would wait here, and their answers in the source.
+   */
   private void requestTheRest(Arrival arrival) {
-    for (long page = 0; page < arrival.table().pageCount(); page++) {
-      if (arrival.table().get(page) == PageTable.State.MISSING) {
-        arrival.faults().onFault(page, this::failed);
-      }
+    PageTable table = arrival.table();
+    long end = table.pageCount();
+    int room = REST_REQUESTS_MAX - arrival.faults().openCount();
+    restFrom = table.nextMissing(restFrom, end);
+    for (; room > 0 && restFrom < end; room--) {
+      arrival.faults().onFault(restFrom, this::failed);
+      restFrom = table.nextMissing(restFrom + 1, end);
     }
     contact.requests().flush();
+    if (restFrom < end) {
+      thread.later(this::requestTheRestAfterStreams, REST_PAUSE);
+    }
   }
 
   // --- what the source says, on the session's thread --------------------------------------------

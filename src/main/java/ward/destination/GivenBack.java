@@ -74,10 +74,11 @@ final class GivenBack {
     if (!any) {
       return givenBack ? 0 : pageCount;
     }
-    long count = 0;
-    while (count < pageCount && contains(firstPage + count) == givenBack) {
-      count++;
+    lock.readLock().lock();
+    try {
+      return pages.leading(firstPage, pageCount, givenBack);
+    } finally {
+      lock.readLock().unlock();
     }
-    return count;
   }
 }

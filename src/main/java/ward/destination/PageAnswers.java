@@ -113,6 +113,7 @@ final class PageAnswers {
     requireUnasked(answer.requestId());
     PageRun run = requireInLayout(answer.guestPhysicalAddress(), answer.pageCount());
     if (answer instanceof PageAnswer.Poisoned poisoned) {
+      parts.recorder().awaitRoom();
       poisoned(poisoned, () -> {});
     } else if (answer instanceof PageAnswer.Data || answer instanceof PageAnswer.Zero) {
       listener.streamed(content(answer, run));

@@ -147,6 +147,11 @@ final class PageFaults {
     }
   }
 
+  /** Requests that have no answer yet. */
+  int openCount() {
+    return open.count();
+  }
+
   /** Sends every open request that the present connection has not carried yet. */
   void askAll() {
     for (long request : open.all()) {

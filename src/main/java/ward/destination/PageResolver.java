@@ -431,10 +431,10 @@ final class PageResolver {
    */
   void giveBackUnresolved(PageRun run) {
     long taken = 0;
-    for (long page = run.firstPage(); page < run.endPage(); page++) {
-      if (table.claim(page)) {
-        taken++;
-      }
+    long page = table.nextUnclaimed(run.firstPage(), run.endPage());
+    while (page < run.endPage()) {
+      taken += table.claim(page, run.endPage());
+      page = table.nextUnclaimed(page, run.endPage());
     }
     if (taken > 0) {
       wake(run);

@@ -40,6 +40,8 @@ public final class PageTable {
   private static final int UNRESOLVED =
       1 << State.MISSING.ordinal() | 1 << State.REQUESTED.ordinal();
 
+  private static final int PRESENT = 1 << State.PRESENT.ordinal();
+
   private final PageStates states;
 
   public PageTable(long pageCount) {
@@ -70,6 +72,31 @@ public final class PageTable {
    */
   long claim(long firstPage, long endPage) {
     return states.moveLeading(firstPage, endPage, UNRESOLVED, State.PRESENT.ordinal());
+  }
+
+  /** The first page from one on that nobody asked for; {@code endPage} if there is none. */
+  long nextMissing(long page, long endPage) {
+    return states.next(page, endPage, 1 << State.MISSING.ordinal());
+  }
+
+  /** The first page from one on that has no writer yet; {@code endPage} if there is none. */
+  long nextUnclaimed(long page, long endPage) {
+    return states.next(page, endPage, UNRESOLVED);
+  }
+
+  /** The first page from one on that has its writer; {@code endPage} if there is none. */
+  long nextClaimed(long page, long endPage) {
+    return states.next(page, endPage, ~UNRESOLVED);
+  }
+
+  /** The first page from one on that holds its content; {@code endPage} if there is none. */
+  long nextPresent(long page, long endPage) {
+    return states.next(page, endPage, PRESENT);
+  }
+
+  /** The first page from one on that does not; {@code endPage} if there is none. */
+  long nextAbsent(long page, long endPage) {
+    return states.next(page, endPage, ~PRESENT);
   }
 
   /** Makes the caller the one that poisons a page; false if the page has its writer. */

@@ -59,6 +59,11 @@ final class PoisonRecorder {
         });
   }
 
+  /** Returns when few entries wait for the disk. On a thread whose peer may wait for it. */
+  void awaitRoom() {
+    writes.awaitRoom();
+  }
+
   /**
    * The same for the map that comes before the guest, of which nothing is news for people: claimed
    * run by run, written with one fsync.

@@ -49,24 +49,14 @@ final class ResolvedPages {
     long page = 0;
     while (page < table.pageCount()) {
       long regionEnd = page + layout.pagesLeftInRegion(page);
+      page = table.nextPresent(page, regionEnd);
       while (page < regionEnd) {
-        long end = endOfPresent(table, page, regionEnd);
-        if (end > page) {
-          add(new PageRun(layout.addressOf(page) >>> Pages.SHIFT, end - page), true);
-          presentPages += end - page;
-        }
-        page = end + 1; // the page at the end is not present, or of the next region
+        long end = table.nextAbsent(page, regionEnd);
+        add(new PageRun(layout.addressOf(page) >>> Pages.SHIFT, end - page), true);
+        presentPages += end - page;
+        page = table.nextPresent(end, regionEnd);
       }
-      page = regionEnd;
     }
-  }
-
-  private static long endOfPresent(PageTable table, long first, long limit) {
-    long end = first;
-    while (end < limit && table.get(end) == PageTable.State.PRESENT) {
-      end++;
-    }
-    return end;
   }
 
   /** A message holds so many runs and pages; a longer run is cut. */

@@ -27,23 +27,14 @@ final class UnarrivedPages {
     long page = 0;
     while (page < table.pageCount()) {
       long regionEnd = page + layout.pagesLeftInRegion(page);
-      long end = endOfRun(table, page, regionEnd);
-      unarrived.add(layout.addressOf(page), end - page);
-      page = Math.max(end, page + 1);
+      page = table.nextUnclaimed(page, regionEnd);
+      while (page < regionEnd) {
+        long end = table.nextClaimed(page, regionEnd);
+        unarrived.add(layout.addressOf(page), end - page);
+        page = table.nextUnclaimed(end, regionEnd);
+      }
     }
     return unarrived;
-  }
-
-  private static long endOfRun(PageTable table, long first, long limit) {
-    long end = first;
-    while (end < limit && isUnarrived(table.get(end))) {
-      end++;
-    }
-    return end;
-  }
-
-  private static boolean isUnarrived(PageTable.State state) {
-    return state == PageTable.State.MISSING || state == PageTable.State.REQUESTED;
   }
 
   /** From each address the largest extent that is aligned there and fits. */

@@ -244,6 +244,10 @@ public final class NativeKernel implements Kernel {
 
     long ward_map_over(int fd, long offset, long address, long length);
 
+    long ward_next_data(int fd, long offset);
+
+    long ward_stored(int fd);
+
     long ward_seal(int fd, int seals);
 
     long ward_unmap(long address, long length);

@@ -19,9 +19,8 @@ public final class PageSet {
   private static final long NUMBERS = 1L << LOWER_BITS;
 
   // By the upper bits of the number, never empty. Not Roaring64Bitmap: its addRange takes
-  // milliseconds for a single page (RoaringBitmap 1.6.29). Not Roaring64NavigableMap: it knows
-  // pages
-  // only, and a run of a terabyte would be looked at page by page.
+  // milliseconds for a single page (RoaringBitmap 1.6.29). Not Roaring64NavigableMap: it knows no
+  // runs, and one of a terabyte would be looked at page by page.
   private final TreeMap<Integer, RoaringBitmap> parts = new TreeMap<>();
 
   /** Adds one page. */
@@ -162,6 +161,43 @@ public final class PageSet {
     if (end > first) {
       action.accept(new PageRun(first, end - first));
     }
+  }
+
+  /**
+   * How many pages next to each other, from one on, are in the set, or are not.
+   *
+   * @param in which of both
+   * @param most the answer's limit
+   */
+  public long leading(long firstPage, long most, boolean in) {
+    return Math.min(most, (in ? nextAbsent(firstPage) : next(firstPage)) - firstPage);
+  }
+
+  /** The first page of the set from one on; the highest number if there is none. */
+  private long next(long page) {
+    for (Map.Entry<Integer, RoaringBitmap> entry : parts.tailMap(upper(page)).entrySet()) {
+      int from = entry.getKey() == upper(page) ? (int) page : 0;
+      long lower = entry.getValue().nextValue(from);
+      if (lower >= 0) {
+        return whole(entry.getKey(), (int) lower);
+      }
+    }
+    return Long.MAX_VALUE;
+  }
+
+  /** The first page from one on that is not in the set. */
+  private long nextAbsent(long page) {
+    long absent = page;
+    RoaringBitmap part = parts.get(upper(absent));
+    while (part != null) {
+      long lower = part.nextAbsentValue((int) absent);
+      if (lower >= 0) {
+        return whole(upper(absent), (int) lower);
+      }
+      absent = (absent | NUMBERS - 1) + 1;
+      part = parts.get(upper(absent));
+    }
+    return absent;
   }
 
   /** A set of the same pages that changes on its own. */

@@ -1,15 +1,23 @@
 package ward.memory;
 
-import java.util.concurrent.atomic.AtomicLongArray;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.Consumer;
 
 /**
  * Two bits for every page of a guest, changed by compare-and-set from any thread.
  *
- * <p>Words of 32 pages in segments of 2 GiB of guest memory. A segment is made when one of its
- * pages first leaves state 0, so the table of a 16 TiB guest costs 64 KiB until pages arrive, and
- * its page numbers, which exceed an int, never index an array.
+ * <p>Words of 32 pages in segments of 8 GiB of guest memory. A segment is made when one of its
+ * pages first leaves state 0, so the table of a 16 TiB guest costs 8 KiB until pages arrive, and
+ * its page numbers, which exceed an int, never index anything.
+ *
+ * <p>The words lie outside the Java heap, and go when nobody can reach the table any more. On the
+ * heap those of a 12 TiB guest would be 768 MiB that live as long as the migration: a collector
+ * copies them when it compacts, and a heap of 128 MiB would not hold them. They count against
+ * {@code -XX:MaxDirectMemorySize}, which is the size of the heap unless it is set.
  */
 public final class PageStates {
 
@@ -18,13 +26,17 @@ public final class PageStates {
 
   private static final int PAGES_PER_WORD_SHIFT = 5;
   private static final int PAGES_PER_WORD = 1 << PAGES_PER_WORD_SHIFT;
-  private static final int WORDS_PER_SEGMENT_SHIFT = 14;
+  private static final int WORDS_PER_SEGMENT_SHIFT = 16;
   private static final int SEGMENT_SHIFT = PAGES_PER_WORD_SHIFT + WORDS_PER_SEGMENT_SHIFT;
+  private static final long NONE = -1;
   private static final long STATE_MASK = STATES - 1;
   private static final long LOWER_BITS = 0x5555_5555_5555_5555L;
 
+  private static final VarHandle WORDS =
+      MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
+
   private final long pageCount;
-  private final AtomicReferenceArray<AtomicLongArray> segments;
+  private final AtomicReferenceArray<ByteBuffer> segments;
 
   /**
    * Every page starts in state 0.
@@ -49,8 +61,8 @@ public final class PageStates {
 
   /** A page's state, 0 to 3. */
   public int get(long page) {
-    AtomicLongArray segment = segments.get(segmentOf(page));
-    return segment == null ? 0 : stateIn(segment.get(wordOf(page)), page);
+    ByteBuffer segment = segments.get(segmentOf(page));
+    return segment == null ? 0 : stateIn(word(segment, page), page);
   }
 
   /**
@@ -59,14 +71,13 @@ public final class PageStates {
    * @return whether this call moved it: of several threads that try, one is told true
    */
   public boolean compareAndSet(long page, int expected, int next) {
-    AtomicLongArray segment = segmentFor(page);
-    int word = wordOf(page);
+    ByteBuffer segment = segmentFor(page);
     while (true) {
-      long before = segment.get(word);
+      long before = word(segment, page);
       if (stateIn(before, page) != expected) {
         return false;
       }
-      if (segment.compareAndSet(word, before, withState(before, page, next))) {
+      if (replace(segment, page, before, withState(before, page, next))) {
         return true;
       }
     }
@@ -99,15 +110,14 @@ public final class PageStates {
 
   /** Of several threads that try, each page is moved by one, as with one page at a time. */
   private long moveLeadingInWord(long page, int pages, int expected, int next) {
-    AtomicLongArray segment = segmentFor(page);
-    int word = wordOf(page);
+    ByteBuffer segment = segmentFor(page);
     while (true) {
-      long before = segment.get(word);
+      long before = word(segment, page);
       // The stream's usual word, in which nothing has happened: told in a tenth of the bytecodes,
       // as most of a stream is over before they are compiled.
       boolean fresh = before == 0 && (expected & 1) != 0;
       int moved = fresh ? pages : Math.min(pages, leadingIn(before, bitOf(page), expected));
-      if (moved == 0 || segment.compareAndSet(word, before, moved(before, page, moved, next))) {
+      if (moved == 0 || replace(segment, page, before, moved(before, page, moved, next))) {
         return moved;
       }
     }
@@ -144,14 +154,13 @@ public final class PageStates {
 
   /** Answers the pages that were moved: the lower bit of each one's state. */
   private long moveAllInWord(long firstPage, int count, int expected, int next) {
-    AtomicLongArray segment = segmentFor(firstPage);
-    int word = wordOf(firstPage);
+    ByteBuffer segment = segmentFor(firstPage);
     long asked = (count == PAGES_PER_WORD ? -1L : (1L << 2 * count) - 1) << bitOf(firstPage);
     while (true) {
-      long before = segment.get(word);
+      long before = word(segment, firstPage);
       long pages = pagesIn(before, expected) & asked;
       long after = before & ~(pages * STATE_MASK) | pages * next;
-      if (segment.compareAndSet(word, before, after)) {
+      if (replace(segment, firstPage, before, after)) {
         return pages >>> bitOf(firstPage);
       }
     }
@@ -211,14 +220,73 @@ public final class PageStates {
     }
   }
 
-  private AtomicLongArray segmentFor(long page) {
+  /**
+   * The first page from one on that is in one of the states, 32 pages at a look; those that are all
+   * in state 0 because nothing was ever moved there, a segment at a look.
+   *
+   * @param states bit N stands for state N
+   * @return {@code endPage} if there is none before it
+   */
+  public long next(long firstPage, long endPage, int states) {
+    long page = firstPage;
+    while (page < endPage) {
+      long found = nextInWord(page, states);
+      if (found != NONE) {
+        return Math.min(found, endPage);
+      }
+      page = isUntouched(page) ? endOfSegment(page) : page + leftInWord(page);
+    }
+    return endPage;
+  }
+
+  private boolean isUntouched(long page) {
+    return segments.get(segmentOf(page)) == null;
+  }
+
+  private static long endOfSegment(long page) {
+    return (page >>> SEGMENT_SHIFT) + 1 << SEGMENT_SHIFT;
+  }
+
+  private long nextInWord(long page, int states) {
+    ByteBuffer segment = segments.get(segmentOf(page));
+    long word = segment == null ? 0 : word(segment, page);
+    long found = pagesIn(word, states) >>> bitOf(page);
+    return found == 0 ? NONE : page + (Long.numberOfTrailingZeros(found) >>> 1);
+  }
+
+  /** Bytes that its words take now, outside the heap. */
+  public long wordBytes() {
+    long bytes = 0;
+    for (int i = 0; i < segments.length(); i++) {
+      ByteBuffer segment = segments.get(i);
+      bytes += segment == null ? 0 : segment.capacity();
+    }
+    return bytes;
+  }
+
+  private ByteBuffer segmentFor(long page) {
     int index = segmentOf(page);
-    AtomicLongArray segment = segments.get(index);
+    ByteBuffer segment = segments.get(index);
     if (segment == null) {
-      segments.compareAndSet(index, null, new AtomicLongArray(1 << WORDS_PER_SEGMENT_SHIFT));
+      segments.compareAndSet(index, null, newSegment(index));
       segment = segments.get(index);
     }
     return segment;
+  }
+
+  /** The last one is as long as it has to be: most guests have no other. */
+  private ByteBuffer newSegment(int index) {
+    long pages = Math.min(1L << SEGMENT_SHIFT, pageCount - ((long) index << SEGMENT_SHIFT));
+    long words = pages + (1L << PAGES_PER_WORD_SHIFT) - 1 >>> PAGES_PER_WORD_SHIFT;
+    return ByteBuffer.allocateDirect((int) words * Long.BYTES);
+  }
+
+  private static long word(ByteBuffer segment, long page) {
+    return (long) WORDS.getVolatile(segment, placeOf(page));
+  }
+
+  private static boolean replace(ByteBuffer segment, long page, long before, long after) {
+    return WORDS.compareAndSet(segment, placeOf(page), before, after);
   }
 
   private int segmentOf(long page) {
@@ -228,8 +296,10 @@ public final class PageStates {
     return (int) (page >>> SEGMENT_SHIFT);
   }
 
-  private static int wordOf(long page) {
-    return (int) (page >>> PAGES_PER_WORD_SHIFT) & ((1 << WORDS_PER_SEGMENT_SHIFT) - 1);
+  /** In bytes, of the word. */
+  private static int placeOf(long page) {
+    int word = (int) (page >>> PAGES_PER_WORD_SHIFT) & ((1 << WORDS_PER_SEGMENT_SHIFT) - 1);
+    return word << 3;
   }
 
   private static int bitOf(long page) {

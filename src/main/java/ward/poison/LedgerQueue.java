@@ -5,6 +5,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
@@ -17,13 +18,18 @@ import org.slf4j.LoggerFactory;
  * <p>A full disk is often a matter of minutes. Whoever touches the page in question waits for as
  * long, which costs time; to go on without the entry would cost data at the next crash.
  *
- * <p>Confined to one thread, but for {@link #add}.
+ * <p>Confined to one thread, but for {@link #add} and {@link #awaitRoom}.
  */
 public final class LedgerQueue {
 
   private static final Logger log = LoggerFactory.getLogger(LedgerQueue.class);
 
   static final long RETRY_MILLIS = 250;
+
+  /** Writes that wait while the disk does not take them. */
+  static final int WAITING_MAX = 1024;
+
+  private static final long ROOM_NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final long WARN_EVERY_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   /** The thread that may wait for the disk. */
@@ -46,8 +52,9 @@ public final class LedgerQueue {
   private final Supplier<Duration> patience;
   private final Consumer<Throwable> onFailure;
   private final Deque<Write> waiting = new ArrayDeque<>();
+  private final AtomicInteger added = new AtomicInteger(); // and not yet written
   private boolean failing;
-  private boolean ended;
+  private volatile boolean ended;
   private long failingSince;
   private long warnedAt;
 
@@ -63,8 +70,37 @@ public final class LedgerQueue {
     this.onFailure = onFailure;
   }
 
+  /**
+   * Returns when few writes wait, or after a second: whoever is to end must not wait for a disk.
+   * For whoever may make a peer wait by it, as a stream does: what the peer says meanwhile stays in
+   * its socket. Never on the thread that writes.
+   */
+  public void awaitRoom() {
+    long until = System.nanoTime() + ROOM_NANOS;
+    long left = ROOM_NANOS;
+    synchronized (added) {
+      while (added.get() >= WAITING_MAX && !ended && left > 0) {
+        try {
+          TimeUnit.NANOSECONDS.timedWait(added, left);
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+          return;
+        }
+        left = until - System.nanoTime();
+      }
+    }
+  }
+
+  private void leave(int writes) {
+    synchronized (added) {
+      added.addAndGet(-writes);
+      added.notifyAll();
+    }
+  }
+
   /** Writes when everything before is written; from any thread. */
   public void add(Write write) {
+    added.incrementAndGet();
     thread.run(
         () -> {
           waiting.add(write);
@@ -80,6 +116,7 @@ public final class LedgerQueue {
       try {
         waiting.element().run();
         waiting.remove();
+        leave(1);
         succeeded();
       } catch (LedgerException e) {
         if (!isTriedAgain(e)) {
@@ -88,6 +125,7 @@ public final class LedgerQueue {
         return;
       } catch (IOException | RuntimeException e) {
         waiting.remove();
+        leave(1);
         onFailure.accept(e);
       }
     }
@@ -132,6 +170,7 @@ public final class LedgerQueue {
 
   private void giveUp(LedgerException failure) {
     ended = true;
+    leave(waiting.size());
     waiting.clear();
     onFailure.accept(failure);
   }

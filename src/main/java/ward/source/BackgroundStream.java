@@ -3,12 +3,11 @@ package ward.source;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import java.nio.ByteBuffer;
-import java.util.ArrayDeque;
 import java.util.List;
-import java.util.Queue;
 import ward.kernel.ZeroPages;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
+import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.PoisonEntry;
 import ward.wire.Frame;
@@ -25,6 +24,9 @@ import ward.wire.StreamEnd;
 final class BackgroundStream {
 
   private static final long RETRY_MILLIS = 200;
+
+  /** Losses on their way to the disk; while it is full, the stream waits with them. */
+  static final int RECORDING_MAX = 64;
 
   /** Of a frame without its body: all that zeros cost. */
   private static final long FRAME_BYTES = 36;
@@ -63,7 +65,7 @@ final class BackgroundStream {
   private final Turns turns;
   private final ByteBuf slice =
       Unpooled.wrappedBuffer(ByteBuffer.allocateDirect((int) Pages.bytes(Slices.PAGES_MAX)));
-  private final Queue<PageRun> unreadable = new ArrayDeque<>();
+  private PageSet unreadable = new PageSet();
   private PageRun rest; // of the slice that is being sent; null between two
   private int recording;
   private boolean pumping;
@@ -110,7 +112,7 @@ final class BackgroundStream {
   }
 
   private boolean sendNext() {
-    if (ended || cursor.isPaused()) {
+    if (ended || cursor.isPaused() || recording >= RECORDING_MAX) {
       return false;
     }
     PageRun next = nextRun();
@@ -156,10 +158,21 @@ final class BackgroundStream {
   private void retry() {
     retrying = false;
     if (!ended && !cursor.isPaused()) {
-      for (int left = unreadable.size(); left > 0; left--) {
-        send(unreadable.remove());
-      }
+      PageSet again = unreadable;
+      unreadable = new PageSet();
+      again.forEachRun(this::sendInSlices);
       goOn();
+    }
+  }
+
+  /** Neighbours, which may be of several regions. */
+  private void sendInSlices(PageRun run) {
+    long page = run.firstPage();
+    while (page < run.endPage()) {
+      long most = Math.min(Slices.PAGES_MAX, layout.pagesLeftInRegion(page));
+      long count = Math.min(most, run.endPage() - page);
+      send(new PageRun(page, count));
+      page += count;
     }
   }
 
@@ -175,7 +188,25 @@ final class BackgroundStream {
     }
   }
 
+  /** What was never written is not read: see {@link EmptyPages}. */
   private void read(long first, long count) {
+    long end = first + count;
+    long page = first;
+    while (page < end) {
+      long empty = reader.emptyPages(page, end - page);
+      if (empty > 0) {
+        writeRun(page, 0, (int) empty, true);
+        listener.streamed(0, empty);
+        page += empty;
+      } else {
+        long filled = reader.filledPages(page, end - page);
+        readFilled(page, filled);
+        page += filled;
+      }
+    }
+  }
+
+  private void readFilled(long first, long count) {
     PageReader.Result result = reader.read(first, count, slice.memoryAddress());
     write(first, (int) result.readablePages());
     if (result.stop() != PageReader.Stop.NONE) {
@@ -186,7 +217,7 @@ final class BackgroundStream {
 
   private void rest(long first, long end) {
     if (first < end) {
-      read(first, end - first);
+      readFilled(first, end - first);
     }
   }
 
@@ -197,7 +228,7 @@ final class BackgroundStream {
       lost.found(page, entries -> turns.take(() -> sayPoisoned(page, entries)));
     } else {
       served.unclaim(page);
-      unreadable.add(new PageRun(page, 1));
+      unreadable.add(page);
       listener.unreadable(layout.addressOf(page), result.reason());
     }
   }

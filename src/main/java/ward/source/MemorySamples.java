@@ -92,6 +92,9 @@ final class MemorySamples {
     if (served.isLost(page)) {
       return Optional.empty();
     }
+    if (reader.emptyPages(page, 1) > 0) {
+      return Optional.of(look(page, OF_ZEROS, true));
+    }
     ByteBuf bytes = Unpooled.directBuffer(Pages.SIZE_BYTES, Pages.SIZE_BYTES);
     try {
       PageReader.Result result = reader.read(page, 1, bytes.memoryAddress());
@@ -108,7 +111,10 @@ final class MemorySamples {
 
   private Look look(long page, ByteBuffer bytes) {
     boolean zero = PageAnswerer.isZero(bytes);
-    String digest = zero ? OF_ZEROS : digest(bytes);
+    return look(page, zero ? OF_ZEROS : digest(bytes), zero);
+  }
+
+  private Look look(long page, String digest, boolean zero) {
     return new Look(new PageSample(layout.addressOf(page) >>> Pages.SHIFT, digest), zero);
   }
 

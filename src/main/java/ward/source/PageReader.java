@@ -14,11 +14,28 @@ import ward.memory.Pages;
 final class PageReader {
 
   private final Kernel kernel;
+  private final ServedMemory served;
   private final GuestMemory memory;
 
-  PageReader(Kernel kernel, GuestMemory memory) {
+  PageReader(Kernel kernel, ServedMemory served) {
     this.kernel = kernel;
-    this.memory = memory;
+    this.served = served;
+    this.memory = served.memory();
+  }
+
+  /** For memory that has no empty pages. */
+  PageReader(Kernel kernel, GuestMemory memory) {
+    this(kernel, ServedMemory.ofThisProcess(memory));
+  }
+
+  /** As {@link ServedMemory#emptyPages}. */
+  long emptyPages(long firstPage, long most) {
+    return served.emptyPages(firstPage, most);
+  }
+
+  /** As {@link ServedMemory#filledPages}. */
+  long filledPages(long firstPage, long most) {
+    return served.filledPages(firstPage, most);
   }
 
   /** Why the page after the readable ones could not be read. */

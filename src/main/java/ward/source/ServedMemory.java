@@ -17,6 +17,21 @@ public interface ServedMemory {
    */
   String identity() throws IOException;
 
+  /**
+   * How many pages, from the first on, hold zeros because they were never written, and would take
+   * up memory if they were read. From any thread.
+   *
+   * @param most of one region
+   */
+  default long emptyPages(long firstPage, long most) {
+    return 0;
+  }
+
+  /** How many pages, from one on that is not empty, may be read before the next empty one. */
+  default long filledPages(long firstPage, long most) {
+    return most;
+  }
+
   /** Memory of this process alone, which ends with it. */
   static ServedMemory ofThisProcess(GuestMemory memory) {
     ProcessHandle self = ProcessHandle.current();

@@ -56,14 +56,17 @@ final class ServedPages {
   }
 
   /**
-   * What the destination has, it has, and what it has not, was not sent: after a break, when
-   * nothing is under way. A page that is LOST stays so.
+   * After a break, when nothing is under way: what the destination has, it has, and what it has
+   * not, was not sent. Pages that are LOST stay so.
    */
-  void startOver(long page, boolean arrived) {
-    if (arrived) {
-      claim(page);
-    } else {
-      unclaim(page);
+  void startOver(long firstPage, long endPage, boolean arrived) {
+    State from = arrived ? State.UNSENT : State.SENT;
+    State to = arrived ? State.SENT : State.UNSENT;
+    int leaving = 1 << from.ordinal();
+    long page = states.next(firstPage, endPage, leaving);
+    while (page < endPage) {
+      page += states.moveLeading(page, endPage, leaving, to.ordinal());
+      page = states.next(page, endPage, leaving);
     }
   }
 

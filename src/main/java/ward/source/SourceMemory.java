@@ -41,12 +41,14 @@ public final class SourceMemory implements ServedMemory, AutoCloseable {
   private final Kernel kernel;
   private final Fd file;
   private final GuestMemory memory;
+  private final EmptyPages empty;
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  private SourceMemory(Kernel kernel, Fd file, GuestMemory memory) {
+  private SourceMemory(Kernel kernel, Fd file, GuestMemory memory, EmptyPages empty) {
     this.kernel = kernel;
     this.file = file;
     this.memory = memory;
+    this.empty = empty;
   }
 
   /**
@@ -68,12 +70,13 @@ public final class SourceMemory implements ServedMemory, AutoCloseable {
         addresses[i] =
             kernel.mapShared(file, region.fileOffset(), region.lengthBytes(), access.protection);
       }
+      GuestMemory memory = new GuestMemory(layout, addresses);
+      return new SourceMemory(kernel, file, memory, new EmptyPages(file, memory));
     } catch (IOException e) {
       unmap(kernel, layout, addresses);
       file.close();
       throw e;
     }
-    return new SourceMemory(kernel, file, new GuestMemory(layout, addresses));
   }
 
   /** A page past the end of the file could be neither read nor called lost. */
@@ -103,7 +106,18 @@ public final class SourceMemory implements ServedMemory, AutoCloseable {
         .formatted(stat.get("dev"), stat.get("ino"), stat.get("size"));
   }
 
+  @Override
+  public long emptyPages(long firstPage, long most) {
+    return empty.leading(firstPage, most);
+  }
+
+  @Override
+  public long filledPages(long firstPage, long most) {
+    return empty.leadingOthers(firstPage, most);
+  }
+
   /** Where the regions are mapped. */
+  @Override
   public GuestMemory memory() {
     return memory;
   }
@@ -137,6 +151,7 @@ public final class SourceMemory implements ServedMemory, AutoCloseable {
       addresses[i] = memory.hostAddressOfRegion(i);
     }
     unmap(kernel, layout, addresses);
+    empty.close();
     file.close();
   }
 }

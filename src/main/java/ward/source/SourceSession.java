@@ -69,7 +69,7 @@ public final class SourceSession implements AutoCloseable {
             this::failed);
     ServedPages served = new ServedPages(layout.pageCount());
     LostPages lost = new LostPages(layout, served, journal, settings, clock, writes, listener);
-    PageReader reader = new PageReader(kernel, subject.memory().memory());
+    PageReader reader = new PageReader(kernel, subject.memory());
     SourceParts parts = new SourceParts(layout, served, reader, lost, listener);
     StreamCursor cursor = new StreamCursor(layout, settings.streamPaused());
     pace = new Pace(System::nanoTime, settings.streamBytesPerSecond());

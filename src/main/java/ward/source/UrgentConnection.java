@@ -1,8 +1,10 @@
 package ward.source;
 
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import ward.channel.PageChannel;
 import ward.channel.Takeover;
 import ward.wire.ControlMessage.Hello;
@@ -20,6 +22,12 @@ import ward.wire.ProtocolException;
 final class UrgentConnection
     implements Takeover.Listener, PageChannel.Reactions, PageChannel.Words, PageAnswerer.Later {
 
+  /**
+   * Answers that wait for a peer to take them: far more than a guest has vCPUs. A peer that asks on
+   * and takes nothing loses its connection.
+   */
+  static final int LATER_MAX = 65_536;
+
   private final SourceSession session;
   private final Hello peer;
   private PageChannel channel;
@@ -32,7 +40,12 @@ final class UrgentConnection
   }
 
   private static ExecutorService newLaterThread() {
-    return Executors.newSingleThreadExecutor(
+    return new ThreadPoolExecutor(
+        1,
+        1,
+        0,
+        TimeUnit.SECONDS,
+        new LinkedBlockingQueue<>(LATER_MAX),
         task -> {
           Thread thread = new Thread(task, "ward-later");
           thread.setDaemon(true);
@@ -104,7 +117,7 @@ final class UrgentConnection
             channel.flush();
           });
     } catch (RejectedExecutionException e) {
-      // the connection has ended: the next one is asked again
+      channel.close(); // or it has ended by itself: the next one is asked again
     }
   }
 

@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class PageSetTest {
 
@@ -148,5 +150,34 @@ class PageSetTest {
     assertThatThrownBy(() -> new PageRun(-1, 1)).hasMessage("a run of 1 pages from page -1");
     assertThatThrownBy(() -> new PageRun(Long.MAX_VALUE, 1))
         .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {0, 65_536, 1L << 31, 1L << 32, 1L << 40})
+  void countsThePagesFromOneOnThatItHasOrHasNot(long border) {
+    PageSet set = new PageSet();
+    set.add(new PageRun(border + 100, 70_000));
+    set.add(border + 70_200);
+
+    assertThat(set.leading(border, 1000, false)).isEqualTo(100);
+    assertThat(set.leading(border + 10, 50, false)).isEqualTo(50);
+    assertThat(set.leading(border, 1000, true)).isZero();
+    assertThat(set.leading(border + 100, 100_000, true)).isEqualTo(70_000);
+    assertThat(set.leading(border + 70_100, 1000, false)).isEqualTo(100);
+    assertThat(set.leading(border + 70_201, 1000, false)).isEqualTo(1000);
+  }
+
+  @Test
+  void aRunAcrossFourBillionIsOneRunAndItsPartsGoOneByOne() {
+    PageSet set = new PageSet();
+    long border = 1L << 32;
+    set.add(new PageRun(border - 3, 6));
+
+    set.remove(border - 1);
+    List<PageRun> runs = new ArrayList<>();
+    set.forEachRun(runs::add);
+
+    assertThat(runs).containsExactly(new PageRun(border - 3, 2), new PageRun(border, 3));
+    assertThat(set.size()).isEqualTo(5);
   }
 }

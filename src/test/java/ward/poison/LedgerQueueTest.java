@@ -10,8 +10,10 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import ward.poison.FakeDisk.Action;
 
 class LedgerQueueTest {
@@ -132,5 +134,42 @@ class LedgerQueueTest {
     assertThat(failures).hasSize(2);
     assertThat(done).containsExactly("0x1000");
     assertThat(thread).isEmpty();
+  }
+
+  @Test
+  @Timeout(30)
+  void whoeverMayWaitDoesSoWhileManyWritesWaitAndGoesOnWhenTheyAreWritten() throws Exception {
+    for (int i = 0; i < LedgerQueue.WAITING_MAX - 1; i++) {
+      add(0x1000L * i);
+    }
+    long before = System.nanoTime();
+    queue.awaitRoom();
+    long withRoom = System.nanoTime() - before;
+    add(0x1000L * LedgerQueue.WAITING_MAX);
+    Thread waiting = new Thread(queue::awaitRoom);
+    waiting.start();
+    waiting.join(300);
+    boolean waitsForRoom = waiting.isAlive();
+
+    turn();
+    waiting.join();
+
+    assertThat(withRoom).isLessThan(TimeUnit.MILLISECONDS.toNanos(500));
+    assertThat(waitsForRoom).isTrue();
+    assertThat(done).hasSize(LedgerQueue.WAITING_MAX);
+  }
+
+  @Test
+  @Timeout(30)
+  void whoeverMayWaitIsNotHeldForEverByADiskThatStaysFull() {
+    for (int i = 0; i < LedgerQueue.WAITING_MAX; i++) {
+      add(0x1000L * i);
+    }
+    long before = System.nanoTime();
+
+    queue.awaitRoom();
+
+    assertThat(System.nanoTime() - before).isGreaterThan(TimeUnit.MILLISECONDS.toNanos(500));
+    assertThat(done).isEmpty();
   }
 }

@@ -185,6 +185,20 @@ class BackgroundStreamTest {
   }
 
   @Test
+  void whileManyLossesWaitForTheDiskTheStreamWaitsWithThem() {
+    for (int page = 20; page < 20 + BackgroundStream.RECORDING_MAX; page++) {
+      bench.guest.spoil(page, Errno.EHWPOISON);
+    }
+
+    stream.pump();
+    List<String> before = sent();
+    bench.settle();
+
+    assertThat(before).contains("Zero 10+10").doesNotContain("Data 100+30");
+    assertThat(sent()).contains("Poisoned 20+1", "Data 100+30").endsWith("end");
+  }
+
+  @Test
   void aPageThatCannotBeReadForAnotherReasonIsTriedAgainAndNeverCalledLost() {
     bench.guest.spoil(70, Errno.EAGAIN);
     stream.pump();
