@@ -13,13 +13,13 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -80,7 +80,7 @@ class DestinationSessionKernelTest {
   @TempDir Path directory;
 
   private final NativeKernel kernel = NativeKernel.load();
-  private final List<String> log = Collections.synchronizedList(new ArrayList<>());
+  private final List<String> log = new CopyOnWriteArrayList<>();
   private Userfaultfd uffd;
   private OnRemove onRemove = OnRemove.KEEP;
   private DestinationSession.LedgerOpener ledgers = guest -> LedgerJournal.open(directory, guest);
