@@ -104,8 +104,7 @@ public final class PageStates {
   }
 
   private static long leftInWord(long page) {
-    long inWord = 1L << PAGES_PER_WORD_SHIFT;
-    return inWord - (page & inWord - 1);
+    return PAGES_PER_WORD - (page & PAGES_PER_WORD - 1);
   }
 
   /** Of several threads that try, each page is moved by one, as with one page at a time. */
@@ -128,8 +127,13 @@ public final class PageStates {
     return Long.numberOfTrailingZeros(others >>> bit) >>> 1;
   }
 
+  /** Both bits of pages next to each other in one word, at least one. */
+  private static long maskOf(long firstPage, int pages) {
+    return -1L >>> Long.SIZE - 2 * pages << bitOf(firstPage);
+  }
+
   private static long moved(long word, long page, int pages, int next) {
-    long mask = -1L >>> Long.SIZE - 2 * pages << bitOf(page);
+    long mask = maskOf(page, pages);
     return word & ~mask | LOWER_BITS * next & mask;
   }
 
@@ -144,10 +148,9 @@ public final class PageStates {
     MovedRuns runs = new MovedRuns(moved);
     long page = run.firstPage();
     while (page < run.endPage()) {
-      long end = Math.min(run.endPage(), (page | PAGES_PER_WORD - 1) + 1);
-      long pages = moveAllInWord(page, (int) (end - page), expected, next);
-      runs.add(page, (int) (end - page), pages);
-      page = end;
+      int asked = (int) Math.min(run.endPage() - page, leftInWord(page));
+      runs.add(page, asked, moveAllInWord(page, asked, expected, next));
+      page += asked;
     }
     runs.end();
   }
@@ -155,7 +158,7 @@ public final class PageStates {
   /** Answers the pages that were moved: the lower bit of each one's state. */
   private long moveAllInWord(long firstPage, int count, int expected, int next) {
     ByteBuffer segment = segmentFor(firstPage);
-    long asked = (count == PAGES_PER_WORD ? -1L : (1L << 2 * count) - 1) << bitOf(firstPage);
+    long asked = maskOf(firstPage, count);
     while (true) {
       long before = word(segment, firstPage);
       long pages = pagesIn(before, expected) & asked;
