@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CyclicBarrier;
 import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -182,18 +181,7 @@ class HugePagesKernelTest {
     for (int round = 0; round < ROUNDS; round++) {
       try (TouchedMemory raced = touched()) {
         List<Integer> late = List.of(random.nextInt(HUGE));
-        CyclicBarrier together = new CyclicBarrier(2);
-        CompletableFuture<Void> poisoning =
-            TouchedMemory.start(
-                () -> {
-                  together.await();
-                  LateMoveKernelTest.poisonWhatIsNotHeld(raced, late);
-                  return null;
-                });
-        together.await();
-
-        raced.data(0, HUGE);
-        TouchedMemory.await(poisoning);
+        LateMoveKernelTest.poisonWhile(raced, late, () -> raced.data(0, HUGE));
 
         lost += assertTornOrWhole(raced, late.get(0));
       }

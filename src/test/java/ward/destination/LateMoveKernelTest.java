@@ -88,23 +88,34 @@ class LateMoveKernelTest {
     for (int round = 0; round < ROUNDS; round++) {
       try (TouchedMemory memory = oneHugePage()) {
         List<Integer> late = random.ints(4, 0, PAGES).distinct().boxed().toList();
-        CyclicBarrier together = new CyclicBarrier(2);
-        CompletableFuture<Void> poisoning =
-            TouchedMemory.start(
-                () -> {
-                  together.await();
-                  poisonWhatIsNotHeld(memory, late);
-                  return null;
-                });
-        together.await();
-
-        memory.staged(ALL, staged);
-        TouchedMemory.await(poisoning);
+        poisonWhile(memory, late, () -> memory.staged(ALL, staged));
 
         poisonedFirst += assertPoisonOrBytes(memory);
       }
     }
     assertThat(poisonedFirst).as("pages whose poison came first").isPositive();
+  }
+
+  /** What a race is against: pages are placed. */
+  interface Placing {
+    void place() throws Exception;
+  }
+
+  /** Both at once; returns when both are done. */
+  static void poisonWhile(TouchedMemory memory, List<Integer> late, Placing placing)
+      throws Exception {
+    CyclicBarrier together = new CyclicBarrier(2);
+    CompletableFuture<Void> poisoning =
+        TouchedMemory.start(
+            () -> {
+              together.await();
+              poisonWhatIsNotHeld(memory, late);
+              return null;
+            });
+    together.await();
+
+    placing.place();
+    TouchedMemory.await(poisoning);
   }
 
   static void poisonWhatIsNotHeld(TouchedMemory memory, List<Integer> pages)

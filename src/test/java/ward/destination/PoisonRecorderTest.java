@@ -44,15 +44,17 @@ class PoisonRecorderTest {
   @BeforeEach
   void openLedger() throws Exception {
     journal = LedgerJournal.open(directory, "vm-1");
-    recorder =
-        new PoisonRecorder(
-            fixture.memory.layout(),
-            fixture.table,
-            fixture.resolver,
-            journal,
-            new LedgerQueue(
-                (task, millis) -> disk.add(task), () -> patience, fixture.failures::add),
-            fixture);
+    recorder = recorderOf(journal);
+  }
+
+  private PoisonRecorder recorderOf(LedgerJournal into) {
+    return new PoisonRecorder(
+        fixture.memory.layout(),
+        fixture.table,
+        fixture.resolver,
+        into,
+        new LedgerQueue((task, millis) -> disk.add(task), () -> patience, fixture.failures::add),
+        fixture);
   }
 
   @AfterEach
@@ -267,15 +269,7 @@ class PoisonRecorderTest {
   @Test
   void whileTheLedgerIsFullNothingOfAMapIsMarked() throws Exception {
     FickleLedger ledger = new FickleLedger("vm-1");
-    PoisonRecorder careful =
-        new PoisonRecorder(
-            fixture.memory.layout(),
-            fixture.table,
-            fixture.resolver,
-            ledger.journal(),
-            new LedgerQueue(
-                (task, millis) -> disk.add(task), () -> patience, fixture.failures::add),
-            fixture);
+    PoisonRecorder careful = recorderOf(ledger.journal());
     patience = Duration.ofMinutes(1);
     ledger.fill();
     careful.acceptMap(
@@ -298,15 +292,7 @@ class PoisonRecorderTest {
   @Test
   void whileTheLedgerIsFullAPageIsNothingAndWhateverComesLaterWaitsForIt() throws Exception {
     FickleLedger ledger = new FickleLedger("vm-1");
-    PoisonRecorder careful =
-        new PoisonRecorder(
-            fixture.memory.layout(),
-            fixture.table,
-            fixture.resolver,
-            ledger.journal(),
-            new LedgerQueue(
-                (task, millis) -> disk.add(task), () -> patience, fixture.failures::add),
-            fixture);
+    PoisonRecorder careful = recorderOf(ledger.journal());
     patience = Duration.ofMinutes(1);
     ledger.fill();
     careful.accept(List.of(Fixture.lost(3)), (poisoned, held) -> outcomes.add(poisoned));

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CyclicBarrier;
 import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -117,18 +116,7 @@ class SharedMemoryKernelTest {
     for (int round = 0; round < ROUNDS; round++) {
       try (TouchedMemory raced = new TouchedMemory(PAGES, MemoryKind.MEMFD)) {
         List<Integer> late = random.ints(4, 0, PAGES).distinct().boxed().toList();
-        CyclicBarrier together = new CyclicBarrier(2);
-        CompletableFuture<Void> poisoning =
-            TouchedMemory.start(
-                () -> {
-                  together.await();
-                  LateMoveKernelTest.poisonWhatIsNotHeld(raced, late);
-                  return null;
-                });
-        together.await();
-
-        raced.data(0, PAGES);
-        TouchedMemory.await(poisoning);
+        LateMoveKernelTest.poisonWhile(raced, late, () -> raced.data(0, PAGES));
 
         poisonedFirst += LateMoveKernelTest.assertPoisonOrBytes(raced);
       }
