@@ -80,8 +80,11 @@ final class Rehearsal {
   private static final int THREADS = 2;
   private static final long SEED = 1;
 
-  /** Every so many pages one is lost. */
-  private static final int LOST_EVERY = 512;
+  /**
+   * Every so many pages one is lost: a thousand, so that the way of a map is compiled, which would
+   * happen beside the map otherwise.
+   */
+  private static final int LOST_EVERY = 16;
 
   private final Kernel kernel;
   private final GuestLayout layout;

@@ -2,8 +2,10 @@ package ward.destination;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.atomic.AtomicInteger;
 import ward.memory.PageRun;
 
 /**
@@ -17,6 +19,11 @@ final class SharedWork {
   /** What can be done before another thread has begun. */
   private static final int RUNS_MIN = 4096;
 
+  /**
+   * What a thread takes at a time: the others go on where one has lost its processor for a while.
+   */
+  private static final int RUNS_AT_A_TIME = 512;
+
   /** Part of the work. */
   @FunctionalInterface
   interface Share {
@@ -28,18 +35,19 @@ final class SharedWork {
   /**
    * Returns when nothing is under way any more.
    *
-   * @param runs in ascending order; each thread gets neighbours
+   * @param runs in ascending order; each thread gets neighbours, some at a time
    * @throws ResolveException the first of a thread's; the other threads do their shares
    */
   static void over(List<PageRun> runs, Share share) throws ResolveException {
-    int shares =
+    int threads =
         Math.max(1, Math.min(Runtime.getRuntime().availableProcessors(), runs.size() / RUNS_MIN));
+    AtomicInteger taken = new AtomicInteger();
     List<FutureTask<Void>> others = new ArrayList<>();
-    for (int i = 1; i < shares; i++) {
-      others.add(begin(part(runs, i, shares), share));
+    for (int i = 1; i < threads; i++) {
+      others.add(begin(() -> takeTurns(runs, taken, share)));
     }
     try {
-      share.of(part(runs, 0, shares));
+      takeTurns(runs, taken, share);
     } finally {
       others.forEach(SharedWork::awaitEnd);
     }
@@ -48,18 +56,18 @@ final class SharedWork {
     }
   }
 
-  private static List<PageRun> part(List<PageRun> runs, int i, int shares) {
-    return runs.subList(
-        (int) ((long) runs.size() * i / shares), (int) ((long) runs.size() * (i + 1) / shares));
+  private static Void takeTurns(List<PageRun> runs, AtomicInteger taken, Share share)
+      throws ResolveException {
+    int from = taken.getAndAdd(RUNS_AT_A_TIME);
+    while (from < runs.size()) {
+      share.of(runs.subList(from, Math.min(runs.size(), from + RUNS_AT_A_TIME)));
+      from = taken.getAndAdd(RUNS_AT_A_TIME);
+    }
+    return null;
   }
 
-  private static FutureTask<Void> begin(List<PageRun> runs, Share share) {
-    FutureTask<Void> task =
-        new FutureTask<>(
-            () -> {
-              share.of(runs);
-              return null;
-            });
+  private static FutureTask<Void> begin(Callable<Void> turns) {
+    FutureTask<Void> task = new FutureTask<>(turns);
     Thread thread = new Thread(task, "ward-markers");
     thread.setDaemon(true);
     thread.start();
