@@ -37,6 +37,7 @@ import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.Pages;
+import ward.memory.TableRoom;
 import ward.metrics.DestinationMetrics;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
@@ -254,7 +255,9 @@ final class Rehearsal {
                     new ThreadGuestFactory(kernel, books, THREADS, SEED, (t, p, poisoned, h) -> {}),
                     books::open,
                     userfaultfd,
-                    new MarkerScan(kernel, lost)),
+                    new MarkerScan(kernel, lost),
+                    Optional.empty(),
+                    TableRoom.inThisProcess(1)),
                 link,
                 new DestinationEvents(metrics, books.lines(), log))) {
       return migrate(session, source);

@@ -14,6 +14,7 @@ import java.util.function.BooleanSupplier;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
 import ward.memory.PageSet;
+import ward.memory.TableRoom;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerQueue;
@@ -47,20 +48,19 @@ public final class DestinationSession implements AutoCloseable {
     LedgerJournal open(String guest) throws LedgerException;
   }
 
-  /** What a session works with. The userfaultfd stays the caller's. */
+  /**
+   * What a session works with. The userfaultfd stays the caller's.
+   *
+   * @param home empty for a guest that lives in this process, and dies with it
+   * @param room asked as soon as the guest's size is known
+   */
   public record Parts(
       GuestFactory guests,
       LedgerOpener ledgers,
       Userfaultfd userfaultfd,
       MarkerScan scan,
-      Optional<GuestHome> home) {
-
-    /** For a guest that lives in this process, and dies with it. */
-    public Parts(
-        GuestFactory guests, LedgerOpener ledgers, Userfaultfd userfaultfd, MarkerScan scan) {
-      this(guests, ledgers, userfaultfd, scan, Optional.empty());
-    }
-  }
+      Optional<GuestHome> home,
+      TableRoom room) {}
 
   private final DestinationSettings settings;
   private final Parts parts;
@@ -100,6 +100,7 @@ public final class DestinationSession implements AutoCloseable {
     map =
         new IncomingMap(
             settings.hugeLoss(),
+            parts.room(),
             course,
             contact,
             ending,
