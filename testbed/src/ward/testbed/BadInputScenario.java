@@ -187,7 +187,8 @@ class BadInputScenario {
   private void assertNoRoom(Daemon daemon) throws IOException {
     assertEquals(ExitCode.HOST_REFUSED.code(), daemon.await(deadline), daemon::errors);
     assertThat(daemon.errors())
-        .contains("67108864 pages", "take 16 MiB outside", "may take 16 MiB", "-XX:MaxDirectMemorySize=2")
+        .contains(
+            "67108864 pages", "take 16 MiB outside", "may take 16 MiB", "-XX:MaxDirectMemorySize=2")
         .doesNotContain("\tat ");
   }
 
@@ -217,6 +218,15 @@ class BadInputScenario {
       assertThat(source.errors()).contains("it is whole here");
     }
 
+    assertFalse(Files.exists(path("arrived")));
+  }
+
+  @Test
+  void aBandwidthWhereNothingIsStreamedFromIsWrongUsage() throws IOException {
+    List<String> arguments = new ArrayList<>(destination(1));
+    arguments.addAll(List.of("--bandwidth", "100M"));
+
+    assertEnd(ExitCode.USAGE, run(List.of(), arguments), "--bandwidth without --offer");
     assertFalse(Files.exists(path("arrived")));
   }
 

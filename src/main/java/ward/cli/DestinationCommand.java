@@ -207,6 +207,15 @@ final class DestinationCommand implements Callable<Integer> {
   HostPort offer;
 
   @Option(
+      names = "--bandwidth",
+      paramLabel = "RATE",
+      defaultValue = "none",
+      description =
+          "With --offer: bytes a second that the background stream to the next destination may send, as"
+              + " for `ward source` (default: ${DEFAULT-VALUE}).")
+  ByteRate bandwidth;
+
+  @Option(
       names = "--announce-poison",
       description =
           "Tell the guest of every lost page when it is resumed, so that its kernel takes them out of"
@@ -277,8 +286,17 @@ final class DestinationCommand implements Callable<Integer> {
     DestinationSettings settings = settings();
     prometheus.requireLoopback();
     rehearsal.requireAllowed();
+    requireBandwidthOfOurs();
     Kernel kernel = NativeKernel.load();
     return memoryOwner == null ? intoOurMemory(settings, kernel) : intoOwned(settings, kernel);
+  }
+
+  private void requireBandwidthOfOurs() {
+    if (offer == null && bandwidth.bytesPerSecond() > 0) {
+      throw new CommandFailure(
+          ExitCode.USAGE,
+          "--bandwidth without --offer: nothing is streamed from here; the stream to this host is limited by --bandwidth at its source");
+    }
   }
 
   private int intoOurMemory(DestinationSettings settings, Kernel kernel) {
@@ -478,6 +496,7 @@ final class DestinationCommand implements Callable<Integer> {
         new SourceSettings(
             HostName.orSystems(host),
             false,
+            bandwidth.bytesPerSecond(),
             Optional.empty(),
             handshake.limit(),
             ledgerPatience.limit());
