@@ -29,6 +29,7 @@ import ward.destination.DestinationOutcome;
 import ward.destination.DestinationPhase;
 import ward.destination.DestinationSession;
 import ward.destination.DestinationSettings;
+import ward.destination.HugeLoss;
 import ward.destination.NettySourceLink;
 import ward.destination.OnRemove;
 import ward.destination.SourceLoss;
@@ -244,7 +245,8 @@ final class Rehearsal {
             SourceLoss.PAUSE_AT_ONCE,
             LIMIT,
             Duration.ZERO,
-            OnRemove.KEEP);
+            OnRemove.KEEP,
+            HugeLoss.REFUSE);
     try (PoisonMarker lost = MarkerWish.UFFD.open(kernel);
         Userfaultfd userfaultfd = Userfaultfd.open(kernel, lost);
         NettySourceLink link = new NettySourceLink(transport);
