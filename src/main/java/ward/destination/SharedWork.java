@@ -7,6 +7,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicInteger;
 import ward.memory.PageRun;
+import ward.thread.UninterruptedWait;
 
 /**
  * Much work on pages, done by a thread on each processor. The guest does not run yet, so that they
@@ -78,18 +79,14 @@ final class SharedWork {
    * However often the waiting thread is interrupted: what is under way uses its caller's memory.
    */
   private static void awaitEnd(FutureTask<Void> task) {
-    boolean interrupted = false;
-    while (!task.isDone()) {
-      try {
-        task.get();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      } catch (ExecutionException e) {
-        break; // told by requireDone
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
+    UninterruptedWait.until(task::isDone, () -> awaitOnce(task));
+  }
+
+  private static void awaitOnce(FutureTask<Void> task) throws InterruptedException {
+    try {
+      task.get();
+    } catch (ExecutionException e) {
+      // it is done; told by requireDone
     }
   }
 
