@@ -7,6 +7,7 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import ward.channel.PageChannel;
 import ward.channel.Takeover;
+import ward.memory.Pages;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
 import ward.wire.FrameScanner;
@@ -28,11 +29,15 @@ final class UrgentConnection
    */
   static final int LATER_MAX = 65_536;
 
+  /** Of a request for more. */
+  static final int PART_PAGES = 16;
+
   private final SourceSession session;
   private final Hello peer;
   private PageChannel channel;
   private final ExecutorService later = newLaterThread(); // for what the disk is waited for
   private FrameScanner request; // at the one that is answered
+  private int done; // of its pages
 
   UrgentConnection(SourceSession session, Hello peer) {
     this.session = session;
@@ -79,7 +84,9 @@ final class UrgentConnection
     request = frames;
     while (frames.next()) {
       requireRequest(frames);
-      channel.write(this);
+      for (done = 0; done < frames.pageCount(); done += PART_PAGES) {
+        channel.write(this); // and sends what comes to much, while the next part is read
+      }
     }
     channel.flush();
   }
@@ -96,11 +103,16 @@ final class UrgentConnection
     return frames.frame().map(Frame::getClass).map(Class::getSimpleName).orElse("a newer frame");
   }
 
-  /** The answer to the request that the scanner is at. */
+  /** The answer to a part of the request that the scanner is at; mostly all of it, one page. */
   @Override
   public void write(FrameWriter out) {
     session.onRequest(
-        peer, request.requestId(), request.guestPhysicalAddress(), request.pageCount(), out, this);
+        peer,
+        request.requestId() + done,
+        request.guestPhysicalAddress() + Pages.bytes(done),
+        Math.min(PART_PAGES, request.pageCount() - done),
+        out,
+        this);
   }
 
   @Override
