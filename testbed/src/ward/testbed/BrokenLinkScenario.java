@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import ward.testing.HugePages;
 import ward.wire.ConnectionKind;
 
 /** Connections that break in the middle of a migration: two real processes, and nothing is lost. */
@@ -21,6 +22,7 @@ import ward.wire.ConnectionKind;
 class BrokenLinkScenario {
 
   private static final long MEMORY_BYTES = 16 << 20;
+  private static final long HUGE_BYTES = 32 << 20;
   private static final Duration TIME = Duration.ofMinutes(2);
   private static final LinkDirection DOWN = LinkDirection.TO_DESTINATION;
   private static final LinkDirection UP = LinkDirection.TO_SOURCE;
@@ -110,6 +112,29 @@ class BrokenLinkScenario {
 
     assertThat(status.get("breaks").get("count").asInt()).isEqualTo(1);
     assertThat(status.get("breaks").get("longestMillis").asDouble()).isPositive();
+  }
+
+  private static Stream<Arguments> breaksInTheMiddleOfAHugePage() {
+    return Stream.of(
+        Arguments.of(ConnectionKind.URGENT, DOWN, 1_000_001),
+        Arguments.of(ConnectionKind.STREAM, DOWN, 3_000_001));
+  }
+
+  /** What had come of the huge page stays; its other small ones are asked for once more. */
+  @ParameterizedTest(name = "{0} {1}, byte {2}")
+  @MethodSource("breaksInTheMiddleOfAHugePage")
+  void aBreakInTheMiddleOfAHugePageLosesNothingOfIt(
+      ConnectionKind kind, LinkDirection direction, int offset) throws IOException {
+    LoopbackSettings settings =
+        new LoopbackSettings(HUGE_BYTES, 2, 1, 0, 1, 26, "thread", TIME)
+            .with("--memory", "hugetlb", "--huge-loss", "widen");
+    Fault fault = new Fault(kind, direction, new Fault.AtByte(offset), new Fault.ResetAll(), 1);
+
+    try (HugePages reserved = HugePages.reserve((int) (HUGE_BYTES >> 21))) {
+      JsonNode status = statusAfter(settings, link -> link.inject(fault));
+
+      assertEquals(1, status.get("breaks").get("count").asInt());
+    }
   }
 
   /** Also while the sides tell each other what they have: each attempt gets a little further. */

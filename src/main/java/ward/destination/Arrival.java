@@ -111,7 +111,7 @@ final class Arrival {
 
   private LongConsumer onFault(Consumer<Throwable> onFailure) {
     int unitPages = watcher.unitPages();
-    HugeFaults huge = new HugeFaults(faults, table, givenBack, unitPages);
+    HugeFaults huge = new HugeFaults(faults, givenBack, unitPages);
     return unitPages == 1
         ? page -> faults.onFault(page, onFailure)
         : page -> huge.onFault(page, onFailure);

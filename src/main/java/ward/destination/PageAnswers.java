@@ -71,12 +71,12 @@ final class PageAnswers {
             .faults()
             .expected(answer.requestId(), answer.guestPhysicalAddress(), answer.pageCount());
     if (answer instanceof PageAnswer.Poisoned poisoned) {
-      poisoned(poisoned, () -> parts.faults().answered(answer.requestId()));
+      poisoned(poisoned, () -> answered(answer));
     } else if (answer instanceof PageAnswer.NotYet) {
-      retry.later(answer.requestId(), NOT_YET_MILLIS);
+      retryAll(answer, NOT_YET_MILLIS);
     } else if (answer instanceof PageAnswer.Failed failed) {
       listener.sourceFailed(answer.guestPhysicalAddress(), failed.reason());
-      retry.later(answer.requestId(), FAILED_MILLIS);
+      retryAll(answer, FAILED_MILLIS);
     } else if (answer instanceof PageAnswer.Damaged damaged) {
       damagedOnDemand(damaged);
     } else if (answer instanceof PageAnswer.OutOfRange) {
@@ -84,13 +84,24 @@ final class PageAnswers {
           "the source calls guest-physical address 0x%x out of range, which its own layout contains"
               .formatted(answer.guestPhysicalAddress()));
     } else {
-      content(answer, new PageRun(page, 1));
-      parts.faults().answered(answer.requestId());
+      content(answer, new PageRun(page, answer.pageCount()));
+      answered(answer);
+    }
+  }
+
+  private void answered(PageAnswer answer) {
+    parts.faults().answered(answer.requestId(), answer.pageCount());
+  }
+
+  private void retryAll(PageAnswer answer, long delayMillis) {
+    for (int i = 0; i < answer.pageCount(); i++) {
+      retry.later(answer.requestId() + i, delayMillis);
     }
   }
 
   /**
-   * The answer that nearly every request gets: the bytes of one page.
+   * The answer that nearly every request gets: the bytes of its page, or of several requests'
+   * pages.
    *
    * @param address where they are
    * @throws ProtocolException if nobody asked
@@ -98,10 +109,13 @@ final class PageAnswers {
   void onDemand(long requestId, long guestPhysicalAddress, int pageCount, long address)
       throws ResolveException {
     long page = parts.faults().expected(requestId, guestPhysicalAddress, pageCount);
-    if (!parts.resolver().page(page, address)) {
+    if (pageCount > 1) {
+      PageRun run = new PageRun(page, pageCount);
+      known(parts.resolver().data(run, address), run);
+    } else if (!parts.resolver().page(page, address)) {
       listener.duplicate(1);
     }
-    parts.faults().answered(requestId);
+    parts.faults().answered(requestId, pageCount);
   }
 
   /**
@@ -147,15 +161,26 @@ final class PageAnswers {
   }
 
   private void damagedOnDemand(PageAnswer.Damaged answer) {
-    int times = parts.faults().cameDamaged(answer.requestId());
-    boolean again = times > 0 && times < DAMAGED_TIMES_MAX;
-    listener.damaged(answer.guestPhysicalAddress(), again ? 1 : 0, answer.disagreement());
+    int times = 0;
+    int again = 0;
+    for (int i = 0; i < answer.pageCount(); i++) {
+      int each = parts.faults().cameDamaged(answer.requestId() + i);
+      times = Math.max(times, each);
+      again += each > 0 && each < DAMAGED_TIMES_MAX ? 1 : 0;
+    }
+    listener.damaged(answer.guestPhysicalAddress(), again, answer.disagreement());
     if (times >= DAMAGED_TIMES_MAX) {
       throw new ProtocolException(
-          "the page at guest-physical address 0x%x came damaged %d times, the last time as follows: %s; the network, or the memory of one of the two hosts, changes what it carries"
-              .formatted(answer.guestPhysicalAddress(), times, answer.disagreement()));
+          "%s at guest-physical address 0x%x came damaged %d times, the last time as follows: %s; the network, or the memory of one of the two hosts, changes what it carries"
+              .formatted(
+                  answer.pageCount() == 1
+                      ? "the page"
+                      : "one of %d pages".formatted(answer.pageCount()),
+                  answer.guestPhysicalAddress(),
+                  times,
+                  answer.disagreement()));
     }
-    retry.later(answer.requestId(), DAMAGED_MILLIS);
+    retryAll(answer, DAMAGED_MILLIS);
   }
 
   private void damagedInBackground(PageAnswer.Damaged answer, PageRun run) {

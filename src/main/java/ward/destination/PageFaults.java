@@ -1,13 +1,17 @@
 package ward.destination;
 
+import java.util.Arrays;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.LongStream;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
+import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
 
 /**
- * The demand path: a fault becomes one request, and an answer is believed only if it was asked for.
+ * The demand path: a fault becomes one request, or one for each page of a huge page, and an answer
+ * is believed only if it was asked for.
  *
  * <p>Retries keep a page {@link PageTable.State#REQUESTED}: what the source cannot tell is neither
  * zeros nor poison.
@@ -139,12 +143,55 @@ final class PageFaults {
     send(open.open(page, sinceNanos, timesDamaged));
   }
 
+  /**
+   * A thread waits for all pages of a run. Those that nobody has asked for are asked for now, those
+   * next to each other by one frame.
+   */
+  void ask(PageRun run) {
+    long now = System.nanoTime();
+    sendAll(
+        LongStream.range(run.firstPage(), run.endPage())
+            .filter(table::request)
+            .map(page -> open.open(page, now, 0))
+            .toArray());
+  }
+
   private void send(long request) {
     RequestLine.Line present = line.get();
     long page = open.page(request);
     if (page != OpenRequests.NONE && open.claimSending(request, present.attempt())) {
-      present.write(request, layout.addressOf(page));
+      present.write(request, layout.addressOf(page), 1);
     }
+  }
+
+  /**
+   * @param requests ascending
+   */
+  private void sendAll(long[] requests) {
+    RequestLine.Line present = line.get();
+    int done = 0;
+    while (done < requests.length) {
+      long page = open.page(requests[done]);
+      int count = page == OpenRequests.NONE ? 0 : claimTogether(present, requests, done, page);
+      if (count > 0) {
+        present.write(requests[done], layout.addressOf(page), count);
+      }
+      done += Math.max(1, count);
+    }
+  }
+
+  /** How many requests, from one on, are to be sent now, and are about pages next to each other. */
+  private int claimTogether(RequestLine.Line present, long[] requests, int from, long firstPage) {
+    long most = Math.min(PageRequest.PAGE_COUNT_MAX, layout.pagesLeftInRegion(firstPage));
+    long request = requests[from];
+    int count = 0;
+    while (count < Math.min(most, requests.length - from)
+        && requests[from + count] == request + count
+        && open.page(request + count) == firstPage + count
+        && open.claimSending(request + count, present.attempt())) {
+      count++;
+    }
+    return count;
   }
 
   /** Requests that have no answer yet. */
@@ -154,22 +201,22 @@ final class PageFaults {
 
   /** Sends every open request that the present connection has not carried yet. */
   void askAll() {
-    for (long request : open.all()) {
-      send(request);
-    }
+    long[] all = open.all();
+    Arrays.sort(all);
+    sendAll(all);
   }
 
   /**
-   * Matches an answer with its request.
+   * Matches an answer with its request, or with as many requests as it answers.
    *
-   * @return the page
+   * @return the first page
    * @throws ProtocolException if nobody asked
    */
   long expected(long requestId, long guestPhysicalAddress, int pageCount) {
     long page = open.page(requestId);
     if (page == OpenRequests.NONE
-        || pageCount != 1
-        || layout.addressOf(page) != guestPhysicalAddress) {
+        || layout.addressOf(page) != guestPhysicalAddress
+        || !areOpen(requestId, page, pageCount)) {
       throw new ProtocolException(
           "an answer nobody asked for: request %d, guest-physical address 0x%x, %d pages; %d requests are open"
               .formatted(requestId, guestPhysicalAddress, pageCount, open.count()));
@@ -177,8 +224,27 @@ final class PageFaults {
     return page;
   }
 
-  /** The answer was dealt with. */
-  void answered(long requestId) {
+  /** The first one is. */
+  private boolean areOpen(long requestId, long firstPage, int pageCount) {
+    if (pageCount > layout.pagesLeftInRegion(firstPage)) {
+      return false;
+    }
+    for (int i = 1; i < pageCount; i++) {
+      if (open.page(requestId + i) != firstPage + i) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** The answer was dealt with; it may be one to several requests. */
+  void answered(long requestId, int pageCount) {
+    for (long request = requestId; request < requestId + pageCount; request++) {
+      answered(request);
+    }
+  }
+
+  private void answered(long requestId) {
     long startNanos = open.startNanos(requestId);
     if (open.close(requestId)) {
       listener.faultResolved(System.nanoTime() - startNanos);

@@ -13,17 +13,17 @@ final class RequestLine {
     int attempt();
 
     /**
-     * @param request its number, which the answer repeats
+     * @param request the first page's number, which its answer repeats; the next page has the next
      */
-    void write(long request, long guestPhysicalAddress);
+    void write(long request, long guestPhysicalAddress, int pageCount);
 
     void flush();
   }
 
   private record Open(SourceLink.Requests to, int attempt) implements Line {
     @Override
-    public void write(long request, long guestPhysicalAddress) {
-      to.write(request, guestPhysicalAddress, 1);
+    public void write(long request, long guestPhysicalAddress, int pageCount) {
+      to.write(request, guestPhysicalAddress, pageCount);
     }
 
     @Override
@@ -41,7 +41,7 @@ final class RequestLine {
         }
 
         @Override
-        public void write(long request, long guestPhysicalAddress) {}
+        public void write(long request, long guestPhysicalAddress, int pageCount) {}
 
         @Override
         public void flush() {}

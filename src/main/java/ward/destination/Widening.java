@@ -53,9 +53,12 @@ final class Widening {
     ask();
   }
 
-  /** For what is torn and has not been asked for. */
+  /**
+   * For what is torn and has not been asked for; between a break and the source's word that all is
+   * well again nothing is asked, but afterwards.
+   */
   void ask() {
-    if (!course.hasRun() || course.isOver()) {
+    if (!course.hasRun() || course.isOver() || course.is(DestinationPhase.RECOVERING)) {
       return;
     }
     PageSet torn = course.arrival().torn();

@@ -3,6 +3,7 @@ package ward.source;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.function.LongConsumer;
+import ward.kernel.ZeroPages;
 import ward.memory.GuestLayout;
 import ward.memory.Pages;
 import ward.poison.PoisonEntry;
@@ -38,7 +39,10 @@ final class PageAnswerer {
     void say(PageAnswer answer);
   }
 
-  /** Answers every page of a request with a frame of its own. */
+  /**
+   * Answers a request for one page, or for several, each of which has a number of its own, by as
+   * few frames as their content allows.
+   */
   void answer(
       long requestId, long guestPhysicalAddress, int pageCount, FrameWriter out, Later later) {
     long first = layout.runOrNone(guestPhysicalAddress, pageCount);
@@ -47,10 +51,40 @@ final class PageAnswerer {
       return;
     }
     onFault.accept(first);
-    for (long page = first; page < first + pageCount; page++) {
-      answerPage(requestId, page, out, later);
+    int done = 0;
+    int last = pageCount;
+    while (done < pageCount) {
+      // Where content changes often, little is read for nothing.
+      int most = Math.min(pageCount - done, 2 * last);
+      last = answerSome(requestId + done, first + done, most, out, later);
+      done += last;
     }
     listener.answered(pageCount);
+  }
+
+  /** Answers leading pages of a run; says how many. */
+  private int answerSome(long requestId, long page, int most, FrameWriter out, Later later) {
+    int alike = most == 1 ? 0 : readAlike(page, most, out);
+    if (alike < 2) {
+      answerPage(requestId, page, out, later);
+      return 1;
+    }
+    writeContent(requestId, page, alike, out);
+    return alike;
+  }
+
+  /** Reads leading pages; says how many have content, or have none. */
+  private int readAlike(long page, int most, FrameWriter out) {
+    int known = 0;
+    while (known < most && !served.isLost(page + known)) {
+      known++;
+    }
+    if (known < 2) {
+      return known;
+    }
+    long room = out.roomForData((int) Pages.bytes(known));
+    long readable = reader.read(page, known, room).readablePages();
+    return readable == 0 ? 0 : (int) ZeroPages.alike(room, readable);
   }
 
   private void answerPage(long requestId, long page, FrameWriter out, Later later) {
@@ -60,7 +94,7 @@ final class PageAnswerer {
     }
     PageReader.Result result = reader.read(page, 1, out.roomForData(Pages.SIZE_BYTES));
     switch (result.stop()) {
-      case NONE -> writeContent(requestId, page, out);
+      case NONE -> writeContent(requestId, page, 1, out);
       case LOST -> lost.found(page, entries -> later.say(poisoned(requestId, page, entries)));
       case FAILED -> {
         long address = layout.addressOf(page);
@@ -70,14 +104,16 @@ final class PageAnswerer {
     }
   }
 
-  /** The page's bytes are in the room already; zeros stay there unsent. */
-  private void writeContent(long requestId, long page, FrameWriter out) {
-    served.claim(page);
+  /** Pages whose bytes are in the room already; zeros stay there unsent. */
+  private void writeContent(long requestId, long page, int pageCount, FrameWriter out) {
+    for (long each = page; each < page + pageCount; each++) {
+      served.claim(each);
+    }
     long address = layout.addressOf(page);
     if (isZero(out.inRoom(Pages.SIZE_BYTES))) {
-      out.zero(requestId, address, 1);
+      out.zero(requestId, address, pageCount);
     } else {
-      out.data(requestId, address, 1);
+      out.data(requestId, address, pageCount);
     }
   }
 

@@ -2,6 +2,7 @@ package ward.source;
 
 import ward.channel.PageChannel;
 import ward.channel.Takeover;
+import ward.memory.Pages;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
 import ward.wire.FrameScanner;
@@ -17,11 +18,15 @@ import ward.wire.ProtocolException;
 final class UrgentConnection
     implements Takeover.Listener, PageChannel.Reactions, PageChannel.Words, PageAnswerer.Later {
 
+  /** Of a request for more. */
+  static final int PART_PAGES = 16;
+
   private final SourceSession session;
   private final Hello peer;
   private PageChannel channel;
   private final LaterAnswers later = new LaterAnswers(this::sendNow, () -> channel.close());
   private FrameScanner request; // at the one that is answered
+  private int done; // of its pages
 
   UrgentConnection(SourceSession session, Hello peer) {
     this.session = session;
@@ -54,7 +59,9 @@ final class UrgentConnection
     request = frames;
     while (frames.next()) {
       requireRequest(frames);
-      channel.write(this);
+      for (done = 0; done < frames.pageCount(); done += PART_PAGES) {
+        channel.write(this); // and sends what comes to much, while the next part is read
+      }
     }
     channel.flush();
   }
@@ -71,11 +78,16 @@ final class UrgentConnection
     return frames.frame().map(Frame::getClass).map(Class::getSimpleName).orElse("a newer frame");
   }
 
-  /** The answer to the request that the scanner is at. */
+  /** The answer to a part of the request that the scanner is at; mostly all of it, one page. */
   @Override
   public void write(FrameWriter out) {
     session.onRequest(
-        peer, request.requestId(), request.guestPhysicalAddress(), request.pageCount(), out, this);
+        peer,
+        request.requestId() + done,
+        request.guestPhysicalAddress() + Pages.bytes(done),
+        Math.min(PART_PAGES, request.pageCount() - done),
+        out,
+        this);
   }
 
   @Override

@@ -9,18 +9,22 @@ import ward.memory.Pages;
 import ward.uffd.FillResult.Outcome;
 
 /**
- * Fills shared memory through its other mapping: the bytes are written into the file, then {@code
- * UFFDIO_CONTINUE} maps the file's page in the watched mapping. Until then a touch waits, though
- * the page is in the file: it is watched for minor faults too.
+ * Fills shared memory. The kernel makes the file's page and maps it in one step ({@code
+ * UFFDIO_COPY}); nobody sees it before it is whole, also in another mapping. Where the file has the
+ * page already, the bytes are written through the other mapping, then {@code UFFDIO_CONTINUE} maps
+ * it in the watched one. Until then a touch waits, though the page is in the file: it is watched
+ * for minor faults too.
  *
  * <p>The kernel may take a page out of the watched mapping again, when it swaps it out for
  * instance, and whoever touches it then waits a second time, also when its content is here. So it
- * is remembered what was mapped once: that alone may be mapped again. Of a page that was never
- * mapped the file may hold half.
+ * is remembered what was mapped once: that alone may be mapped again, and is never written again,
+ * since the guest may have written it meanwhile. Of a page that was never mapped the file may hold
+ * half.
  */
 final class SharedWatcher implements Watcher {
 
   private static final int MAPPED = 1;
+  private static final int ANY = 1 | 1 << MAPPED; // as a mask of states
 
   private final Kernel kernel;
   private final Userfaultfd userfaultfd;
@@ -40,11 +44,30 @@ final class SharedWatcher implements Watcher {
     userfaultfd.registerShared(hostAddress, lengthBytes);
   }
 
+  /**
+   * Writing in the other mapping first would cost a fault there for each page, which the kernel
+   * fills with zeros before the bytes come, and a call more.
+   *
+   * @see <a href="https://man7.org/linux/man-pages/man2/UFFDIO_COPY.2const.html">UFFDIO_COPY</a>
+   */
   @Override
   public FillResult copy(long hostAddress, long sourceAddress, long lengthBytes) {
     long page = second.pageAt(hostAddress);
-    long written = kernel.copy(second.addressOf(page), sourceAddress, lengthBytes);
-    return written == lengthBytes ? map(hostAddress, page, lengthBytes) : noRoom(written);
+    FillResult result = userfaultfd.copy(hostAddress, sourceAddress, lengthBytes);
+    note(page, result);
+    return isInTheFileOnly(page, result)
+        ? overwrite(hostAddress, page, sourceAddress).ofMore(lengthBytes)
+        : result;
+  }
+
+  private boolean isInTheFileOnly(long page, FillResult result) {
+    return result.outcome() == Outcome.ALREADY_RESOLVED && mapped.get(page) != MAPPED;
+  }
+
+  /** Of one page, which the file has and the guest has not. */
+  private FillResult overwrite(long hostAddress, long page, long sourceAddress) {
+    long written = kernel.copy(second.addressOf(page), sourceAddress, Pages.SIZE_BYTES);
+    return written == Pages.SIZE_BYTES ? map(hostAddress, page, Pages.SIZE_BYTES) : noRoom(written);
   }
 
   @Override
@@ -67,9 +90,7 @@ final class SharedWatcher implements Watcher {
 
   private void note(long firstPage, FillResult result) {
     long done = result.doneBytes() >>> Pages.SHIFT;
-    for (long page = firstPage; page < firstPage + done; page++) {
-      mapped.compareAndSet(page, 0, MAPPED);
-    }
+    mapped.moveLeading(firstPage, firstPage + done, ANY, MAPPED);
   }
 
   /**
@@ -81,8 +102,8 @@ final class SharedWatcher implements Watcher {
     long page = second.pageAt(hostAddress);
     FillResult result = userfaultfd.zero(hostAddress, lengthBytes);
     note(page, result);
-    return result.outcome() == Outcome.ALREADY_RESOLVED
-        ? copy(hostAddress, zeros.address(), Pages.SIZE_BYTES).ofMore(lengthBytes)
+    return isInTheFileOnly(page, result)
+        ? overwrite(hostAddress, page, zeros.address()).ofMore(lengthBytes)
         : result;
   }
 

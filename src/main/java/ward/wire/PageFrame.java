@@ -3,7 +3,10 @@ package ward.wire;
 /** A frame about a range of guest memory. */
 public sealed interface PageFrame extends Frame permits PageRequest, PageAnswer {
 
-  /** Chosen by who asks; an answer repeats it. 0 in an answer that nobody asked for. */
+  /**
+   * The first page's; chosen by who asks, repeated by an answer. 0 in an answer that nobody asked
+   * for.
+   */
   long requestId();
 
   /** Of the range's first byte; a multiple of 4096. */

@@ -1,7 +1,9 @@
 package ward.wire;
 
 /**
- * "What is at this address?"
+ * "What is at this address?" Whoever asks for several pages at once asks as many questions, whose
+ * numbers follow one another: page {@code i} of them is answered under {@code requestId + i}, and
+ * an answer about several pages at once under its first page's number.
  *
  * @param pageCount 1 to 512: what one answer with data can hold
  */

@@ -61,7 +61,7 @@ class FaultPathAllocationTest {
     }
 
     @Override
-    public void write(long number, long guestPhysicalAddress) {
+    public void write(long number, long guestPhysicalAddress, int pageCount) {
       request = number;
       address = guestPhysicalAddress;
     }

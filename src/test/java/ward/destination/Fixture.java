@@ -110,9 +110,9 @@ final class Fixture implements DestinationListener {
       }
 
       @Override
-      public void write(long request, long guestPhysicalAddress) {
+      public void write(long request, long guestPhysicalAddress, int pageCount) {
         if (attempt > 0) {
-          requests.add(new PageRequest(request, guestPhysicalAddress, 1));
+          requests.add(new PageRequest(request, guestPhysicalAddress, pageCount));
         }
       }
 

@@ -16,6 +16,7 @@ import ward.memory.PageSet;
 import ward.testing.HugePages;
 import ward.testing.RequiresUserfaultfd;
 import ward.uffd.MarkerScan;
+import ward.wire.PageRequest;
 
 /** Pages of 4 KiB that arrive in huge pages of 2 MiB, by this machine's kernel. */
 @RequiresUserfaultfd
@@ -57,13 +58,15 @@ class HugePagesKernelTest {
   }
 
   @Test
-  void aTouchAsksForEveryPageOfItsHugePage() throws Exception {
+  void aTouchAsksForEveryPageOfItsHugePageByOneFrame() throws Exception {
     CompletableFuture<Integer> touch = memory.touch(700);
 
-    TouchedMemory.awaitThat(() -> memory.fixture.requests.size() == HUGE, "512 requests");
+    TouchedMemory.awaitThat(() -> !memory.fixture.requests.isEmpty(), "a request");
     memory.data(HUGE, HUGE);
 
     assertThat(TouchedMemory.await(touch)).isZero();
+    assertThat(memory.fixture.requests)
+        .containsExactly(new PageRequest(1, Fixture.gpa(HUGE), HUGE));
     assertHolds(HUGE, PAGES);
   }
 

@@ -233,7 +233,7 @@ class InterleavingTest {
         return;
       }
       push(page, 1);
-      parts.faults.answered(request.requestId());
+      parts.faults.answered(request.requestId(), 1);
     }
 
     private void push(int first, int count) throws ResolveException {

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import ward.destination.PageTable.State;
+import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerJournal;
@@ -81,6 +82,50 @@ class PageAnswersTest {
     assertThat(filler.contents).containsEntry(3L, body.memoryAddress());
     assertThatThrownBy(() -> answers.onDemand(answer)).isInstanceOf(ProtocolException.class);
     body.release();
+  }
+
+  @Test
+  void anAnswerAboutPagesThatWereAskedForTogetherPlacesThoseWithoutAnotherWriter()
+      throws Exception {
+    fixture.faults.ask(new PageRun(0, 8));
+    assertThat(fixture.table.poison(2)).isTrue(); // late, while the answer is on its way
+    ByteBuf body = Unpooled.directBuffer(4 * Pages.SIZE_BYTES).writerIndex(4 * Pages.SIZE_BYTES);
+
+    answers.onDemand(1, Fixture.gpa(0), 4, body.memoryAddress());
+    answers.onDemand(new PageAnswer.Zero(5, Fixture.gpa(4), 4));
+
+    assertThat(filler.calls).containsExactly("copy 0+2", "copy 3+1", "zero 4+4");
+    assertThat(fixture.heard).containsExactly("duplicate 1");
+    assertThat(fixture.table.get(2)).isEqualTo(State.POISONED);
+    assertThat(fixture.faults.openCount()).isZero();
+    body.release();
+  }
+
+  @Test
+  void whatCannotBeToldOfSeveralPagesIsAskedForPageByPage() throws Exception {
+    fixture.faults.ask(new PageRun(0, 4));
+
+    answers.onDemand(new PageAnswer.NotYet(1, Fixture.gpa(0), 2));
+    answers.onDemand(new PageAnswer.Failed(3, Fixture.gpa(2), 2, "EIO"));
+
+    assertThat(retries).containsExactly("1 in 5 ms", "2 in 5 ms", "3 in 500 ms", "4 in 500 ms");
+    assertThat(filler.calls).isEmpty();
+  }
+
+  @Test
+  void severalPagesThatComeDamagedAreAskedForAgainEachUpToThreeTimes() throws Exception {
+    fixture.faults.ask(new PageRun(3, 2));
+
+    answers.onDemand(damaged(1, 3, 2));
+    fixture.faults.askAgain(2);
+    answers.onDemand(damaged(1, 3, 1));
+
+    assertThat(retries).containsExactly("1 in 5 ms", "2 in 5 ms", "1 in 5 ms");
+    assertThat(fixture.heard.get(0)).startsWith("damaged 0x103000, 2 again");
+    assertThatThrownBy(() -> answers.onDemand(damaged(1, 3, 1)))
+        .isInstanceOf(ProtocolException.class)
+        .hasMessageContaining("came damaged 3 times");
+    assertThat(filler.calls).isEmpty();
   }
 
   @Test

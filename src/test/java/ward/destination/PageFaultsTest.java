@@ -98,7 +98,7 @@ class PageFaultsTest {
     fixture.fault(3);
 
     assertThat(faults.expected(1, Fixture.gpa(3), 1)).isEqualTo(3);
-    faults.answered(1);
+    faults.answered(1, 1);
 
     assertThatThrownBy(() -> faults.expected(1, Fixture.gpa(3), 1))
         .isInstanceOf(ProtocolException.class);
@@ -183,9 +183,7 @@ class PageFaultsTest {
     fixture.attempt = 2;
     faults.askAll();
 
-    assertThat(fixture.requests)
-        .containsExactlyInAnyOrder(
-            new PageRequest(1, Fixture.gpa(3), 1), new PageRequest(2, Fixture.gpa(4), 1));
+    assertThat(fixture.requests).containsExactly(new PageRequest(1, Fixture.gpa(3), 2));
   }
 
   @Test
@@ -206,11 +204,93 @@ class PageFaultsTest {
   @Test
   void whatWasAnsweredIsNotAskedAgain() {
     fixture.fault(3);
-    faults.answered(1);
+    faults.answered(1, 1);
 
     fixture.attempt = 2;
     faults.askAll();
 
     assertThat(fixture.requests).hasSize(1);
+  }
+
+  private PageRun unit() {
+    PageRun unit = new PageRun(0, 16);
+    faults.ask(unit);
+    return unit;
+  }
+
+  @Test
+  void asksForPagesNextToEachOtherByOneFrameAndOnce() {
+    unit();
+    unit();
+
+    assertThat(fixture.requests).containsExactly(new PageRequest(1, Fixture.gpa(0), 16));
+  }
+
+  @Test
+  void leavesOutWhatHasBeenAskedForOrHasCome() throws Exception {
+    fixture.fault(3);
+    fixture.resolver.zero(new PageRun(8, 2));
+
+    unit();
+
+    assertThat(fixture.requests)
+        .containsExactly(
+            new PageRequest(1, Fixture.gpa(3), 1),
+            new PageRequest(2, Fixture.gpa(0), 3),
+            new PageRequest(5, Fixture.gpa(4), 4),
+            new PageRequest(9, Fixture.gpa(10), 6));
+  }
+
+  @Test
+  void eachPageOfARunHasANumberOfItsOwn() {
+    unit();
+
+    assertThat(faults.expected(1, Fixture.gpa(0), 4)).isZero();
+    faults.answered(1, 4);
+    assertThat(faults.expected(5, Fixture.gpa(4), 1)).isEqualTo(4);
+    assertThat(faults.expected(6, Fixture.gpa(5), 11)).isEqualTo(5);
+    assertThat(faults.openCount()).isEqualTo(12);
+  }
+
+  @Test
+  void refusesAnAnswerThatGoesBeyondWhatWasAskedOrIsAnsweredAlready() {
+    faults.ask(new PageRun(2, 4));
+    faults.answered(4, 1);
+
+    assertThatThrownBy(() -> faults.expected(1, Fixture.gpa(2), 4))
+        .isInstanceOf(ProtocolException.class)
+        .hasMessageContaining("request 1, guest-physical address 0x102000, 4 pages");
+    assertThatThrownBy(() -> faults.expected(1, Fixture.gpa(2), 512))
+        .isInstanceOf(ProtocolException.class);
+    assertThatThrownBy(() -> faults.expected(2, Fixture.gpa(2), 1))
+        .isInstanceOf(ProtocolException.class);
+    assertThat(faults.expected(1, Fixture.gpa(2), 3)).isEqualTo(2);
+  }
+
+  @Test
+  void theNextConnectionIsAskedForTheRestOfARunOnly() {
+    unit();
+    faults.answered(1, 6);
+    faults.answered(10, 1);
+
+    fixture.attempt = 2;
+    faults.askAll();
+
+    assertThat(fixture.requests)
+        .containsExactly(
+            new PageRequest(1, Fixture.gpa(0), 16),
+            new PageRequest(7, Fixture.gpa(6), 3),
+            new PageRequest(11, Fixture.gpa(10), 6));
+  }
+
+  @Test
+  void pagesOfOneRunAreAskedForAgainOnTheirOwn() {
+    unit();
+
+    faults.askAgain(7);
+
+    assertThat(fixture.requests.get(1)).isEqualTo(new PageRequest(17, Fixture.gpa(6), 1));
+    assertThatThrownBy(() -> faults.expected(6, Fixture.gpa(5), 3))
+        .isInstanceOf(ProtocolException.class);
   }
 }

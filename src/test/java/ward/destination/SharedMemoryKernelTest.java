@@ -109,6 +109,62 @@ class SharedMemoryKernelTest {
     }
   }
 
+  private static void writeInTheFile(TouchedMemory where, long page, long bytes) {
+    long to = where.second + Pages.bytes(page);
+    assertThat(where.kernel.copy(to, where.sourceOf(page + 1), bytes)).isEqualTo(bytes);
+  }
+
+  @Test
+  void aRunIsWholeWhereverTheFileHasPagesWithOtherBytes() throws Exception {
+    for (int page : new int[] {0, 1, 100, 102, PAGES - 2}) {
+      writeInTheFile(memory, page, Pages.SIZE_BYTES);
+    }
+    CompletableFuture<Integer> touch = memory.touch(102);
+
+    long placed = memory.data(0, PAGES - 1);
+
+    assertThat(placed).isEqualTo(PAGES - 1);
+    assertThat(TouchedMemory.await(touch)).isZero();
+    for (int page = 0; page < PAGES - 1; page++) {
+      assertThat(memory.holdsItsBytes(page)).as("page %d", page).isTrue();
+    }
+    assertThat(memory.real(PAGES - 1)).isEqualTo(MarkerScan.Real.EMPTY);
+  }
+
+  @Test
+  void whatTheGuestHasWrittenIsNotOverwrittenByALateCopy() throws Exception {
+    memory.data(0, 8);
+    long guests = memory.base + Pages.bytes(5);
+    assertThat(memory.kernel.copy(guests, memory.sourceOf(300), Pages.SIZE_BYTES)).isPositive();
+    byte[] written = memory.readAt(memory.sourceOf(300));
+
+    memory.place(5);
+    byte[] whileMapped = memory.readAt(guests);
+    assertThat(TouchedMemory.await(memory.discard(5, 1))).isZero(); // unmapped, still in the file
+    memory.place(5);
+
+    assertThat(whileMapped).isEqualTo(written);
+    assertThat(memory.readAt(secondOf(5))).isEqualTo(written);
+    assertThat(TouchedMemory.await(memory.touch(5))).isZero();
+    assertThat(memory.readAt(guests)).isEqualTo(written);
+  }
+
+  @Test
+  void latePoisonThatRacesPagesOfTheFileIsNeitherLostNorHealed() throws Exception {
+    Random random = new Random(6);
+    int poisonedFirst = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+      try (TouchedMemory raced = new TouchedMemory(PAGES, MemoryKind.MEMFD)) {
+        List<Integer> late = random.ints(4, 0, PAGES).distinct().boxed().toList();
+        late.forEach(page -> writeInTheFile(raced, page, Pages.SIZE_BYTES / 2));
+        LateMoveKernelTest.poisonWhile(raced, late, () -> raced.data(0, PAGES));
+
+        poisonedFirst += LateMoveKernelTest.assertPoisonOrBytes(raced);
+      }
+    }
+    assertThat(poisonedFirst).as("pages whose poison came first").isPositive();
+  }
+
   @Test
   void latePoisonThatRacesARunIsNeitherLostNorHealed() throws Exception {
     Random random = new Random(5);

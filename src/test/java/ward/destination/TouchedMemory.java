@@ -87,8 +87,7 @@ final class TouchedMemory implements AutoCloseable {
     if (givenUp.isAllowed()) {
       fixture.resolver.spareGivenBack();
     }
-    HugeFaults huge =
-        new HugeFaults(fixture.faults, fixture.table, fixture.givenBack, memoryKind.unitPages());
+    HugeFaults huge = new HugeFaults(fixture.faults, fixture.givenBack, memoryKind.unitPages());
     loop =
         new FaultLoop(
             uffd,

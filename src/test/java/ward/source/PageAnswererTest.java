@@ -62,13 +62,68 @@ class PageAnswererTest {
   }
 
   @Test
-  void everyPageOfARequestIsAnsweredOnItsOwn() {
+  void everyPageOfARequestIsAnsweredUnderANumberOfItsOwn() {
     List<Frame> answers = ask(at(9), 2);
 
     assertInstanceOf(PageAnswer.Data.class, answers.get(0));
     ((PageAnswer.Data) answers.get(0)).release();
-    assertEquals(new PageAnswer.Zero(77, at(10), 1), answers.get(1));
+    assertEquals(new PageAnswer.Zero(78, at(10), 1), answers.get(1));
     assertEquals(2, bench.events.answered.get());
+  }
+
+  /** What came, by page; asserts that each is what the guest has, under its own number. */
+  private void assertAnswers(long first, List<Frame> frames, int pages) {
+    long next = first;
+    for (Frame frame : frames) {
+      PageAnswer answer = (PageAnswer) frame;
+      assertEquals(77 + next - first, answer.requestId());
+      assertEquals(at(next), answer.guestPhysicalAddress());
+      for (int i = 0; i < answer.pageCount(); i++) {
+        byte sent =
+            answer instanceof PageAnswer.Data data
+                ? data.body().getByte((i + 1) * Pages.SIZE_BYTES - 1)
+                : 0;
+        assertEquals(contentOf(next + i), sent, "page " + (next + i));
+        assertFalse(bench.served.isUnsent(next + i));
+      }
+      next += answer.pageCount();
+      if (answer instanceof PageAnswer.Data data) {
+        data.release();
+      }
+    }
+    assertEquals(first + pages, next);
+  }
+
+  private static byte contentOf(long page) {
+    return SmallGuest.isZero((int) page) ? 0 : (byte) page;
+  }
+
+  @Test
+  void pagesNextToEachOtherShareAFrameAsFarAsTheyAreAlike() {
+    List<Frame> frames = ask(at(0), 64);
+
+    assertThat(frames).hasSizeLessThan(40);
+    assertAnswers(0, frames, 64);
+    assertEquals(64, bench.events.answered.get());
+  }
+
+  @Test
+  void oneThatTurnsOutToBeLostAmongManyIsAnsweredLaterUnderItsOwnNumber() throws Exception {
+    bench.guest.spoil(5, Errno.EHWPOISON);
+    bench.lost.record(List.of(SmallGuest.entry(7)));
+
+    List<Frame> now = ask(at(4), 5);
+    bench.settle();
+    List<Frame> later = bench.answered();
+
+    assertThat(now)
+        .extracting(frame -> ((PageAnswer) frame).requestId())
+        .containsExactly(77L, 79L, 81L);
+    now.forEach(frame -> ((PageAnswer.Data) frame).release());
+    assertThat(later).hasSize(2).allMatch(frame -> frame instanceof PageAnswer.Poisoned);
+    assertThat(later)
+        .extracting(frame -> ((PageAnswer) frame).requestId())
+        .containsExactlyInAnyOrder(78L, 80L);
   }
 
   @Test

@@ -31,35 +31,81 @@ class SharedWatcherTest {
     return name + " " + uffd;
   }
 
+  private void thenFileHasThePage() {
+    kernel.thenFill(Errno.EEXIST, -Errno.EEXIST.intValue());
+  }
+
   @Test
-  void bytesAreInTheFileBeforeTheyAreMapped() {
+  void bytesComeByOneCallWhereTheFileHasNone() {
     kernel.thenFill(2 * PAGE);
 
     FillResult result = watcher.copy(watched(3), SOURCE, 2 * PAGE);
 
     assertThat(result).isEqualTo(new FillResult(Outcome.COMPLETED, 2 * PAGE, 0));
-    assertThat(kernel.calls)
-        .containsExactly("copy 0x80003000 0x1000 8192", ioctl("UFFDIO_CONTINUE"));
+    assertThat(kernel.calls).containsExactly(ioctl("UFFDIO_COPY"));
   }
 
   @Test
-  void nothingIsMappedOfWhatTheFileHasNoRoomFor() {
+  void aPageThatTheFileHasIsWrittenThereBeforeItIsMapped() {
+    thenFileHasThePage();
+    kernel.thenFill(PAGE);
+
+    FillResult result = watcher.copy(watched(3), SOURCE, 2 * PAGE);
+
+    assertThat(result.outcome()).isEqualTo(Outcome.INTERRUPTED);
+    assertThat(result.doneBytes()).isEqualTo(PAGE);
+    assertThat(kernel.calls)
+        .containsExactly(
+            ioctl("UFFDIO_COPY"), "copy 0x80003000 0x1000 4096", ioctl("UFFDIO_CONTINUE"));
+  }
+
+  @Test
+  void aPageThatWasMappedOnceIsNeverWrittenAgain() {
+    kernel.thenFill(PAGE);
+    watcher.copy(watched(3), SOURCE, PAGE);
+    thenFileHasThePage();
+    thenFileHasThePage();
+
+    FillResult copied = watcher.copy(watched(3), SOURCE, PAGE);
+    FillResult zeroed = watcher.zero(watched(3), PAGE);
+
+    assertThat(copied.outcome()).isEqualTo(Outcome.ALREADY_RESOLVED);
+    assertThat(zeroed.outcome()).isEqualTo(Outcome.ALREADY_RESOLVED);
+    assertThat(kernel.calls).noneMatch(call -> call.startsWith("copy"));
+  }
+
+  @Test
+  void pagesBeforeOneThatTheFileHasAreNotWrittenAgainEither() {
+    kernel.thenFill(Errno.EAGAIN, 2 * PAGE);
+    FillResult first = watcher.copy(watched(3), SOURCE, 4 * PAGE);
+    thenFileHasThePage();
+
+    FillResult again = watcher.copy(watched(4), SOURCE, PAGE);
+
+    assertThat(first.doneBytes()).isEqualTo(2 * PAGE);
+    assertThat(again.outcome()).isEqualTo(Outcome.ALREADY_RESOLVED);
+  }
+
+  @Test
+  void nothingIsMappedOfWhatCannotBeWritten() {
+    thenFileHasThePage();
     kernel.copyAnswer = (long) -Errno.EFAULT.intValue();
 
     FillResult result = watcher.copy(watched(3), SOURCE, PAGE);
 
     assertThat(result.outcome()).isEqualTo(Outcome.OUT_OF_MEMORY);
-    assertThat(kernel.calls).noneMatch(call -> call.startsWith("UFFDIO"));
+    assertThat(kernel.calls).doesNotContain(ioctl("UFFDIO_CONTINUE"));
   }
 
   @Test
   void nothingIsMappedOfWhatWasWrittenInPart() {
-    kernel.copyAnswer = (long) PAGE;
+    thenFileHasThePage();
+    kernel.copyAnswer = (long) PAGE / 2;
 
-    FillResult result = watcher.copy(watched(3), SOURCE, 2 * PAGE);
+    FillResult result = watcher.copy(watched(3), SOURCE, PAGE);
 
     assertThat(result.outcome()).isEqualTo(Outcome.OUT_OF_MEMORY);
-    assertThat(kernel.calls).noneMatch(call -> call.startsWith("UFFDIO"));
+    assertThat(kernel.calls).doesNotContain(ioctl("UFFDIO_CONTINUE"));
   }
 
   @Test
