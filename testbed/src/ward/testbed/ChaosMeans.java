@@ -14,7 +14,7 @@ import java.util.List;
  */
 record ChaosMeans(Path archives, boolean making, SteppedClock clock) {
 
-  /** Little memory, one compiler, one thread of garbage collection: a daemon lives for a second. */
+  /** Little memory: a daemon lives for a second. */
   private static final List<String> QUICK =
       List.of(
           "-XX:TieredStopAtLevel=1",

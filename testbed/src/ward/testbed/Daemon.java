@@ -47,7 +47,7 @@ final class Daemon implements AutoCloseable {
    * What the process is besides its arguments.
    *
    * @param prefix what runs it in its network, perhaps nothing
-   * @param machineOptions the Java virtual machine's
+   * @param machineOptions the Java virtual machine's, besides those that the launcher gives
    * @param environment more variables than this process has
    */
   record Surroundings(
@@ -65,9 +65,7 @@ final class Daemon implements AutoCloseable {
   static Daemon start(Path directory, String name, Surroundings around, List<String> arguments)
       throws IOException {
     List<String> command = new ArrayList<>(around.prefix());
-    command.add(ProcessHandle.current().info().command().orElse("java"));
-    command.addAll(around.machineOptions());
-    command.addAll(List.of("-jar", WardJar.path().toString()));
+    command.add(WardJar.launcher().toString());
     command.addAll(arguments);
     Path output = directory.resolve(name + ".out");
     Path errors = directory.resolve(name + ".err");
@@ -77,12 +75,14 @@ final class Daemon implements AutoCloseable {
             .redirectOutput(output.toFile())
             .redirectError(errors.toFile());
     builder.environment().putAll(around.environment());
+    builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
+    builder.environment().put("WARD_JAVA_OPTIONS", String.join(" ", around.machineOptions()));
     return new Daemon(name, arguments, builder.start(), output, errors);
   }
 
   /**
-   * This process's choice of a compiler and a collector: the lab takes those that are quick where
-   * everything is emulated, the build the compiler that suits processes which live for seconds.
+   * With this process's choice of a compiler: the lab takes one that is quick where everything is
+   * emulated.
    *
    * @param kind the daemon's first argument
    */

@@ -10,4 +10,9 @@ final class WardJar {
   static Path path() {
     return Path.of(System.getProperty("ward.jar", "target/ward.jar")).toAbsolutePath();
   }
+
+  /** The command that starts it, as a user does. */
+  static Path launcher() {
+    return path().resolveSibling("ward");
+  }
 }

@@ -19,6 +19,9 @@ public final class StreamSocket implements AutoCloseable {
    */
   public static final int CALL_BYTES_MAX = 128 << 10;
 
+  /** Looked up once: the first compiler leaves the look-up of a constant on the way of a page. */
+  private static final int INTERRUPTED = -Errno.EINTR.intValue();
+
   private final NativeKernel.Stubs stubs = NativeKernel.stubs();
   private final Fd fd;
 
@@ -52,7 +55,7 @@ public final class StreamSocket implements AutoCloseable {
     long received;
     do {
       received = stubs.ward_receive(fd.number(), address, lengthBytes, wait ? 1 : 0);
-    } while (received == -Errno.EINTR.intValue());
+    } while (received == INTERRUPTED);
     return received;
   }
 
@@ -70,7 +73,7 @@ public final class StreamSocket implements AutoCloseable {
       long sent = stubs.ward_send(fd.number(), address + done, piece, follows ? 1 : 0);
       if (sent >= 0) {
         done += sent;
-      } else if (sent != -Errno.EINTR.intValue()) {
+      } else if (sent != INTERRUPTED) {
         return sent;
       }
     }

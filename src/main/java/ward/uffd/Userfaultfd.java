@@ -33,6 +33,8 @@ public final class Userfaultfd implements Watcher, AutoCloseable {
   static final long MOVED_BYTES = 2 << 20;
 
   private static final Logger log = LoggerFactory.getLogger(Userfaultfd.class);
+  private static final int WOULD_WAIT = Errno.EAGAIN.intValue();
+  private static final int INTERRUPTED = Errno.EINTR.intValue();
   private static final List<Feature> ADOPTED_FEATURES =
       List.of(Feature.POISON, Feature.EVENT_REMOVE);
 
@@ -187,7 +189,7 @@ public final class Userfaultfd implements Watcher, AutoCloseable {
   }
 
   private static boolean isNoEvent(int errno) {
-    return errno == Errno.EAGAIN.intValue() || errno == Errno.EINTR.intValue();
+    return errno == WOULD_WAIT || errno == INTERRUPTED;
   }
 
   @Override

@@ -51,17 +51,46 @@ record FrameHeader(
     int contentChecksum,
     long requestId) {
 
-  /** Where the fields are, for those who read and write them in place. */
-  static final int KIND_AT = 4;
+  /**
+   * Where the fields are, for those who read and write them in place: two by a word of 8 bytes, of
+   * which they are the lower and the upper half.
+   */
+  static final int LENGTH_AND_KIND_AT = 0;
 
-  static final int RESERVED_AT = 5;
   static final int ADDRESS_AT = 8;
-  static final int PAGES_AT = 16;
-  static final int CONTENT_SUM_AT = 20;
+  static final int PAGES_AND_SUM_AT = 16;
   static final int REQUEST_AT = 24;
   static final int SUMMED_BYTES = 32;
 
   static final int BYTES = SUMMED_BYTES + Integer.BYTES;
+
+  private static final long LOWER_HALF = 0xffffffffL;
+  private static final int KIND_SHIFT = Integer.SIZE;
+  private static final int KIND_MASK = 0xff;
+  private static final int RESERVED_SHIFT = KIND_SHIFT + Byte.SIZE;
+
+  /** The first word, reserved fields 0. */
+  static long lengthAndKind(int bodyBytes, int kindNumber) {
+    return bodyBytes | (long) kindNumber << KIND_SHIFT;
+  }
+
+  /** Not yet believed. */
+  static long bodyBytesIn(long lengthAndKind) {
+    return lengthAndKind & LOWER_HALF;
+  }
+
+  static int kindNumberIn(long lengthAndKind) {
+    return (int) (lengthAndKind >>> KIND_SHIFT) & KIND_MASK;
+  }
+
+  static boolean usesReserved(long lengthAndKind) {
+    return lengthAndKind >>> RESERVED_SHIFT != 0;
+  }
+
+  /** The third word. */
+  static long pagesAndSum(int pageCount, int contentChecksum) {
+    return pageCount & LOWER_HALF | (long) contentChecksum << Integer.SIZE;
+  }
 
   /** Of a frame that is about no range. */
   static FrameHeader of(FrameKind kind, ByteBuffer body) {

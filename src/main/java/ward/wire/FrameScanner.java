@@ -73,21 +73,23 @@ public final class FrameScanner {
     if (arrived != sent) {
       throw named(TransmissionException.disagreement("a frame's header", sent, arrived));
     }
-    kind = in.getUnsignedByte(at + FrameHeader.KIND_AT);
+    long lengthAndKind = in.getLongLE(at + FrameHeader.LENGTH_AND_KIND_AT);
+    long pagesAndSum = in.getLongLE(at + FrameHeader.PAGES_AND_SUM_AT);
+    kind = FrameHeader.kindNumberIn(lengthAndKind);
     guestPhysicalAddress = in.getLongLE(at + FrameHeader.ADDRESS_AT);
-    pageCount = in.getIntLE(at + FrameHeader.PAGES_AT);
-    sentSum = in.getIntLE(at + FrameHeader.CONTENT_SUM_AT);
+    pageCount = (int) pagesAndSum;
+    sentSum = (int) (pagesAndSum >>> Integer.SIZE);
     requestId = in.getLongLE(at + FrameHeader.REQUEST_AT);
-    requireAllowed(at);
+    requireAllowed(at, lengthAndKind);
     in.skipBytes(FrameHeader.BYTES);
     headerRead = true;
     return true;
   }
 
-  private void requireAllowed(int at) {
-    long bytes = in.getUnsignedIntLE(at);
+  private void requireAllowed(int at, long lengthAndKind) {
+    long bytes = FrameHeader.bodyBytesIn(lengthAndKind);
     try {
-      if (isPlain(at)) {
+      if (isPlain(lengthAndKind)) {
         FrameKind known = kind == DATA ? FrameKind.DATA : FrameKind.REQUEST;
         known.requireRange(guestPhysicalAddress, Integer.toUnsignedLong(pageCount));
         known.requireBody(bytes, pageCount);
@@ -102,11 +104,8 @@ public final class FrameScanner {
     bodyBytes = (int) bytes;
   }
 
-  private boolean isPlain(int at) {
-    boolean reserved =
-        in.getByte(at + FrameHeader.RESERVED_AT) != 0
-            || in.getShortLE(at + FrameHeader.RESERVED_AT + 1) != 0;
-    return !reserved && (kind == DATA || kind == REQUEST);
+  private boolean isPlain(long lengthAndKind) {
+    return !FrameHeader.usesReserved(lengthAndKind) && (kind == DATA || kind == REQUEST);
   }
 
   private TransmissionException named(TransmissionException e) {

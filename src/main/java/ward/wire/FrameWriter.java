@@ -115,15 +115,12 @@ public final class FrameWriter {
       int bodyBytes) {
     kind.requireRange(guestPhysicalAddress, pageCount);
     int at = out.writerIndex();
-    out.setIntLE(at, bodyBytes);
-    out.setByte(at + FrameHeader.KIND_AT, kind.number());
-    out.setByte(at + FrameHeader.RESERVED_AT, 0);
-    out.setShortLE(at + FrameHeader.RESERVED_AT + 1, 0);
+    int sum =
+        sums.ofContent(kind.number(), guestPhysicalAddress, pageCount, body, bodyAt, bodyBytes);
+    out.setLongLE(
+        at + FrameHeader.LENGTH_AND_KIND_AT, FrameHeader.lengthAndKind(bodyBytes, kind.number()));
     out.setLongLE(at + FrameHeader.ADDRESS_AT, guestPhysicalAddress);
-    out.setIntLE(at + FrameHeader.PAGES_AT, pageCount);
-    out.setIntLE(
-        at + FrameHeader.CONTENT_SUM_AT,
-        sums.ofContent(kind.number(), guestPhysicalAddress, pageCount, body, bodyAt, bodyBytes));
+    out.setLongLE(at + FrameHeader.PAGES_AND_SUM_AT, FrameHeader.pagesAndSum(pageCount, sum));
     out.setLongLE(at + FrameHeader.REQUEST_AT, requestId);
     out.setIntLE(at + FrameHeader.SUMMED_BYTES, sums.ofHeader(out, at));
   }

@@ -21,6 +21,10 @@ final class LabFiles {
     return top().resolve("target/ward.jar");
   }
 
+  static Path launcher() {
+    return top().resolve("target/ward");
+  }
+
   static Path testClasses() {
     return top().resolve("target/test-classes");
   }

@@ -38,6 +38,7 @@ record Payload(
       archive.program("init", Files.readAllBytes(LabFiles.script("init")));
       archive.file("ward/run", script.getBytes(StandardCharsets.UTF_8));
       archive.copy("ward/ward.jar", ward.jar());
+      archive.program("ward/ward", Files.readAllBytes(LabFiles.launcher()));
       for (Path library : testLibraries) {
         archive.copy("ward/lib/" + library.getFileName(), library);
       }
