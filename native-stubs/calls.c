@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -198,4 +199,42 @@ int64_t ward_alike(uint64_t address, uint64_t pages)
 	while (alike < pages && ward_is_zero(address + alike * sizeof(uint64_t) * PAGE_WORDS) == zero)
 		alike++;
 	return (int64_t)alike;
+}
+
+#define PAGE_BYTES 4096
+#define WORD_BITS 64
+
+int64_t ward_pack(uint64_t address, uint64_t pages, uint64_t bits, uint64_t first)
+{
+	uint64_t *words = pointer(bits);
+	uint64_t packed = 0;
+
+	for (uint64_t i = 0; i < pages; i++) {
+		if (ward_is_zero(address + i * PAGE_BYTES))
+			continue;
+		words[(first + i) / WORD_BITS] |= UINT64_C(1) << (first + i) % WORD_BITS;
+		if (i > packed)
+			memcpy(pointer(address + packed * PAGE_BYTES), pointer(address + i * PAGE_BYTES), PAGE_BYTES);
+		packed++;
+	}
+	return (int64_t)packed;
+}
+
+/* From the last one on: none is overwritten before it has moved, as none moves towards the front. */
+int64_t ward_unpack(uint64_t address, uint64_t pages, uint64_t bits)
+{
+	const uint64_t *words = pointer(bits);
+	uint64_t left = 0;
+
+	for (uint64_t i = 0; i < pages; i++)
+		left += words[i / WORD_BITS] >> i % WORD_BITS & 1;
+	for (uint64_t i = pages; i-- > left;) {
+		void *page = pointer(address + i * PAGE_BYTES);
+
+		if ((words[i / WORD_BITS] >> i % WORD_BITS & 1) == 0)
+			memset(page, 0, PAGE_BYTES);
+		else
+			memcpy(page, pointer(address + --left * PAGE_BYTES), PAGE_BYTES);
+	}
+	return 0;
 }

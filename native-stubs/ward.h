@@ -58,6 +58,13 @@ WARD_EXPORT int64_t ward_copy(uint64_t to, uint64_t from, uint64_t length);
 WARD_EXPORT int64_t ward_is_zero(uint64_t address);
 /* How many of the pages are as the first one is, zero or not; at least 1. */
 WARD_EXPORT int64_t ward_alike(uint64_t address, uint64_t pages);
+/*
+ * Moves the pages that are not zero together, to the front, and answers how many they are. Sets a bit for each of them where
+ * it was: bit first + N of the 64-bit words at bits is page N.
+ */
+WARD_EXPORT int64_t ward_pack(uint64_t address, uint64_t pages, uint64_t bits, uint64_t first);
+/* The reverse, in place: those that have no bit, counted from 0, are zeros afterwards. */
+WARD_EXPORT int64_t ward_unpack(uint64_t address, uint64_t pages, uint64_t bits);
 
 /* UNIX stream sockets. A descriptor may go along with the bytes of one call (SCM_RIGHTS); -1 is none. */
 WARD_EXPORT int64_t ward_socket_connect(const char *path);

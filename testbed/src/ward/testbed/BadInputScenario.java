@@ -423,7 +423,7 @@ class BadInputScenario {
                     hello.attempt(),
                     new ProtocolVersion(9, 4),
                     hello.host()))) {
-      assertEnd(ExitCode.PEER_REFUSED, run(List.of(), destination(source.port())), "9.4", "1.0");
+      assertEnd(ExitCode.PEER_REFUSED, run(List.of(), destination(source.port())), "9.4", "1.1");
     }
   }
 

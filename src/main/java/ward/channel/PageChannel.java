@@ -238,15 +238,46 @@ public final class PageChannel implements AutoCloseable {
       if (released) {
         return false;
       }
-      int bodyBytes = writer.dataHeader(0, guestPhysicalAddress, pageCount, pages, index);
-      if (bodyBytes <= COPIED_BYTES) {
-        out.writeBytes(pages, index, bodyBytes);
-        return sendIfMuch();
-      }
-      return sendAll(true) && send(pages.memoryAddress() + index, bodyBytes, false);
+      return sendBody(
+          pages, index, writer.dataHeader(0, guestPhysicalAddress, pageCount, pages, index));
     } finally {
       sending.unlock();
     }
+  }
+
+  /** Whether the peer reads {@link #sendMixed}. */
+  public boolean takesMixed() {
+    return peer.takesMixed();
+  }
+
+  /**
+   * The same for pages of which some are zeros.
+   *
+   * @param index of the bits, which the bytes of the pages follow, as {@link ward.wire.MixedPages}
+   *     has them
+   * @param bodyBytes of both
+   */
+  public boolean sendMixed(
+      long guestPhysicalAddress, int pageCount, ByteBuf pages, int index, int bodyBytes) {
+    sending.lock();
+    try {
+      if (released) {
+        return false;
+      }
+      writer.mixedHeader(guestPhysicalAddress, pageCount, pages, index, bodyBytes);
+      return sendBody(pages, index, bodyBytes);
+    } finally {
+      sending.unlock();
+    }
+  }
+
+  /** Behind its header. */
+  private boolean sendBody(ByteBuf bytes, int index, int bodyBytes) {
+    if (bodyBytes <= COPIED_BYTES) {
+      out.writeBytes(bytes, index, bodyBytes);
+      return sendIfMuch();
+    }
+    return sendAll(true) && send(bytes.memoryAddress() + index, bodyBytes, false);
   }
 
   /**

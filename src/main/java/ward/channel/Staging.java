@@ -38,7 +38,7 @@ final class Staging implements Inbox {
 
   @Override
   public int makeRoom(FrameScanner frames) {
-    bring(StagingMemory.LEAD_BYTES - frames.headerBytesAhead());
+    bring(StagingMemory.LEAD_BYTES - frames.bytesAheadOfPages());
     int missing = frames.missingBytes();
     if (missing > bytes.writableBytes()) {
       throw new ProtocolException(

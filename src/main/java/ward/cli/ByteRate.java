@@ -16,7 +16,7 @@ record ByteRate(long bytesPerSecond) {
   /** A page: less would never send one. */
   private static final long LEAST = 4096;
 
-  private static final long MOST = 1L << 40;
+  static final long MOST = 1L << 40;
   private static final String NONE = "none";
 
   static ByteRate parse(String text) {
@@ -24,7 +24,7 @@ record ByteRate(long bytesPerSecond) {
       return new ByteRate(0);
     }
     try {
-      long bytes = bytes(text.strip().toUpperCase(Locale.ROOT));
+      long bytes = bytes(text);
       if (bytes >= LEAST && bytes <= MOST) {
         return new ByteRate(bytes);
       }
@@ -36,7 +36,12 @@ record ByteRate(long bytesPerSecond) {
             .formatted(text));
   }
 
-  private static long bytes(String text) {
+  /**
+   * @throws NumberFormatException unless it is a number, perhaps with a suffix
+   * @throws ArithmeticException if it is too large
+   */
+  static long bytes(String asWritten) {
+    String text = asWritten.strip().toUpperCase(Locale.ROOT);
     int suffix = text.isEmpty() ? -1 : SUFFIXES.indexOf(text.charAt(text.length() - 1));
     String digits = suffix < 0 ? text : text.substring(0, text.length() - 1);
     int shift = SHIFT_PER_SUFFIX * (suffix + 1);

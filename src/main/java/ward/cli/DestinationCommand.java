@@ -163,6 +163,15 @@ final class DestinationCommand implements Callable<Integer> {
   int streams;
 
   @Option(
+      names = "--staging",
+      paramLabel = "SIZE",
+      description =
+          "The most memory that pages of the stream may wait in here, all connections taken together,"
+              + " with K, M, G or T. It must hold 2M for each of --streams; more is allowed and not"
+              + " used (default: 2M for each).")
+  StagingSize staging;
+
+  @Option(
       names = "--console",
       paramLabel = "FILE",
       description =
@@ -505,6 +514,14 @@ final class DestinationCommand implements Callable<Integer> {
   }
 
   private DestinationSettings settings() {
+    DestinationSettings settings = settingsForAnyStaging();
+    if (staging != null) {
+      staging.requireEnoughFor(streams);
+    }
+    return settings;
+  }
+
+  private DestinationSettings settingsForAnyStaging() {
     try {
       return new DestinationSettings(
           connect.resolve(),

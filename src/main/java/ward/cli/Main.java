@@ -52,6 +52,7 @@ public final class Main implements Runnable {
     CommandLine command = new CommandLine(new Main());
     command.registerConverter(HostPort.class, HostPort::parse);
     command.registerConverter(ByteRate.class, ByteRate::parse);
+    command.registerConverter(StagingSize.class, StagingSize::parse);
     command.registerConverter(GuestPhysicalAddress.class, GuestPhysicalAddress::parse);
     command.setCaseInsensitiveEnumValuesAllowed(true);
     command.setExecutionExceptionHandler((thrown, line, parsed) -> failed(thrown, line));

@@ -8,6 +8,7 @@ import ward.memory.GuestLayout;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.poison.PoisonEntry;
+import ward.wire.MixedPages;
 import ward.wire.PageAnswer;
 import ward.wire.ProtocolException;
 
@@ -151,6 +152,17 @@ final class PageAnswers {
     requireUnasked(requestId);
     PageRun run = requireInLayout(guestPhysicalAddress, pageCount);
     listener.streamed(known(parts.resolver().staged(run, address), run));
+  }
+
+  /**
+   * The same of pages of which some are zeros.
+   *
+   * @throws ProtocolException as the other
+   */
+  void inBackground(MixedPages pages) throws ResolveException {
+    requireUnasked(pages.requestId());
+    PageRun run = requireInLayout(pages.guestPhysicalAddress(), pages.pageCount());
+    listener.streamed(known(parts.resolver().mixed(run, pages), run));
   }
 
   private static void requireUnasked(long requestId) {

@@ -56,6 +56,8 @@ final class PageConnection implements Takeover.Listener, PageChannel.Reactions {
             frames.guestPhysicalAddress(),
             frames.pageCount(),
             frames.bodyAddress());
+      } else if (frames.isMixed()) {
+        events.mixed(frames.mixed());
       } else {
         Optional<Frame> frame = frames.frame();
         if (frame.isPresent()) {

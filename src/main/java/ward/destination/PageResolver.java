@@ -11,6 +11,7 @@ import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.uffd.FillResult;
 import ward.uffd.PageFiller;
+import ward.wire.MixedPages;
 
 /**
  * Puts content or poison in place: claims pages in the {@link PageTable}, then issues the ioctls
@@ -29,6 +30,7 @@ final class PageResolver {
   }
 
   private static final String COPY = "UFFDIO_COPY";
+  private static final String ZEROPAGE = "UFFDIO_ZEROPAGE";
   private static final long OUT_OF_MEMORY_PAUSE_NANOS = 10_000_000;
   private static final long EVENT_PAUSE_NANOS = 20_000;
 
@@ -111,6 +113,80 @@ final class PageResolver {
     return content(run, COPY, bytesOf(run, sourceAddress, filler::take), counts::addData);
   }
 
+  /**
+   * The same for pages of which some are zeros. Where at least half of a huge page has content, it
+   * is moved as one, zeros and all, by one call instead of one for each run: the guest's memory
+   * grows by 1 MiB at most, and by no more than it would when huge pages are put together in the
+   * end ({@link PageFiller#collapse} has the same limit). Zeros take no memory otherwise.
+   */
+  long mixed(PageRun run, MixedPages pages) throws ResolveException {
+    long claimed = isWorthMoving(run, pages) ? claimFrom(run.firstPage(), run.endPage()) : 0;
+    if (claimed == run.pageCount()) {
+      moveMixed(run, pages);
+      return claimed;
+    }
+    // Of a huge page that has other writers, what was won is placed run by run, and so is the rest.
+    eachKind(
+        run,
+        0,
+        claimed,
+        pages,
+        (part, name, place, count) -> {
+          fill(part.firstPage(), part.pageCount(), name, place, count);
+          return part.pageCount();
+        });
+    return claimed + eachKind(run, claimed, run.pageCount(), pages, this::content);
+  }
+
+  private boolean isWorthMoving(PageRun run, MixedPages pages) {
+    return 2L * pages.dataPages() >= run.pageCount()
+        && run.pageCount() <= memory.layout().pagesLeftInRegion(run.firstPage())
+        && filler.moves(
+            memory.hostAddressOf(run.firstPage()), pages.address(), Pages.bytes(run.pageCount()));
+  }
+
+  /** Of pages that are claimed. */
+  private void moveMixed(PageRun run, MixedPages pages) throws ResolveException {
+    filler.spread(pages.address(), Pages.bytes(run.pageCount()), pages.bitsAddress());
+    fill(
+        run.firstPage(),
+        run.pageCount(),
+        COPY,
+        bytesOf(run, pages.address(), filler::take),
+        kept -> countMixed(kept, pages.dataPages()));
+  }
+
+  /** What was given back in this moment counts as zeros, whatever it was. */
+  private void countMixed(long kept, int dataPages) {
+    long data = Math.min(kept, dataPages);
+    counts.addData(data);
+    counts.addZero(kept - data);
+  }
+
+  /** One kind of ioctl over pages of which some may have a writer; answers how many it placed. */
+  private interface Placing {
+    long place(PageRun part, String name, Operation operation, LongConsumer count)
+        throws ResolveException;
+  }
+
+  /** The runs of data and of zeros in a part of mixed pages. */
+  private long eachKind(PageRun run, long from, long to, MixedPages pages, Placing placing)
+      throws ResolveException {
+    long placed = 0;
+    int page = (int) from;
+    while (page < to) {
+      int alike = (int) Math.min(pages.alike(page), to - page);
+      PageRun part = new PageRun(run.firstPage() + page, alike);
+      placed +=
+          pages.data().get(page)
+              ? placing.place(
+                  part, COPY, bytesOf(part, pages.addressOf(page), filler::copy), counts::addData)
+              : placing.place(part, ZEROPAGE, this::zeroPages, counts::addZero);
+      page += alike;
+    }
+    return placed;
+  }
+
   /** Each page gets its own of the run's bytes. */
   private Operation bytesOf(PageRun run, long sourceAddress, Transfer transfer) {
     return (page, count) ->
@@ -154,7 +230,7 @@ final class PageResolver {
 
   /** Places zeros in those pages of the run that have no writer yet; answers how many. */
   long zero(PageRun run) throws ResolveException {
-    return content(run, "UFFDIO_ZEROPAGE", this::zeroPages, counts::addZero);
+    return content(run, ZEROPAGE, this::zeroPages, counts::addZero);
   }
 
   private FillResult zeroPages(long page, long count) {

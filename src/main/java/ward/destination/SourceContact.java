@@ -13,6 +13,7 @@ import ward.wire.ControlFrame;
 import ward.wire.ControlMessage;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
+import ward.wire.MixedPages;
 import ward.wire.PageAnswer;
 import ward.wire.Peer;
 import ward.wire.ProtocolException;
@@ -219,6 +220,18 @@ final class SourceContact {
       } else {
         answers(kind).inBackground(request, guestPhysicalAddress, pageCount, address);
       }
+    }
+
+    @Override
+    public void mixed(MixedPages pages) throws IOException {
+      if (of.isOver()) {
+        return;
+      }
+      requireNotEnded("Mixed");
+      if (kind != ConnectionKind.STREAM) {
+        throw new ProtocolException("MIXED on the %s connection".formatted(kind));
+      }
+      answers(kind).inBackground(pages);
     }
 
     private void requireNotEnded(String what) {

@@ -8,6 +8,7 @@ import ward.channel.Watched;
 import ward.wire.ConnectionKind;
 import ward.wire.ControlMessage.Hello;
 import ward.wire.Frame;
+import ward.wire.MixedPages;
 
 /** How a destination reaches its source: the seam between the session and the network. */
 public interface SourceLink extends AutoCloseable {
@@ -56,6 +57,13 @@ public interface SourceLink extends AutoCloseable {
      */
     void pages(long request, long guestPhysicalAddress, int pageCount, long address)
         throws IOException;
+
+    /**
+     * The same of pages of which some are zeros.
+     *
+     * @throws IOException if the migration cannot go on
+     */
+    void mixed(MixedPages pages) throws IOException;
 
     /**
      * Another frame arrived. Whatever it holds is released when this returns.

@@ -269,6 +269,12 @@ public final class NativeKernel implements Kernel {
     @IgnoreError
     long ward_alike(long address, long pages);
 
+    @IgnoreError
+    long ward_pack(long address, long pages, long bits, long first);
+
+    @IgnoreError
+    long ward_unpack(long address, long pages, long bits);
+
     long ward_socket_connect(String path);
 
     long ward_socket_listen(String path);

@@ -8,6 +8,8 @@ package ward.kernel;
  */
 public final class ZeroPages {
 
+  public static final int PAGE_BYTES = 4096;
+
   private ZeroPages() {}
 
   /** Whether the 4096 bytes at an address, a multiple of 8, are zeros. */
@@ -24,5 +26,28 @@ public final class ZeroPages {
    */
   public static long alike(long address, long pageCount) {
     return NativeKernel.stubs().ward_alike(address, pageCount);
+  }
+
+  /**
+   * Moves the pages that are not zeros together, to the front; what is behind them afterwards means
+   * nothing.
+   *
+   * @param address a multiple of 8
+   * @param bitsAddress of 64-bit words, a multiple of 8
+   * @param firstBit of the first page; the bits of pages that are not zeros are set, no other is
+   *     changed
+   * @return how many pages those are
+   */
+  public static long pack(long address, long pageCount, long bitsAddress, long firstBit) {
+    return NativeKernel.stubs().ward_pack(address, pageCount, bitsAddress, firstBit);
+  }
+
+  /**
+   * The reverse: every page is where it was, or is zeros again.
+   *
+   * @param bitsAddress of the first page's bit, the lowest of a 64-bit word; a multiple of 8
+   */
+  public static void unpack(long address, long pageCount, long bitsAddress) {
+    NativeKernel.stubs().ward_unpack(address, pageCount, bitsAddress);
   }
 }

@@ -1,16 +1,14 @@
 package ward.source;
 
 import io.netty.buffer.ByteBuf;
-import io.netty.buffer.Unpooled;
-import java.nio.ByteBuffer;
 import java.util.List;
-import ward.kernel.ZeroPages;
 import ward.memory.GuestLayout;
 import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.PoisonEntry;
 import ward.wire.Frame;
+import ward.wire.MixedPages;
 import ward.wire.PageAnswer;
 import ward.wire.StreamEnd;
 
@@ -41,6 +39,18 @@ final class BackgroundStream {
      */
     boolean pages(long guestPhysicalAddress, int pageCount, ByteBuf bytes, int index);
 
+    /** Whether the destination reads pages of which some are zeros, in one frame. */
+    boolean takesMixed();
+
+    /**
+     * Sends those, in the same way.
+     *
+     * @param index of the bits, which the bytes of the pages follow, as {@link MixedPages} has them
+     * @param bodyBytes of both
+     */
+    boolean mixed(
+        long guestPhysicalAddress, int pageCount, ByteBuf bytes, int index, int bodyBytes);
+
     /** Sent with the next pages, or flushed. */
     void say(Frame frame);
 
@@ -63,8 +73,7 @@ final class BackgroundStream {
   private final SourceListener listener;
   private final Line line;
   private final Turns turns;
-  private final ByteBuf slice =
-      Unpooled.wrappedBuffer(ByteBuffer.allocateDirect((int) Pages.bytes(Slices.PAGES_MAX)));
+  private final GatheredPages gathered = new GatheredPages();
   private PageSet unreadable = new PageSet();
   private PageRun rest; // of the slice that is being sent; null between two
   private int recording;
@@ -192,33 +201,27 @@ final class BackgroundStream {
   private void read(long first, long count) {
     long end = first + count;
     long page = first;
+    gathered.begin(page);
     while (page < end) {
       long empty = reader.emptyPages(page, end - page);
-      if (empty > 0) {
-        writeRun(page, 0, (int) empty, true);
-        listener.streamed(0, empty);
-        page += empty;
-      } else {
-        long filled = reader.filledPages(page, end - page);
-        readFilled(page, filled);
-        page += filled;
-      }
+      gathered.addZeros(empty);
+      page += empty > 0 ? empty : readFilled(page, reader.filledPages(page, end - page));
     }
+    write();
   }
 
-  private void readFilled(long first, long count) {
-    PageReader.Result result = reader.read(first, count, slice.memoryAddress());
-    write(first, (int) result.readablePages());
-    if (result.stop() != PageReader.Stop.NONE) {
-      skip(first + result.readablePages(), result);
-      rest(first + result.readablePages() + 1, first + count);
+  /** Answers how many pages have been dealt with. */
+  private long readFilled(long first, long count) {
+    PageReader.Result result = reader.read(first, count, gathered.roomAddress());
+    gathered.add(result.readablePages());
+    if (result.stop() == PageReader.Stop.NONE) {
+      return count;
     }
-  }
-
-  private void rest(long first, long end) {
-    if (first < end) {
-      readFilled(first, end - first);
-    }
+    long bad = first + result.readablePages();
+    write();
+    skip(bad, result);
+    gathered.begin(bad + 1);
+    return result.readablePages() + 1;
   }
 
   /** A page in the middle that cannot be read. */
@@ -240,28 +243,39 @@ final class BackgroundStream {
     goOn();
   }
 
-  /** Cuts what was read into the longest runs of data and of zeros. */
-  private void write(long first, int pages) {
-    int zeroPages = 0;
-    int at = 0;
-    while (at < pages) {
-      long address = slice.memoryAddress() + Pages.bytes(at);
-      boolean zero = ZeroPages.isZero(address);
-      int count = (int) ZeroPages.alike(address, pages - at);
-      writeRun(first, at, count, zero);
-      zeroPages += zero ? count : 0;
-      at += count;
+  /** Sends what was gathered, as one frame if the other side reads such a one. */
+  private void write() {
+    int zeroPages = gathered.pages() - gathered.dataPages();
+    if (gathered.dataPages() > 0 && zeroPages > 0 && line.takesMixed()) {
+      writeMixed();
+    } else {
+      gathered.forEachRun(this::writeRun);
     }
-    listener.streamed(pages - zeroPages, zeroPages);
+    listener.streamed(gathered.dataPages(), zeroPages);
   }
 
-  private void writeRun(long first, int at, int count, boolean zero) {
-    long address = layout.addressOf(first + at);
+  private void writeMixed() {
+    long address = layout.addressOf(gathered.firstPage());
+    int bodyBytes = gathered.mixedBytes();
+    pace.spend(FRAME_BYTES + bodyBytes);
+    goesOn(
+        line.mixed(
+            address, gathered.pages(), gathered.bytes(), GatheredPages.MIXED_INDEX, bodyBytes));
+  }
+
+  private void writeRun(PageRun run, boolean zero, int index) {
+    long address = layout.addressOf(run.firstPage());
+    int count = (int) run.pageCount();
     pace.spend(FRAME_BYTES + (zero ? 0 : Pages.bytes(count)));
     if (zero) {
       line.say(new PageAnswer.Zero(0, address, count));
-    } else if (!line.pages(address, count, slice, (int) Pages.bytes(at))) {
-      ended = true; // the connection; what it lacks is sent by another
+    } else {
+      goesOn(line.pages(address, count, gathered.bytes(), index));
     }
+  }
+
+  /** What a connection that is over lacks is sent by another. */
+  private void goesOn(boolean sent) {
+    ended |= !sent;
   }
 }

@@ -68,6 +68,17 @@ final class StreamConnection
   }
 
   @Override
+  public boolean takesMixed() {
+    return channel.takesMixed();
+  }
+
+  @Override
+  public boolean mixed(
+      long guestPhysicalAddress, int pageCount, ByteBuf bytes, int index, int bodyBytes) {
+    return channel.sendMixed(guestPhysicalAddress, pageCount, bytes, index, bodyBytes);
+  }
+
+  @Override
   public void say(Frame frame) {
     channel.write(out -> out.frame(frame));
   }

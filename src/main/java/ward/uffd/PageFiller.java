@@ -1,5 +1,7 @@
 package ward.uffd;
 
+import ward.kernel.ZeroPages;
+
 /**
  * Ends the faults of a registered range, one way or another.
  *
@@ -29,6 +31,22 @@ public interface PageFiller {
    *     done the bytes are still there
    */
   FillResult take(long hostAddress, long sourceAddress, long lengthBytes);
+
+  /** Whether {@link #take} would move these pages, and not copy them. */
+  default boolean moves(long hostAddress, long sourceAddress, long lengthBytes) {
+    return false;
+  }
+
+  /**
+   * Puts pages that lie together in such memory where each belongs, counted from the first, and
+   * makes the others zeros.
+   *
+   * @param bitsAddress of a bit for each page, from the lowest of 64-bit words on: set where it has
+   *     bytes
+   */
+  default void spread(long sourceAddress, long lengthBytes, long bitsAddress) {
+    ZeroPages.unpack(sourceAddress, lengthBytes / ZeroPages.PAGE_BYTES, bitsAddress);
+  }
 
   /**
    * Fills a missing range with zeros and wakes whoever faulted on it.

@@ -206,7 +206,7 @@ public final class Userfaultfd implements Watcher, AutoCloseable {
    */
   @Override
   public FillResult take(long hostAddress, long sourceAddress, long lengthBytes) {
-    if (moves && lengthBytes == MOVED_BYTES && isHuge(hostAddress) && isHuge(sourceAddress)) {
+    if (moves(hostAddress, sourceAddress, lengthBytes)) {
       FillResult moved = move(hostAddress, sourceAddress, lengthBytes);
       if (moved.isAboutTheRange()) {
         return moved;
@@ -214,6 +214,11 @@ public final class Userfaultfd implements Watcher, AutoCloseable {
       refusedToMove(moved);
     }
     return copy(hostAddress, sourceAddress, lengthBytes);
+  }
+
+  @Override
+  public boolean moves(long hostAddress, long sourceAddress, long lengthBytes) {
+    return moves && lengthBytes == MOVED_BYTES && isHuge(hostAddress) && isHuge(sourceAddress);
   }
 
   private static boolean isHuge(long address) {

@@ -149,6 +149,10 @@ final class FrameContent {
       case STREAM_END -> new StreamEnd();
       case PING -> new Ping();
       case PONG -> new Pong();
+      case MIXED ->
+          throw new ProtocolException(
+              "MIXED of %d pages at 0x%x; it belongs on a STREAM connection, to a destination"
+                  .formatted(pages, address));
       case MESSAGE, DATA -> throw new IllegalStateException(kind + " has a way of its own");
     };
   }

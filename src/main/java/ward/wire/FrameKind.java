@@ -27,7 +27,12 @@ enum FrameKind {
   /** "Are you alive?" */
   PING(10, 0, 0),
   /** "I am." */
-  PONG(11, 0, 0);
+  PONG(11, 0, 0),
+  /**
+   * Some of the pages are zeros: 64 bytes of bits, the lowest of the first byte for the first page,
+   * set where a page has bytes; then exactly 4096 for each of those. From protocol 1.1 on.
+   */
+  MIXED(12, 512, MixedPages.BITS_BYTES + (511 << Pages.SHIFT));
 
   /** The longest body of a kind that only a newer minor version knows; it is skipped. */
   static final int UNKNOWN_BODY_BYTES_MAX = 1 << 20;
@@ -99,6 +104,18 @@ enum FrameKind {
       throw new IllegalArgumentException(
           "DATA of %d pages with a body of %d bytes; %d are needed"
               .formatted(pageCount, bodyBytes, Pages.bytes(pageCount)));
+    }
+    if (this == MIXED) {
+      requireSomeOf(pageCount, bodyBytes - MixedPages.BITS_BYTES);
+    }
+  }
+
+  private static void requireSomeOf(long pageCount, long contentBytes) {
+    boolean whole = contentBytes > 0 && Pages.isAligned(contentBytes);
+    if (!whole || contentBytes >= Pages.bytes(pageCount)) {
+      throw new IllegalArgumentException(
+          "MIXED of %d pages with %d bytes of content; those of 1 to %d pages are allowed"
+              .formatted(pageCount, contentBytes, pageCount - 1));
     }
   }
 }

@@ -1,7 +1,9 @@
 package ward.wire;
 
 import io.netty.buffer.ByteBuf;
+import java.util.BitSet;
 import java.util.Optional;
+import ward.memory.Pages;
 
 /**
  * Cuts a buffer of received bytes into frames, in place: a request and the bytes of pages are read
@@ -13,6 +15,7 @@ public final class FrameScanner {
 
   private static final int REQUEST = FrameKind.REQUEST.number();
   private static final int DATA = FrameKind.DATA.number();
+  private static final int MIXED = FrameKind.MIXED.number();
 
   private final ByteBuf in;
   private final FrameContent content;
@@ -114,6 +117,34 @@ public final class FrameScanner {
     return kind == DATA && whole;
   }
 
+  /** Whether this frame is pages of which some are zeros, as they were sent. */
+  public boolean isMixed() {
+    return kind == MIXED && whole;
+  }
+
+  /**
+   * What such a frame holds; its bytes are there until the next step.
+   *
+   * @throws ProtocolException if the bits are not of as many pages as the bytes
+   */
+  public MixedPages mixed() {
+    BitSet data = BitSet.valueOf(in.internalNioBuffer(bodyIndex, MixedPages.BITS_BYTES));
+    int sent = bodyBytes - MixedPages.BITS_BYTES >>> Pages.SHIFT;
+    if (data.length() > pageCount || data.cardinality() != sent) {
+      throw new ProtocolException(
+          "%s: MIXED of %d pages at 0x%x with the bytes of %d and bits for %d, the last for page %d"
+              .formatted(
+                  peerName,
+                  pageCount,
+                  guestPhysicalAddress,
+                  sent,
+                  data.cardinality(),
+                  data.length() - 1));
+    }
+    return new MixedPages(
+        requestId, guestPhysicalAddress, pageCount, data, bodyAddress() + MixedPages.BITS_BYTES);
+  }
+
   /** Whether this frame asks for pages. */
   public boolean isRequest() {
     return kind == REQUEST && whole;
@@ -167,9 +198,15 @@ public final class FrameScanner {
     return !headerRead && !in.isReadable();
   }
 
-  /** Bytes of a header at the front of the buffer, there or to come; 0 if it was read already. */
-  public int headerBytesAhead() {
-    return headerRead ? 0 : FrameHeader.BYTES;
+  /**
+   * Bytes at the front of the buffer, there or to come, before those of pages if the frame has any:
+   * its header, unless that was read already, or what says which pages they are.
+   */
+  public int bytesAheadOfPages() {
+    if (!headerRead) {
+      return FrameHeader.BYTES;
+    }
+    return kind == MIXED ? MixedPages.BITS_BYTES : 0;
   }
 
   /** Of the frame whose header was read last; 0 before the first. */

@@ -77,6 +77,19 @@ public final class FrameWriter {
   }
 
   /**
+   * Appends the header of pages of which some are zeros; the same otherwise.
+   *
+   * @param index of the bits, which the bytes of the pages follow, as {@link MixedPages} has them
+   * @param bodyBytes of both
+   */
+  public void mixedHeader(
+      long guestPhysicalAddress, int pageCount, ByteBuf bytes, int index, int bodyBytes) {
+    out.ensureWritable(HEADER_BYTES);
+    header(FrameKind.MIXED, 0, guestPhysicalAddress, pageCount, bytes, index, bodyBytes);
+    out.writerIndex(out.writerIndex() + HEADER_BYTES);
+  }
+
+  /**
    * Appends any frame but {@link PageAnswer.Data}.
    *
    * @throws IllegalArgumentException if the protocol has no such frame

@@ -9,7 +9,7 @@ package ward.wire;
 public record ProtocolVersion(int major, int minor) {
 
   /** What this build speaks. */
-  public static final ProtocolVersion OURS = new ProtocolVersion(1, 0);
+  public static final ProtocolVersion OURS = new ProtocolVersion(1, 1);
 
   private static final int NUMBER_MAX = 65_535;
 
@@ -32,6 +32,11 @@ public record ProtocolVersion(int major, int minor) {
   /** Whether this side can talk to that peer: whether the majors are equal. */
   public boolean understands(ProtocolVersion peer) {
     return major == peer.major;
+  }
+
+  /** Whether the peer reads frames of pages of which some are zeros: {@link MixedPages}. */
+  public boolean takesMixed() {
+    return major > 1 || minor >= 1;
   }
 
   /** Whether the peer may send what this side does not know, and must skip. */

@@ -38,6 +38,7 @@ import ward.wire.FrameScanner;
 import ward.wire.FrameWriter;
 import ward.wire.HelloCompleted;
 import ward.wire.HelloHandler;
+import ward.wire.MixedPages;
 import ward.wire.PageAnswer;
 import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
@@ -453,6 +454,47 @@ class PageChannelTest {
     assertThat(words).containsExactly("Zero", "0x2000+3", "0x200000+512", "StreamEnd");
     assertThat(atDestination.addresses).hasSize(2);
     assertThat(atDestination.addresses.toArray(Long[]::new)[1] % StagingMemory.BODY_BYTES).isZero();
+  }
+
+  @Test
+  void theBytesOfMixedPagesBeginAtAHugePageToo() throws Exception {
+    dial();
+    BlockingQueue<MixedPages> mixed = new LinkedBlockingQueue<>();
+    got(destination)
+        .startStaged(
+            "destination",
+            new PageChannel.Reactions() {
+              @Override
+              public void arrived(FrameScanner frames) {
+                while (frames.next()) {
+                  if (frames.isMixed()) {
+                    mixed.add(frames.mixed());
+                  }
+                }
+              }
+
+              @Override
+              public void ended(Throwable cause) {}
+            });
+    int bodyBytes = MixedPages.BITS_BYTES + 300 * Pages.SIZE_BYTES;
+    ByteBuf body = Unpooled.directBuffer(bodyBytes).writeZero(bodyBytes);
+    for (int i = 0; i < 300; i++) {
+      body.setByte(i / 8, body.getByte(i / 8) | 1 << i % 8);
+    }
+
+    got(source).write(out -> out.zero(0, 0x1000, 1));
+    boolean first = got(source).sendMixed(0x20_0000, 512, body, 0, bodyBytes);
+    boolean second = got(source).sendMixed(0x40_0000, 512, body, 0, bodyBytes);
+    body.release();
+
+    assertThat(got(source).takesMixed()).isTrue();
+    assertThat(first && second).isTrue();
+    for (long address : new long[] {0x20_0000, 0x40_0000}) {
+      MixedPages pages = mixed.poll(PATIENCE_SECONDS, SECONDS);
+      assertThat(pages.guestPhysicalAddress()).isEqualTo(address);
+      assertThat(pages.dataPages()).isEqualTo(300);
+      assertThat(pages.address() % StagingMemory.BODY_BYTES).isZero();
+    }
   }
 
   /** What every frame of pages was, and whether its bytes were right while they were there. */

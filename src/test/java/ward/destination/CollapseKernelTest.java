@@ -2,6 +2,7 @@ package ward.destination;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
@@ -40,7 +41,12 @@ class CollapseKernelTest {
   }
 
   /** KiB of huge pages that are mapped as such where this address is. */
-  private static long hugeKib(long address) throws Exception {
+  private static long hugeKib(long address) throws IOException {
+    return smapsKib(address, "(AnonHugePages|ShmemPmdMapped)");
+  }
+
+  /** What proc_pid_smaps(5) says of the mapping that an address is in. */
+  static long smapsKib(long address, String field) throws IOException {
     boolean inside = false;
     long found = 0;
     for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
@@ -49,7 +55,7 @@ class CollapseKernelTest {
         inside =
             Long.parseUnsignedLong(range[0], 16) <= address
                 && address < Long.parseUnsignedLong(range[1], 16);
-      } else if (inside && line.matches("(AnonHugePages|ShmemPmdMapped):.*")) {
+      } else if (inside && line.matches(field + ":.*")) {
         found += Long.parseLong(line.replaceAll("\\D", ""));
       }
     }

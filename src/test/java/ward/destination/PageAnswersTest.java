@@ -8,6 +8,8 @@ import io.netty.buffer.Unpooled;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -20,6 +22,7 @@ import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerQueue;
+import ward.wire.MixedPages;
 import ward.wire.PageAnswer;
 import ward.wire.PageRequest;
 import ward.wire.ProtocolException;
@@ -340,5 +343,37 @@ class PageAnswersTest {
     assertRefused(
         () -> answers.inBackground(new PageAnswer.NotYet(0, Fixture.gpa(3), 1)),
         "NotYet on a stream connection, which carries pages and poison only");
+  }
+
+  private static MixedPages mixed(long requestId, long page, int pageCount, int... data) {
+    BitSet bits = new BitSet();
+    Arrays.stream(data).forEach(bits::set);
+    return new MixedPages(requestId, Fixture.gpa(page), pageCount, bits, 0x5000_0000L);
+  }
+
+  @Test
+  void mixedPagesArePlacedRunByRunWhereNothingIsMoved() throws Exception {
+    assertThat(fixture.table.poison(6)).isTrue();
+
+    answers.inBackground(mixed(0, 2, 8, 1, 2, 3, 4, 7));
+
+    assertThat(filler.calls).containsExactly("zero 2+1", "copy 3+3", "zero 7+2", "copy 9+1");
+    assertThat(filler.contents)
+        .containsEntry(3L, 0x5000_0000L)
+        .containsEntry(5L, 0x5000_2000L)
+        .containsEntry(9L, 0x5000_4000L)
+        .doesNotContainKey(6L);
+    assertThat(fixture.heard).containsExactly("duplicate 1", "streamed 7");
+  }
+
+  @Test
+  void mixedPagesOutsideTheLayoutOrAskedForAreRefused() {
+    assertRefused(
+        () -> answers.inBackground(mixed(0, 14, 3, 1)),
+        "3 pages at guest-physical address 0x10e000 are outside the guest's memory");
+    assertRefused(
+        () -> answers.inBackground(mixed(1, 3, 2, 1)),
+        "an answer nobody asked for: request 1 on a stream connection");
+    assertThat(filler.calls).isEmpty();
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
 import java.time.Duration;
+import java.util.BitSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -27,6 +28,7 @@ import ward.uffd.PoisonMarker;
 import ward.uffd.PoisonMarkers;
 import ward.uffd.Userfaultfd;
 import ward.uffd.Watcher;
+import ward.wire.MixedPages;
 
 /**
  * Registered memory of this process, threads that touch it in native code, and an arrival's parts
@@ -153,6 +155,29 @@ final class TouchedMemory implements AutoCloseable {
     long from = source.address() + Pages.bytes(run.firstPage());
     assertThat(kernel.copy(stagedAddress, from, length)).isEqualTo(length);
     return fixture.resolver.staged(run, stagedAddress);
+  }
+
+  /**
+   * The same of pages of which some are zeros, as they come.
+   *
+   * @param data which of them have the source's bytes
+   */
+  long mixed(PageRun run, BitSet data, long stagedAddress) throws ResolveException {
+    NativeMemory bits = NativeMemory.allocate(MixedPages.BITS_BYTES);
+    long[] words = data.toLongArray();
+    for (int i = 0; i < words.length; i++) {
+      bits.putLong(i * Long.BYTES, words[i]);
+    }
+    kernel.copy(stagedAddress - MixedPages.BITS_BYTES, bits.address(), MixedPages.BITS_BYTES);
+    long to = stagedAddress;
+    for (int page = data.nextSetBit(0); page >= 0; page = data.nextSetBit(page + 1)) {
+      long from = source.address() + Pages.bytes(run.firstPage() + page);
+      assertThat(kernel.copy(to, from, Pages.SIZE_BYTES)).isEqualTo(Pages.SIZE_BYTES);
+      to += Pages.SIZE_BYTES;
+    }
+    long address = fixture.memory.layout().addressOf(run.firstPage());
+    return fixture.resolver.mixed(
+        run, new MixedPages(0, address, (int) run.pageCount(), data, stagedAddress));
   }
 
   void poison(long page) throws ResolveException {

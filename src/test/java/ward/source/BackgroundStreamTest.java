@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import jnr.constants.platform.Errno;
 import org.junit.jupiter.api.AfterEach;
@@ -15,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import ward.memory.Pages;
 import ward.wire.Frame;
+import ward.wire.MixedPages;
 import ward.wire.PageAnswer;
 import ward.wire.StreamEnd;
 
@@ -265,6 +268,89 @@ class BackgroundStreamTest {
     stream.pump();
 
     assertThat(sent()).isEmpty();
+    assertThat(bench.served.isUnsent(100)).isTrue();
+  }
+
+  /** First page, pages, and which of them have bytes, after a look at those. */
+  private static List<String> words(List<FakeLine.Mixed> all) {
+    return all.stream().map(BackgroundStreamTest::word).toList();
+  }
+
+  private static String word(FakeLine.Mixed pages) {
+    long first = SmallGuest.LAYOUT.pageAt(pages.guestPhysicalAddress()).orElseThrow();
+    byte[] body = pages.body();
+    BitSet data = BitSet.valueOf(Arrays.copyOf(body, MixedPages.BITS_BYTES));
+    int at = MixedPages.BITS_BYTES;
+    for (int page = data.nextSetBit(0); page >= 0; page = data.nextSetBit(page + 1)) {
+      byte[] expected = new byte[Pages.SIZE_BYTES];
+      Arrays.fill(expected, (byte) (first + page));
+      assertThat(Arrays.copyOfRange(body, at, at + Pages.SIZE_BYTES)).isEqualTo(expected);
+      at += Pages.SIZE_BYTES;
+    }
+    assertThat(body).hasSize(at);
+    return "%d+%d %s".formatted(first, pages.pageCount(), data);
+  }
+
+  private static String from(int first, int end) {
+    return java.util.stream.IntStream.range(first, end)
+        .mapToObj(Integer::toString)
+        .collect(java.util.stream.Collectors.joining(", "));
+  }
+
+  @Test
+  void dataAndZerosOfASliceGoOutAsOneFrameToWhoeverReadsIt() {
+    bench.line.takesMixed = true;
+
+    stream.pump();
+
+    assertThat(sent()).containsExactly("Data 100+30", "end");
+    assertThat(words(bench.line.mixed))
+        .containsExactly("0+100 {%s, %s}".formatted(from(1, 10), from(20, 100)));
+    assertEquals(11, bench.events.zero.get());
+    assertEquals(119, bench.events.data.get());
+  }
+
+  @Test
+  void aPageThatCannotBeReadEndsTheFrameBeforeItAndTheNextBeginsBehindIt() {
+    bench.line.takesMixed = true;
+    bench.guest.spoil(5, Errno.EHWPOISON);
+
+    stream.pump();
+    List<String> frames = sent();
+    bench.settle();
+
+    assertThat(words(bench.line.mixed))
+        .containsExactly("0+5 {1, 2, 3, 4}", "6+94 {%s, %s}".formatted(from(0, 4), from(14, 94)));
+    assertThat(frames).containsExactly("Data 100+30");
+    assertThat(sent()).containsExactly("Poisoned 5+1", "end");
+  }
+
+  @Test
+  void mixedPagesCostTheirDataOfALimit() {
+    bench.line.takesMixed = true;
+    pace.limit(Pages.bytes(100)); // slices of 10 pages, one every 100 ms
+    stream.pump();
+    sent();
+
+    bench.turns.passMillis(80);
+    sent();
+    int early = bench.line.mixed.size();
+    bench.turns.passMillis(30);
+    sent();
+
+    assertThat(early).isEqualTo(1);
+    assertThat(words(bench.line.mixed)).containsExactly("0+10 {%s}".formatted(from(1, 10)));
+    assertThat(bench.events.data.get()).as("with the next").isEqualTo(19);
+  }
+
+  @Test
+  void aStreamWhoseConnectionEndsInAMixedFrameReadsNoMore() {
+    bench.line.takesMixed = true;
+    bench.line.cut = true;
+    stream.pump();
+    bench.turns.takeAll();
+
+    assertThat(bench.line.mixed).hasSize(1);
     assertThat(bench.served.isUnsent(100)).isTrue();
   }
 }

@@ -158,7 +158,9 @@ class SourceSessionTest {
 
   private Peer dial(ConnectionKind kind, UUID id, int attempt) throws Exception {
     Peer peer = new Peer();
-    Hello hello = new Hello(Role.DESTINATION, kind, id, attempt, ProtocolVersion.OURS, "mars");
+    // 1.0: the stream says in frames of one kind each what it would say in one of both.
+    ProtocolVersion first = new ProtocolVersion(1, 0);
+    Hello hello = new Hello(Role.DESTINATION, kind, id, attempt, first, "mars");
     peer.channel =
         transport.connect(
             server.address(),

@@ -312,12 +312,12 @@ class ControlMessageTest {
   @Test
   void anUnknownMessageOfTheSameMinorVersionIsRefused() {
     assertThat(refused(unknownMessage(999)))
-        .isEqualTo("local peer: message number 999; protocol 1.0 has no such message");
+        .isEqualTo("local peer: message number 999; protocol 1.1 has no such message");
   }
 
   @Test
   void anUnknownMessageOfANewerMinorVersionIsSkipped() {
-    EmbeddedChannel channel = wire.decoderOf(new ProtocolVersion(1, 1));
+    EmbeddedChannel channel = wire.decoderOf(new ProtocolVersion(1, 2));
 
     channel.writeInbound(wire.message(unknownMessage(999)));
     channel.writeInbound(wire.encoded(new ControlFrame(new ControlMessage.Done())));

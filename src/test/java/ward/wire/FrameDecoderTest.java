@@ -1,6 +1,7 @@
 package ward.wire;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -11,6 +12,7 @@ import io.netty.buffer.ByteBuf;
 import io.netty.channel.embedded.EmbeddedChannel;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.stream.Stream;
@@ -178,7 +180,8 @@ class FrameDecoderTest {
         Arguments.of(FrameKind.NOT_YET, 0, 0L, 1L << 20),
         Arguments.of(FrameKind.OUT_OF_RANGE, 0, 0L, 1L << 20),
         Arguments.of(FrameKind.FAILED, 1024, 0L, 1L << 20),
-        Arguments.of(FrameKind.STREAM_END, 0, 0L, 0L));
+        Arguments.of(FrameKind.STREAM_END, 0, 0L, 0L),
+        Arguments.of(FrameKind.MIXED, 64 + 511 * 4096, ADDRESS, 512L));
   }
 
   @ParameterizedTest
@@ -235,6 +238,28 @@ class FrameDecoderTest {
         .contains("DATA of 2 pages with a body of 4096 bytes; 8192 are needed");
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {0, 63, 64, 64 + 4095, 64 + 4096 + 1, 64 + 3 * 4096})
+  void mixedPagesMustHaveTheBytesOfSomeOfThem(int bodyBytes) {
+    assertThat(refused(headerOf(FrameKind.MIXED, bodyBytes, 0, 3)))
+        .contains(
+            "MIXED of 3 pages with %d bytes of content; those of 1 to 2 pages are allowed"
+                .formatted(bodyBytes - 64));
+  }
+
+  @Test
+  void mixedPagesAreForAStreamOnly() {
+    byte[] body = new byte[64 + 4096];
+    FrameHeader header =
+        FrameHeader.of(FrameKind.MIXED, new PageRequest(0, ADDRESS, 2), ByteBuffer.wrap(body));
+    EmbeddedChannel channel = wire.decoder();
+
+    assertThatThrownBy(() -> channel.writeInbound(wire.frame(header, body)))
+        .isInstanceOf(ProtocolException.class)
+        .hasMessageContaining(
+            "MIXED of 2 pages at 0x%x; it belongs on a STREAM".formatted(ADDRESS));
+  }
+
   @Test
   void aStreamEndWithARequestIdIsRefused() {
     assertThat(refused(WireBytes.header(FrameKind.STREAM_END.number(), 0, 0, 0, -1)))
@@ -242,15 +267,15 @@ class FrameDecoderTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {0, 12, 255})
+  @ValueSource(ints = {0, 13, 255})
   void anUnknownKindOfTheSameMinorVersionIsRefused(int kind) {
     assertThat(refused(WireBytes.header(kind, 0, 0, 0, 0)))
-        .isEqualTo("local peer: frame of kind %d; protocol 1.0 has kinds 1 to 11".formatted(kind));
+        .isEqualTo("local peer: frame of kind %d; protocol 1.1 has kinds 1 to 12".formatted(kind));
   }
 
   @Test
   void anUnknownKindOfANewerMinorVersionIsSkippedWithItsBody() {
-    EmbeddedChannel channel = wire.decoderOf(new ProtocolVersion(1, 1));
+    EmbeddedChannel channel = wire.decoderOf(new ProtocolVersion(1, 2));
 
     channel.writeInbound(wire.frame(WireBytes.header(77, 1 << 20, -1, 9, 9), new byte[1 << 20]));
     channel.writeInbound(wire.encoded(new StreamEnd()));
@@ -261,7 +286,7 @@ class FrameDecoderTest {
 
   @Test
   void anUnknownKindOfANewerMinorVersionMayNotBeLongerThanOneMib() {
-    EmbeddedChannel channel = wire.decoderOf(new ProtocolVersion(1, 1));
+    EmbeddedChannel channel = wire.decoderOf(new ProtocolVersion(1, 2));
 
     assertThat(refused(channel, WireBytes.header(77, (1 << 20) + 1, 0, 0, 0)))
         .contains("unknown kind 77 with a body of 1048577 bytes; at most 1048576");
@@ -281,7 +306,7 @@ class FrameDecoderTest {
     assertEquals(new StreamEnd(), newer.readInbound());
     assertThat(e)
         .hasMessageContaining("reserved bits 0x%x".formatted(bits))
-        .hasMessageContaining("protocol 1.0");
+        .hasMessageContaining("protocol 1.1");
     newer.finish();
     same.finish();
   }

@@ -9,6 +9,7 @@ import io.netty.channel.embedded.EmbeddedChannel;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterEach;
@@ -249,6 +250,77 @@ class FrameScannerTest {
         .isInstanceOf(TransmissionException.class)
         .hasMessage(PEER + ": the connection ended inside DATA: 96 of 4096 body bytes came");
     data.release();
+    in.release();
+  }
+
+  /** Pages of which those with a bit have these bytes, as a stream sends them. */
+  private ByteBuf mixedFrame(int pageCount, BitSet bits, byte[] content) {
+    ByteBuf body = wire.direct(MixedPages.BITS_BYTES + content.length);
+    body.writeBytes(Arrays.copyOf(bits.toByteArray(), MixedPages.BITS_BYTES)).writeBytes(content);
+    ByteBuf out = wire.direct(FrameHeader.BYTES + body.readableBytes());
+    new FrameWriter(out).mixedHeader(0x40_0000, pageCount, body, 0, body.readableBytes());
+    out.writeBytes(body);
+    body.release();
+    return out;
+  }
+
+  private static BitSet bits(int... pages) {
+    BitSet bits = new BitSet();
+    Arrays.stream(pages).forEach(bits::set);
+    return bits;
+  }
+
+  @Test
+  void mixedPagesTellWhichHaveBytesAndWhereThoseAre() {
+    byte[] content = new byte[3 * Pages.SIZE_BYTES];
+    Arrays.fill(content, Pages.SIZE_BYTES, content.length, (byte) 9);
+    ByteBuf in = mixedFrame(200, bits(0, 70, 71), content);
+    FrameScanner scanner = new FrameScanner(in, ProtocolVersion.OURS, PEER);
+
+    assertThat(scanner.next()).isTrue();
+    assertThat(scanner.isMixed()).isTrue();
+    assertThat(scanner.isPages()).isFalse();
+    MixedPages pages = scanner.mixed();
+
+    long begin = in.memoryAddress() + FrameHeader.BYTES + MixedPages.BITS_BYTES;
+    assertThat(pages).isEqualTo(new MixedPages(0, 0x40_0000, 200, bits(0, 70, 71), begin));
+    assertThat(pages.addressOf(71)).isEqualTo(begin + 2 * Pages.SIZE_BYTES);
+    assertThat(pages.alike(1)).isEqualTo(69);
+    assertThat(pages.alike(70)).isEqualTo(2);
+    assertThat(pages.alike(72)).isEqualTo(128);
+    in.release();
+  }
+
+  @Test
+  void bitsThatContradictTheBytesAreRefused() {
+    assertContradiction(bits(0, 1), 1, "bytes of 1 and bits for 2, the last for page 1");
+    assertContradiction(bits(0), 2, "bytes of 2 and bits for 1, the last for page 0");
+    assertContradiction(bits(0, 3), 2, "bytes of 2 and bits for 2, the last for page 3");
+    assertContradiction(bits(0, 511), 2, "bytes of 2 and bits for 2, the last for page 511");
+  }
+
+  private void assertContradiction(BitSet bits, int pages, String text) {
+    ByteBuf in = mixedFrame(3, bits, new byte[pages * Pages.SIZE_BYTES]);
+    FrameScanner scanner = new FrameScanner(in, ProtocolVersion.OURS, PEER);
+
+    assertThat(scanner.next()).isTrue();
+    assertThatThrownBy(scanner::mixed)
+        .isInstanceOf(ProtocolException.class)
+        .hasMessage(PEER + ": MIXED of 3 pages at 0x400000 with the " + text);
+    in.release();
+  }
+
+  @Test
+  void mixedPagesThatChangedOnTheWayAreDamagedAllOfThem() {
+    ByteBuf in = mixedFrame(3, bits(1), new byte[Pages.SIZE_BYTES]);
+    in.setByte(FrameHeader.BYTES, 1); // another page's bit
+    FrameScanner scanner = new FrameScanner(in, ProtocolVersion.OURS, PEER);
+
+    assertThat(scanner.next()).isTrue();
+    assertThat(scanner.isMixed()).isFalse();
+    assertThat(scanner.frame().orElseThrow())
+        .isInstanceOfSatisfying(
+            PageAnswer.Damaged.class, damaged -> assertThat(damaged.pageCount()).isEqualTo(3));
     in.release();
   }
 }

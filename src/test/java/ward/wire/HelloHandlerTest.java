@@ -152,8 +152,8 @@ class HelloHandlerTest {
 
     Refusal refusal = assertInstanceOf(Refusal.class, sent(channel));
     assertEquals(Refusal.Code.VERSION, refusal.code());
-    assertThat(refusal.reason()).contains("2.3", "1.0");
-    assertThat(failure(PeerRefusedException.class)).hasMessageContainingAll("2.3", "1.0");
+    assertThat(refusal.reason()).contains("2.3", "1.1");
+    assertThat(failure(PeerRefusedException.class)).hasMessageContainingAll("2.3", "1.1");
     assertFalse(channel.isOpen());
   }
 
@@ -163,8 +163,8 @@ class HelloHandlerTest {
 
     receive(channel, hello(OTHER_MAJOR));
 
-    assertThat(((Refusal) sent(channel)).reason()).contains("2.3", "1.0");
-    assertThat(failure(PeerRefusedException.class)).hasMessageContainingAll("2.3", "1.0");
+    assertThat(((Refusal) sent(channel)).reason()).contains("2.3", "1.1");
+    assertThat(failure(PeerRefusedException.class)).hasMessageContainingAll("2.3", "1.1");
     assertFalse(channel.isOpen());
   }
 
