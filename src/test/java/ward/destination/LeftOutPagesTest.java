@@ -36,7 +36,7 @@ class LeftOutPagesTest {
   /** As content that came. */
   private void answer(PageRequest request) throws ResolveException {
     fixture.resolver.zero(new PageRun(page(request), 1));
-    fixture.faults.answered(request.requestId());
+    fixture.faults.answered(request.requestId(), 1);
   }
 
   @Test
