@@ -68,7 +68,8 @@ final class Bench implements Callable<Integer> {
       paramLabel = "N",
       description =
           "Pages of a guest whose pages hold data (default: 131072, which is 512 MiB; with --quick"
-              + " 32768). It needs twice that in memory.")
+              + " 32768); half as many where only faults are measured. It needs twice that in"
+              + " memory.")
   Integer pages;
 
   @Option(
@@ -133,7 +134,7 @@ final class Bench implements Callable<Integer> {
   public Integer call() {
     List<BenchCase> cases = chosen();
     if (list) {
-      cases.forEach(one -> out("%-20s %s%n", one.name(), one.question()));
+      cases.forEach(one -> out("%-26s %s%n", one.name(), one.question()));
       return CommandLine.ExitCode.OK;
     }
     try {
@@ -202,19 +203,39 @@ final class Bench implements Callable<Integer> {
     BenchReport report = results == null ? null : new BenchReport(results, host, Instant.now());
     out("%s, %d CPUs, Linux %s, %s%n%n", host.cpu(), host.cpus(), host.kernel(), host.jdk());
     for (BenchCase one : cases) {
-      if (one.toucher() == BenchCase.Toucher.VCPUS && !canRunGuests()) {
-        out("%s: not measured; this host runs no x86-64 guest by /dev/kvm%n%n", one.name());
-        continue;
-      }
-      BenchResult result =
-          one.kind() == BenchCase.Kind.PAGE_TABLE
-              ? new PageTableBench(one).run(turns)
-              : new BenchRun(one, sides, seed, limit).run(turns, report);
-      out("%s%n", BenchTable.of(result));
-      if (report != null) {
-        report.add(result);
+      try (BenchHugePages huge = BenchHugePages.reserve(one.hugePages())) {
+        Optional<String> obstacle = obstacle(one).or(huge::shortage);
+        if (obstacle.isPresent()) {
+          out("%s: not measured; %s%n%n", one.name(), obstacle.get());
+        } else {
+          show(measured(one, turns, limit, report), report);
+        }
       }
     }
+  }
+
+  private BenchResult measured(BenchCase one, int turns, Duration limit, BenchReport report)
+      throws IOException {
+    if (one.hugePages() > 0) {
+      YardstickProcess.warm(one.bytes(), one.memory());
+    }
+    return one.kind() == BenchCase.Kind.PAGE_TABLE
+        ? new PageTableBench(one).run(turns)
+        : new BenchRun(one, sides, seed, limit).run(turns, report);
+  }
+
+  private void show(BenchResult result, BenchReport report) throws IOException {
+    out("%s%n", BenchTable.of(result));
+    if (report != null) {
+      report.add(result);
+    }
+  }
+
+  /** Why a case cannot be measured here. */
+  private static Optional<String> obstacle(BenchCase one) {
+    return one.toucher() == BenchCase.Toucher.VCPUS && !canRunGuests()
+        ? Optional.of("this host runs no x86-64 guest by /dev/kvm")
+        : Optional.empty();
   }
 
   private static boolean canRunGuests() {
