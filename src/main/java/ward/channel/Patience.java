@@ -74,7 +74,8 @@ public final class Patience {
   }
 
   /**
-   * Looks again and again, if that is worth it.
+   * Looks again and again, if that is worth it; the others go first, as what has been found before
+   * is what they waited for, and a look in vain costs a microsecond of theirs.
    *
    * @return whether it was found; otherwise it is to be waited for
    */
@@ -101,10 +102,7 @@ public final class Patience {
   private boolean isFoundSoon(Look look) {
     long now = clock.getAsLong();
     long until = now + LOOK_NANOS;
-    while (!look.finds()) {
-      if (now >= until) {
-        return false;
-      }
+    do {
       letOthersGo.run();
       long back = clock.getAsLong();
       if (back - now > RIVAL_NANOS) {
@@ -113,9 +111,12 @@ public final class Patience {
         return look.finds();
       }
       now = back;
-    }
-    asleepNanos = ASLEEP_NANOS;
-    return true;
+      if (look.finds()) {
+        asleepNanos = ASLEEP_NANOS;
+        return true;
+      }
+    } while (now < until);
+    return false;
   }
 
   /** As {@link StreamSocket#receive}, which waits. */

@@ -71,12 +71,6 @@ final class Rehearsal {
   private static final Duration COMPILERS_LOOK = Duration.ofMillis(50);
   private static final long NANOS_PER_MILLI = 1_000_000;
 
-  /**
-   * What the compiler takes for granted in the first, the beginning of the second refutes; better
-   * there than in the beginning of the real migration.
-   */
-  private static final int TIMES = 2;
-
   private static final int THREADS = 2;
   private static final long SEED = 1;
 
@@ -105,18 +99,9 @@ final class Rehearsal {
       return "not at all";
     }
     long begin = System.nanoTime();
-    String outcome = quietly(() -> repeatedly(kernel, pages, under));
+    String outcome = quietly(() -> inDirectory(kernel, pages, under));
     awaitCompilers();
     log.info("rehearsed for {} ms: {}", (System.nanoTime() - begin) / NANOS_PER_MILLI, outcome);
-    return outcome;
-  }
-
-  /** What fails once would fail again, and a daemon may wait for it until its limit. */
-  private static String repeatedly(Kernel kernel, int pages, Path under) throws Exception {
-    String outcome = "";
-    for (int time = 0; time < TIMES; time++) {
-      outcome = inDirectory(kernel, pages, under);
-    }
     return outcome;
   }
 

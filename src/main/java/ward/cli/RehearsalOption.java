@@ -17,12 +17,12 @@ final class RehearsalOption {
   @Option(
       names = "--rehearsal",
       paramLabel = "PAGES",
-      defaultValue = "${env:WARD_REHEARSAL:-16384}",
+      defaultValue = "${env:WARD_REHEARSAL:-8192}",
       description =
-          "Before anything else, migrate a scratch guest of that many pages, twice, within this process, so"
-              + " that the first pages of the real one come as fast as the others; for a moment it"
+          "Before anything else, migrate a scratch guest of that many pages within this process, so that"
+              + " the first pages of the real one come as fast as the others; for a moment it"
               + " needs twice their memory. 0 to 1048576, 0: no rehearsal (default: $WARD_REHEARSAL,"
-              + " or 16384).")
+              + " or 8192).")
   int pages;
 
   /** Before anything is made. */
