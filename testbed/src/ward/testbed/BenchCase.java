@@ -41,6 +41,7 @@ record BenchCase(
     long tablePages) {
 
   private static final int HUGE_PAGE_PAGES = 512;
+  private static final int FAULT_PAGES_MIN = 512;
 
   /** Of a migration into anonymous memory. */
   BenchCase(
@@ -182,27 +183,27 @@ record BenchCase(
    * Every case, in the order in which they are run.
    *
    * @param pages of the guests whose pages hold data; where nothing but faults is measured they
-   *     have half as many, which are samples enough
+   *     have a quarter of that, which are samples enough
    */
   static List<BenchCase> all(int pages) {
-    int half = pages / 2;
+    int few = Math.max(FAULT_PAGES_MIN, pages / 4);
     List<BenchCase> cases = new ArrayList<>();
     for (int threads : new int[] {1, 4, 16}) {
-      cases.add(demand(threads, true, half));
-      cases.add(demand(threads, false, half));
+      cases.add(demand(threads, true, few));
+      cases.add(demand(threads, false, few));
     }
-    cases.add(vcpus(1, true, half));
-    cases.add(vcpus(2, false, half));
+    cases.add(vcpus(1, true, few));
+    cases.add(vcpus(2, false, few));
     for (int threads : new int[] {1, 4}) {
       cases.add(demandInTheStream(threads, true, pages));
       cases.add(demandInTheStream(threads, false, pages));
     }
-    cases.add(mix(true, half));
-    cases.add(mix(false, half));
+    cases.add(mix(true, few));
+    cases.add(mix(false, few));
     cases.add(stream("stream-data", "every page with data", 0, pages));
     cases.add(stream("stream-half-zero", "every second page zeros", 50, pages));
-    cases.add(demand(1, true, half).intoMemfd());
-    cases.add(demand(1, false, half).intoMemfd());
+    cases.add(demand(1, true, few).intoMemfd());
+    cases.add(demand(1, false, few).intoMemfd());
     cases.add(stream("stream-data", "every page with data", 0, pages).intoMemfd());
     cases.add(demandOfHugePages(true, pages));
     cases.add(demandOfHugePages(false, pages));

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import ward.cli.ControlClient;
 import ward.vcpu.TouchPlan.Touch;
 import ward.wire.ControlMessage;
@@ -16,8 +17,10 @@ import ward.wire.ControlMessage;
  * Ward: `ward source` and `ward destination`, new ones for every round. The destination's threads
  * measure their own loads ({@code --touch-plan}) by the same C loop as the yardstick's, and nothing
  * asks a daemon anything while they do.
+ *
+ * @param rehearsalPages of both daemons; empty: as many as they take by themselves
  */
-record WardSide() implements BenchSide {
+record WardSide(OptionalInt rehearsalPages) implements BenchSide {
 
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final long LOOK_MILLIS = 40;
@@ -55,8 +58,8 @@ record WardSide() implements BenchSide {
     }
   }
 
-  private static Daemon start(BenchGround ground, String name, List<String> words)
-      throws IOException {
+  private Daemon start(BenchGround ground, String name, List<String> words) throws IOException {
+    rehearsalPages.ifPresent(pages -> words.addAll(List.of("--rehearsal", "" + pages)));
     return Daemon.start(ground.directory(), name, ground.of().prefix(), words);
   }
 
