@@ -118,7 +118,9 @@ class PatienceTest {
     now += 6 * MILLI;
     boolean tooEarly = findsAtLook(1);
     now += 6 * MILLI;
+    othersNanos = OTHERS_NANOS;
     boolean alone = findsAtLook(1);
+    othersNanos = SLICE_NANOS;
     findsNothing();
     now += 6 * MILLI;
 
