@@ -42,7 +42,7 @@ class LawsTest {
         arguments("guest", List.of("memory")),
         arguments("uffd", List.of("kernel", "memory")),
         arguments("wire", List.of("memory", "poison", "wire.proto")),
-        arguments("channel", List.of("kernel", "wire")),
+        arguments("channel", List.of("kernel", "thread", "wire")),
         arguments("vcpu", List.of("kernel", "memory", "poison", "guest", "vcpu.proto")),
         arguments("owner", List.of("kernel", "memory", "guest", "owner.proto")),
         arguments(

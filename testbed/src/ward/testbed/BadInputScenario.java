@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -19,6 +20,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.zip.CRC32C;
@@ -32,6 +34,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import ward.cli.ExitCode;
 import ward.cli.LayoutFile;
+import ward.memory.GuestLayout;
+import ward.memory.GuestRegion;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
@@ -161,6 +165,68 @@ class BadInputScenario {
     arguments.addAll(List.of(options.split(" ")));
 
     assertEnd(ExitCode.USAGE, run(List.of(), arguments), named);
+    assertFalse(Files.exists(path("arrived")));
+  }
+
+  /** 256 GiB, of which a file system stores nothing. */
+  private void makeLargeGuest() throws IOException {
+    GuestRegion all = new GuestRegion(0, 256L << 30, 0);
+    LayoutFile.write(path("layout"), new GuestLayout("large", List.of(all)));
+    try (RandomAccessFile memory = new RandomAccessFile(path("memory").toFile(), "rw")) {
+      memory.setLength(all.lengthBytes());
+    }
+  }
+
+  private Daemon startWithLittleRoom(List<String> arguments) throws IOException {
+    List<String> options = new ArrayList<>(Daemon.machineOptions(arguments.get(0)));
+    options.add("-XX:MaxDirectMemorySize=16m");
+    Daemon.Surroundings around = new Daemon.Surroundings(List.of(), options, Map.of());
+    return Daemon.start(directory, "little", around, arguments);
+  }
+
+  private void assertNoRoom(Daemon daemon) throws IOException {
+    assertEquals(ExitCode.HOST_REFUSED.code(), daemon.await(deadline), daemon::errors);
+    assertThat(daemon.errors())
+        .contains(
+            "67108864 pages", "take 16 MiB outside", "may take 16 MiB", "-XX:MaxDirectMemorySize=2")
+        .doesNotContain("\tat ");
+  }
+
+  @Test
+  void aSourceWithoutRoomForTheGuestsTablesMakesNothing() throws IOException {
+    makeLargeGuest();
+
+    try (Daemon source = startWithLittleRoom(source("127.0.0.1:0"))) {
+      assertNoRoom(source);
+    }
+
+    assertFalse(Files.exists(path("ledger")));
+  }
+
+  @Test
+  void aDestinationWithoutRoomForTheGuestsTablesLeavesItAtTheSource() throws IOException {
+    makeLargeGuest();
+
+    try (Daemon source = Daemon.start(directory, "source", List.of(), source("127.0.0.1:0"))) {
+      deadline.await("the source", () -> source.status(path("source.sock")) != null);
+      int port = source.status(path("source.sock")).get("port").asInt();
+      try (Daemon destination = startWithLittleRoom(destination(port))) {
+        assertNoRoom(destination);
+        assertThat(destination.errors()).contains("it is still at the source");
+      }
+      assertEquals(ExitCode.UNFINISHED_BEFORE_RUN.code(), source.await(deadline), source::errors);
+      assertThat(source.errors()).contains("it is whole here");
+    }
+
+    assertFalse(Files.exists(path("arrived")));
+  }
+
+  @Test
+  void aBandwidthWhereNothingIsStreamedFromIsWrongUsage() throws IOException {
+    List<String> arguments = new ArrayList<>(destination(1));
+    arguments.addAll(List.of("--bandwidth", "100M"));
+
+    assertEnd(ExitCode.USAGE, run(List.of(), arguments), "--bandwidth without --offer");
     assertFalse(Files.exists(path("arrived")));
   }
 

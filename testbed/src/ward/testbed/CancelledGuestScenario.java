@@ -7,10 +7,12 @@ import java.io.IOException;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import ward.cli.ControlClient;
 import ward.cli.ExitCode;
 import ward.poison.LedgerJournal;
 import ward.testing.RequiresKvm;
 import ward.wire.ConnectionKind;
+import ward.wire.ControlMessage;
 
 /** A guest that runs at the source, and whose operator does not want it to go after all. */
 @RequiresKvm
@@ -74,6 +76,19 @@ class CancelledGuestScenario extends OperatedMigration {
     requireGuestBackAtSource(1);
     startDestination(listening(), "next");
     awaitPhase("SERVING", "source");
+  }
+
+  @Test
+  void aLimitOfTheStreamOutlivesTheAttemptThatItWasSetIn() throws IOException {
+    startSource(true);
+    holdBeforeTheGuestRuns();
+    ControlClient.send(path("source.sock"), new ControlMessage.StreamLimit(1 << 20));
+
+    cancel("destination");
+
+    requireDestinationEnded();
+    requireGuestBackAtSource(1);
+    assertEquals(1 << 20, status("source").get("streamLimit").asLong());
   }
 
   @Test

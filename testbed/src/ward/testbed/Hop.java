@@ -60,7 +60,8 @@ final class Hop implements AutoCloseable {
     return onward().get("port").asInt();
   }
 
-  private JsonNode onward() throws IOException {
+  /** How far the guest is on its way to the next host; null while it is not offered. */
+  JsonNode onward() throws IOException {
     JsonNode status = status();
     return status == null || status.get("onward").isNull() ? null : status.get("onward");
   }

@@ -102,6 +102,7 @@ class ManyHopsScenario {
       Path ledger = isBack ? a.ledger() : directory.resolve("ledger-" + host);
       next = arrive(host, port, ledger, isBack ? "--keep" : "--offer");
       leaving.awaitAnswers(50, deadline);
+      assertEquals(1L << 30, leaving.onward().get("streamLimit").asLong());
       losePages(leaving, guest);
       leaving.stream(false);
       if (!isBack) {
@@ -115,7 +116,7 @@ class ManyHopsScenario {
   private Hop arrive(String host, int source, Path ledger, String afterwards) throws IOException {
     List<String> more = new ArrayList<>(List.of(afterwards));
     if (afterwards.equals("--offer")) {
-      more.add("127.0.0.1:0");
+      more.addAll(List.of("127.0.0.1:0", "--bandwidth", "1G"));
     }
     more.addAll(List.of("--memory", IN_A_MEMFD.contains(host) ? "memfd" : "anonymous"));
     Hop hop = new Hop(host, directory, source, ledger, more.toArray(String[]::new));

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.function.Consumer;
 import ward.kernel.Inputs;
+import ward.thread.UninterruptedWait;
 
 /**
  * One thread that looks after several things in turn, and waits for all of them together.
@@ -125,16 +126,8 @@ public final class Lookout {
     synchronized (this) { // whoever comes later is not watched
       ended = true;
     }
-    boolean interrupted = false;
-    while (thread.isAlive() && thread != Thread.currentThread()) {
-      try {
-        thread.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
+    if (thread != Thread.currentThread()) {
+      UninterruptedWait.until(() -> !thread.isAlive(), thread::join);
     }
   }
 }

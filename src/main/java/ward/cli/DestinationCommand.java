@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,6 +28,8 @@ import ward.guest.GuestMemory;
 import ward.guest.MemoryKind;
 import ward.kernel.Kernel;
 import ward.kernel.NativeKernel;
+import ward.memory.DirectMemory;
+import ward.memory.TableRoom;
 import ward.metrics.DestinationMetrics;
 import ward.metrics.MetricsEndpoint;
 import ward.source.SourceSettings;
@@ -204,6 +207,15 @@ final class DestinationCommand implements Callable<Integer> {
   HostPort offer;
 
   @Option(
+      names = "--bandwidth",
+      paramLabel = "RATE",
+      defaultValue = "none",
+      description =
+          "With --offer: bytes a second that the background stream to the next destination may send, as"
+              + " for `ward source` (default: ${DEFAULT-VALUE}).")
+  ByteRate bandwidth;
+
+  @Option(
       names = "--announce-poison",
       description =
           "Tell the guest of every lost page when it is resumed, so that its kernel takes them out of"
@@ -274,8 +286,17 @@ final class DestinationCommand implements Callable<Integer> {
     DestinationSettings settings = settings();
     prometheus.requireLoopback();
     rehearsal.requireAllowed();
+    requireBandwidthOfOurs();
     Kernel kernel = NativeKernel.load();
     return memoryOwner == null ? intoOurMemory(settings, kernel) : intoOwned(settings, kernel);
+  }
+
+  private void requireBandwidthOfOurs() {
+    if (offer == null && bandwidth.bytesPerSecond() > 0) {
+      throw new CommandFailure(
+          ExitCode.USAGE,
+          "--bandwidth without --offer: nothing is streamed from here; the stream to this host is limited by --bandwidth at its source");
+    }
   }
 
   private int intoOurMemory(DestinationSettings settings, Kernel kernel) {
@@ -300,7 +321,12 @@ final class DestinationCommand implements Callable<Integer> {
       log.info("lost pages are marked by {}", lost.kind().description());
       DestinationSession.Parts parts =
           new DestinationSession.Parts(
-              choice.factory(), books::open, userfaultfd, new MarkerScan(kernel, lost));
+              choice.factory(),
+              books::open,
+              userfaultfd,
+              new MarkerScan(kernel, lost),
+              Optional.empty(),
+              room());
       rehearsal.play(kernel);
       Network network = new Network(transport, link, onward(kernel, transport));
       return run(settings, parts, network, books, choice, lost.kind(), session -> {});
@@ -340,7 +366,8 @@ final class DestinationCommand implements Callable<Integer> {
   /** The descriptor, and so every wait of a guest's thread, outlives this process. */
   private int intoOwned(DestinationSettings settings, Kernel kernel) {
     refuseWhatIsTheOwners();
-    try (OwnedHome owned = OwnedHome.take(kernel, memoryOwner, settings.host());
+    TableRoom room = room();
+    try (OwnedHome owned = OwnedHome.take(kernel, memoryOwner, settings.host(), room);
         Transport transport = Transports.open("ward-destination");
         NettySourceLink link = new NettySourceLink(transport)) {
       GuestBooks books = new GuestBooks(ledger, settings.host(), ledgerPatience.limit());
@@ -350,7 +377,7 @@ final class DestinationCommand implements Callable<Integer> {
       }
       return run(
           settings,
-          owned.parts(books::open),
+          owned.parts(books::open, room),
           new Network(transport, link, Optional.empty()),
           books,
           owned.choice(),
@@ -394,6 +421,13 @@ final class DestinationCommand implements Callable<Integer> {
           "--marker %s with --memory-owner; in the memory of another process only uffd works"
               .formatted(optionOf(marker)));
     }
+  }
+
+  /** A page's state is also where its second mapping is, and with what serves the next host. */
+  private TableRoom room() {
+    int tables = 1 + (memory == MemoryKind.ANONYMOUS ? 0 : 1) + (offer == null ? 0 : 1);
+    CompletableFuture.runAsync(DirectMemory::now); // it is asked again while the guest is paused
+    return TableRoom.inThisProcess(tables);
   }
 
   /** All that connects this daemon with others. */
@@ -462,6 +496,7 @@ final class DestinationCommand implements Callable<Integer> {
         new SourceSettings(
             HostName.orSystems(host),
             false,
+            bandwidth.bytesPerSecond(),
             Optional.empty(),
             handshake.limit(),
             ledgerPatience.limit());

@@ -6,7 +6,8 @@ public enum ExitCode {
   INTERNAL_ERROR(1, "a fault in Ward itself; please report it"),
   USAGE(2, "wrong usage; nothing was done"),
   INPUT_REFUSED(3, "a file, layout or ledger was refused; nothing was changed"),
-  HOST_REFUSED(4, "this host lacks something: a permission, a kernel feature, a free port, disk"),
+  HOST_REFUSED(
+      4, "this host lacks something: a permission, a kernel feature, a free port, disk, memory"),
   PEER_REFUSED(5, "the peer is not Ward, speaks another version, refused, or broke the protocol"),
   UNFINISHED_BEFORE_RUN(6, "unfinished; the guest never ran at the destination"),
   UNFINISHED_AFTER_RUN(

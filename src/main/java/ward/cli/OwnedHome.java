@@ -7,6 +7,7 @@ import ward.destination.DestinationPhase;
 import ward.destination.DestinationSession;
 import ward.destination.GuestHome;
 import ward.kernel.Kernel;
+import ward.memory.TableRoom;
 import ward.owner.OwnedGuestFactory;
 import ward.owner.OwnedMemory;
 import ward.owner.OwnerConnection;
@@ -30,11 +31,12 @@ final class OwnedHome implements AutoCloseable {
     this.guests = new OwnedGuestFactory(owner);
   }
 
-  /** Attaches to the owner, and looks whether its page tables can be read. */
-  static OwnedHome take(Kernel kernel, Path socket, String host) {
+  /** Attaches to the owner, and looks whether its page tables can be read, and ours have room. */
+  static OwnedHome take(Kernel kernel, Path socket, String host, TableRoom room) {
     OwnerConnection owner = attach(socket, host);
     try {
       OwnedMemory memory = owner.memory();
+      requireRoom(memory, room);
       Userfaultfd adopted = Userfaultfd.adopt(kernel, owner.userfaultfd(), memory.features());
       return new OwnedHome(owner, adopted, MarkerScan.ofProcess(kernel, memory.process()));
     } catch (IOException e) {
@@ -42,6 +44,13 @@ final class OwnedHome implements AutoCloseable {
       owner.userfaultfd().close();
       owner.close();
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
+    }
+  }
+
+  private static void requireRoom(OwnedMemory memory, TableRoom room) throws IOException {
+    Optional<String> objection = room.objection(memory.layout().pageCount());
+    if (objection.isPresent()) {
+      throw new IOException(objection.get() + "; the memory and its guest are left as they are");
     }
   }
 
@@ -66,11 +75,12 @@ final class OwnedHome implements AutoCloseable {
         guests);
   }
 
-  DestinationSession.Parts parts(DestinationSession.LedgerOpener ledgers) {
+  DestinationSession.Parts parts(DestinationSession.LedgerOpener ledgers, TableRoom room) {
     OwnedMemory memory = owner.memory();
     GuestHome home =
         new GuestHome(guests.present(), memory.givenBack(), memory.hasRun(), identity());
-    return new DestinationSession.Parts(guests, ledgers, userfaultfd, scan, Optional.of(home));
+    return new DestinationSession.Parts(
+        guests, ledgers, userfaultfd, scan, Optional.of(home), room);
   }
 
   /** A process number is used again; together with the moment of its start it is not. */

@@ -29,6 +29,7 @@ import ward.destination.DestinationOutcome;
 import ward.destination.DestinationPhase;
 import ward.destination.DestinationSession;
 import ward.destination.DestinationSettings;
+import ward.destination.HugeLoss;
 import ward.destination.NettySourceLink;
 import ward.destination.OnRemove;
 import ward.destination.SourceLoss;
@@ -37,6 +38,7 @@ import ward.kernel.Kernel;
 import ward.memory.GuestLayout;
 import ward.memory.GuestRegion;
 import ward.memory.Pages;
+import ward.memory.TableRoom;
 import ward.metrics.DestinationMetrics;
 import ward.poison.LedgerJournal;
 import ward.poison.Origin;
@@ -74,8 +76,11 @@ final class Rehearsal {
   private static final int THREADS = 2;
   private static final long SEED = 1;
 
-  /** Every so many pages one is lost. */
-  private static final int LOST_EVERY = 512;
+  /**
+   * Every so many pages one is lost: a thousand, so that the way of a map is compiled, which would
+   * happen beside the map otherwise.
+   */
+  private static final int LOST_EVERY = 16;
 
   private final Kernel kernel;
   private final GuestLayout layout;
@@ -228,7 +233,8 @@ final class Rehearsal {
             SourceLoss.PAUSE_AT_ONCE,
             LIMIT,
             Duration.ZERO,
-            OnRemove.KEEP);
+            OnRemove.KEEP,
+            HugeLoss.REFUSE);
     try (PoisonMarker lost = MarkerWish.UFFD.open(kernel);
         Userfaultfd userfaultfd = Userfaultfd.open(kernel, lost);
         NettySourceLink link = new NettySourceLink(transport);
@@ -239,7 +245,9 @@ final class Rehearsal {
                     new ThreadGuestFactory(kernel, books, THREADS, SEED, (t, p, poisoned, h) -> {}),
                     books::open,
                     userfaultfd,
-                    new MarkerScan(kernel, lost)),
+                    new MarkerScan(kernel, lost),
+                    Optional.empty(),
+                    TableRoom.inThisProcess(1)),
                 link,
                 new DestinationEvents(metrics, books.lines(), log))) {
       return migrate(session, source);

@@ -23,6 +23,7 @@ import ward.kernel.MappedAhead;
 import ward.kernel.NativeKernel;
 import ward.memory.GuestLayout;
 import ward.memory.Pages;
+import ward.memory.TableRoom;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.MigrationRecord;
@@ -200,6 +201,7 @@ final class SourceCommand implements Callable<Integer> {
     rehearsal.requireAllowed();
     Kernel kernel = NativeKernel.load();
     GuestLayout guest = LayoutFile.read(layout);
+    requireRoom(guest);
     byte[] states = readVcpuStates();
     GuestBooks books = new GuestBooks(ledger, HostName.orSystems(host), ledgerPatience.limit());
     try (SourceMemory mapped = map(kernel, guest);
@@ -238,6 +240,15 @@ final class SourceCommand implements Callable<Integer> {
     } catch (LedgerException e) {
       throw new CommandFailure(ExitCode.HOST_REFUSED, e.getMessage());
     }
+  }
+
+  private static void requireRoom(GuestLayout guest) {
+    TableRoom.inThisProcess(1)
+        .objection(guest.pageCount())
+        .ifPresent(
+            objection -> {
+              throw new CommandFailure(ExitCode.HOST_REFUSED, objection);
+            });
   }
 
   /** For the guest that runs here, what it has lost is lost from its first instruction on. */

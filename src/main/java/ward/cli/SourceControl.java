@@ -3,6 +3,7 @@ package ward.cli;
 import java.io.IOException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.LongConsumer;
 import java.util.function.Supplier;
 import ward.guest.Guest;
 import ward.source.SourceSession;
@@ -14,16 +15,22 @@ final class SourceControl implements ControlServer.Commands {
   private final Supplier<SourceSession> session;
   private final Supplier<SourceStatus> status;
   private final Supplier<Guest> running;
+  private final LongConsumer limit;
 
   /**
    * @param session the one under way, asked anew for every command
    * @param running the guest while it runs here, else null
+   * @param limit takes what the streams may send from now on, in bytes a second; 0 for no limit
    */
   SourceControl(
-      Supplier<SourceSession> session, Supplier<SourceStatus> status, Supplier<Guest> running) {
+      Supplier<SourceSession> session,
+      Supplier<SourceStatus> status,
+      Supplier<Guest> running,
+      LongConsumer limit) {
     this.session = session;
     this.status = status;
     this.running = running;
+    this.limit = limit;
   }
 
   @Override
@@ -35,8 +42,8 @@ final class SourceControl implements ControlServer.Commands {
       session.get().pauseStream(stream.paused());
       return now(new ControlMessage.Done());
     }
-    if (command instanceof ControlMessage.StreamLimit limit) {
-      session.get().limitStream(limit.bytesPerSecond());
+    if (command instanceof ControlMessage.StreamLimit wanted) {
+      limit.accept(wanted.bytesPerSecond());
       return now(new ControlMessage.Done());
     }
     if (command instanceof ControlMessage.ReportPoison report) {

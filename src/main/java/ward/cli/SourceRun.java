@@ -50,11 +50,13 @@ final class SourceRun implements AutoCloseable {
   private final CompletableFuture<GuestExit> guestExit;
   private SourceServer server; // set once, before anybody else sees this object
   private volatile SourceSession session;
+  private volatile long streamBytesPerSecond; // of every attempt to come; 0: as fast as it goes
   private volatile boolean stopped;
   private volatile int attempts;
 
   private SourceRun(Parts parts) throws IOException {
     this.parts = parts;
+    this.streamBytesPerSecond = parts.settings().streamBytesPerSecond();
     this.guestExit =
         parts
             .running()
@@ -86,7 +88,11 @@ final class SourceRun implements AutoCloseable {
   }
 
   private SourceSession newSession() throws IOException {
-    return new SourceSession(parts.settings(), parts.kernel(), parts.subject(), events());
+    return new SourceSession(
+        parts.settings().withStreamLimit(streamBytesPerSecond),
+        parts.kernel(),
+        parts.subject(),
+        events());
   }
 
   private SourceEvents events() {
@@ -98,7 +104,17 @@ final class SourceRun implements AutoCloseable {
   }
 
   ControlServer.Commands commands() {
-    return new SourceControl(() -> session, this::status, this::runningHere);
+    return new SourceControl(() -> session, this::status, this::runningHere, this::limitStream);
+  }
+
+  /** From now on, in this attempt and in those that follow. From any thread. */
+  private synchronized void limitStream(long bytesPerSecond) {
+    streamBytesPerSecond = bytesPerSecond;
+    session.limitStream(bytesPerSecond);
+  }
+
+  private synchronized void nextSession() throws IOException {
+    session = newSession();
   }
 
   MetricsEndpoint.Source numbers() {
@@ -108,6 +124,7 @@ final class SourceRun implements AutoCloseable {
         () -> session.pageCount(),
         () -> parts.subject().journal().ledger().pageCount(),
         () -> attempts,
+        () -> streamBytesPerSecond,
         metrics,
         parts.books().counts());
   }
@@ -151,7 +168,7 @@ final class SourceRun implements AutoCloseable {
       log.warn("the guest runs on here: {}", outcome.text());
       attempts++;
       session.close();
-      session = newSession();
+      nextSession();
       abandonIfOver();
       outcome = session.outcome().toCompletableFuture().join();
     }

@@ -14,6 +14,7 @@ import java.util.function.BooleanSupplier;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
 import ward.memory.PageSet;
+import ward.memory.TableRoom;
 import ward.poison.LedgerException;
 import ward.poison.LedgerJournal;
 import ward.poison.LedgerQueue;
@@ -39,7 +40,6 @@ import ward.wire.ProtocolException;
 public final class DestinationSession implements AutoCloseable {
 
   private static final int FILL_SECONDS = 30;
-  private static final int REST_REQUESTS_MAX = 1024;
   private static final Duration REST_PAUSE = Duration.ofMillis(10);
 
   /** Opens this host's ledger of a guest, once the source has named the guest. */
@@ -48,20 +48,19 @@ public final class DestinationSession implements AutoCloseable {
     LedgerJournal open(String guest) throws LedgerException;
   }
 
-  /** What a session works with. The userfaultfd stays the caller's. */
+  /**
+   * What a session works with. The userfaultfd stays the caller's.
+   *
+   * @param home empty for a guest that lives in this process, and dies with it
+   * @param room asked as soon as the guest's size is known
+   */
   public record Parts(
       GuestFactory guests,
       LedgerOpener ledgers,
       Userfaultfd userfaultfd,
       MarkerScan scan,
-      Optional<GuestHome> home) {
-
-    /** For a guest that lives in this process, and dies with it. */
-    public Parts(
-        GuestFactory guests, LedgerOpener ledgers, Userfaultfd userfaultfd, MarkerScan scan) {
-      this(guests, ledgers, userfaultfd, scan, Optional.empty());
-    }
-  }
+      Optional<GuestHome> home,
+      TableRoom room) {}
 
   private final DestinationSettings settings;
   private final Parts parts;
@@ -82,7 +81,7 @@ public final class DestinationSession implements AutoCloseable {
   private final Recovery recovery;
   private final Exchange exchange;
   private final Orders orders;
-  private long restFrom; // no page before it is missing: none ever becomes so again
+  private final LeftOutPages leftOut = new LeftOutPages();
 
   public DestinationSession(
       DestinationSettings settings, Parts parts, SourceLink link, DestinationListener listener) {
@@ -101,6 +100,7 @@ public final class DestinationSession implements AutoCloseable {
     map =
         new IncomingMap(
             settings.hugeLoss(),
+            parts.room(),
             course,
             contact,
             ending,
@@ -331,21 +331,10 @@ public final class DestinationSession implements AutoCloseable {
     }
   }
 
-  /**
-   * What the stream left out is asked for, as if the guest had touched it; a part at a time, or the
-   * requests of a large guest would wait here, and their answers in the source.
-   */
   private void requestTheRest(Arrival arrival) {
-    PageTable table = arrival.table();
-    long end = table.pageCount();
-    int room = REST_REQUESTS_MAX - arrival.faults().openCount();
-    restFrom = table.nextMissing(restFrom, end);
-    for (; room > 0 && restFrom < end; room--) {
-      arrival.faults().onFault(restFrom, this::failed);
-      restFrom = table.nextMissing(restFrom + 1, end);
-    }
+    boolean more = leftOut.ask(arrival.table(), arrival.faults(), this::failed);
     contact.requests().flush();
-    if (restFrom < end) {
+    if (more) {
       thread.later(this::requestTheRestAfterStreams, REST_PAUSE);
     }
   }

@@ -32,28 +32,6 @@ public record DestinationSettings(
 
   public static final int MAX_STREAMS = 16;
 
-  /** For memory of small pages, or a guest that may not lose more than is lost. */
-  public DestinationSettings(
-      InetSocketAddress source,
-      int streams,
-      String host,
-      Optional<Duration> announceEvery,
-      SourceLoss sourceLoss,
-      Duration handshakeLimit,
-      Duration ledgerPatience,
-      OnRemove onRemove) {
-    this(
-        source,
-        streams,
-        host,
-        announceEvery,
-        sourceLoss,
-        handshakeLimit,
-        ledgerPatience,
-        onRemove,
-        HugeLoss.REFUSE);
-  }
-
   public DestinationSettings {
     if (streams < 1 || streams > MAX_STREAMS) {
       throw new IllegalArgumentException(

@@ -2,10 +2,13 @@ package ward.destination;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.Optional;
 import ward.guest.Guest;
 import ward.guest.GuestFactory;
+import ward.memory.GuestLayout;
 import ward.memory.MemoryIdentity;
 import ward.memory.PageSet;
+import ward.memory.TableRoom;
 import ward.poison.Departure;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerException;
@@ -38,6 +41,7 @@ final class IncomingMap {
   private static final int CIRCUMSTANCES_MAX = 262_144;
 
   private final HugeLoss hugeLoss;
+  private final TableRoom room;
   private final Course course;
   private final SourceContact contact;
   private final Ending ending;
@@ -55,6 +59,7 @@ final class IncomingMap {
 
   IncomingMap(
       HugeLoss hugeLoss,
+      TableRoom room,
       Course course,
       SourceContact contact,
       Ending ending,
@@ -64,6 +69,7 @@ final class IncomingMap {
       Arrivals arrivals,
       SessionThread thread) {
     this.hugeLoss = hugeLoss;
+    this.room = room;
     this.course = course;
     this.contact = contact;
     this.ending = ending;
@@ -103,10 +109,19 @@ final class IncomingMap {
 
   void onOffer(ControlMessage.GuestOffer offer) throws IOException {
     course.requireMessageIn(DestinationPhase.CONNECTING, "GuestOffer");
+    requireRoom(offer.layout());
     LedgerJournal journal = ledger.open(offer.layout().guest());
     course.arrives(arrival(offer, journal));
     memory = offer.memory();
     course.enter(DestinationPhase.RECEIVING_MAP, offer.layout().pageCount() + " pages announced");
+  }
+
+  /** Before anything is made for the guest. */
+  private void requireRoom(GuestLayout layout) throws IOException {
+    Optional<String> objection = room.objection(layout.pageCount());
+    if (objection.isPresent()) {
+      throw new IOException(objection.get());
+    }
   }
 
   private Arrival arrival(ControlMessage.GuestOffer offer, LedgerJournal journal)

@@ -290,6 +290,14 @@ final class PageResolver {
     SharedWork.over(runs, this::markAll);
   }
 
+  /** The same for many runs, in ascending order. */
+  void poison(List<PageRun> claimed) throws ResolveException {
+    synchronized (marked) {
+      claimed.forEach(marked::add);
+    }
+    SharedWork.over(claimed, this::markAll);
+  }
+
   private void markAll(List<PageRun> runs) throws ResolveException {
     for (PageRun run : runs) {
       mark(run);

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiConsumer;
 import ward.memory.GuestLayout;
+import ward.memory.PageRun;
 import ward.memory.PageSet;
 import ward.memory.Pages;
 import ward.poison.LedgerJournal;
@@ -72,10 +73,10 @@ final class PoisonRecorder {
    */
   void acceptMap(PoisonMap losses, BiConsumer<PageSet, PageSet> outcome) {
     PageSet poisoned = losses.frames();
-    PageSet claimed = new PageSet();
+    List<PageRun> claimed = new ArrayList<>();
     poisoned.forEachRun(
         frames -> layout.pagesOf(frames).forEach(run -> table.poison(run, claimed::add)));
-    PageSet held = heldAmong(poisoned, claimed);
+    PageSet held = heldAmong(poisoned, claimed.stream().mapToLong(PageRun::pageCount).sum());
     poisoned.removeAll(held);
     PoisonMap lost = held.isEmpty() ? losses : losses.without(held);
     writes.add(
@@ -87,9 +88,9 @@ final class PoisonRecorder {
   }
 
   /** Those frames whose pages have a writer that placed content. */
-  private PageSet heldAmong(PageSet frames, PageSet claimed) {
+  private PageSet heldAmong(PageSet frames, long claimedPages) {
     PageSet held = new PageSet();
-    if (claimed.size() < frames.size()) {
+    if (claimedPages < frames.size()) {
       frames.forEach(
           frame -> {
             long page = layout.pageAt(frame << Pages.SHIFT).orElseThrow();

@@ -2,9 +2,12 @@ package ward.destination;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.atomic.AtomicInteger;
 import ward.memory.PageRun;
+import ward.thread.UninterruptedWait;
 
 /**
  * Much work on pages, done by a thread on each processor. The guest does not run yet, so that they
@@ -17,6 +20,11 @@ final class SharedWork {
   /** What can be done before another thread has begun. */
   private static final int RUNS_MIN = 4096;
 
+  /**
+   * What a thread takes at a time: the others go on where one has lost its processor for a while.
+   */
+  private static final int RUNS_AT_A_TIME = 512;
+
   /** Part of the work. */
   @FunctionalInterface
   interface Share {
@@ -28,18 +36,19 @@ final class SharedWork {
   /**
    * Returns when nothing is under way any more.
    *
-   * @param runs in ascending order; each thread gets neighbours
+   * @param runs in ascending order; each thread gets neighbours, some at a time
    * @throws ResolveException the first of a thread's; the other threads do their shares
    */
   static void over(List<PageRun> runs, Share share) throws ResolveException {
-    int shares =
+    int threads =
         Math.max(1, Math.min(Runtime.getRuntime().availableProcessors(), runs.size() / RUNS_MIN));
+    AtomicInteger taken = new AtomicInteger();
     List<FutureTask<Void>> others = new ArrayList<>();
-    for (int i = 1; i < shares; i++) {
-      others.add(begin(part(runs, i, shares), share));
+    for (int i = 1; i < threads; i++) {
+      others.add(begin(() -> takeTurns(runs, taken, share)));
     }
     try {
-      share.of(part(runs, 0, shares));
+      takeTurns(runs, taken, share);
     } finally {
       others.forEach(SharedWork::awaitEnd);
     }
@@ -48,18 +57,18 @@ final class SharedWork {
     }
   }
 
-  private static List<PageRun> part(List<PageRun> runs, int i, int shares) {
-    return runs.subList(
-        (int) ((long) runs.size() * i / shares), (int) ((long) runs.size() * (i + 1) / shares));
+  private static Void takeTurns(List<PageRun> runs, AtomicInteger taken, Share share)
+      throws ResolveException {
+    int from = taken.getAndAdd(RUNS_AT_A_TIME);
+    while (from < runs.size()) {
+      share.of(runs.subList(from, Math.min(runs.size(), from + RUNS_AT_A_TIME)));
+      from = taken.getAndAdd(RUNS_AT_A_TIME);
+    }
+    return null;
   }
 
-  private static FutureTask<Void> begin(List<PageRun> runs, Share share) {
-    FutureTask<Void> task =
-        new FutureTask<>(
-            () -> {
-              share.of(runs);
-              return null;
-            });
+  private static FutureTask<Void> begin(Callable<Void> turns) {
+    FutureTask<Void> task = new FutureTask<>(turns);
     Thread thread = new Thread(task, "ward-markers");
     thread.setDaemon(true);
     thread.start();
@@ -70,18 +79,14 @@ final class SharedWork {
    * However often the waiting thread is interrupted: what is under way uses its caller's memory.
    */
   private static void awaitEnd(FutureTask<Void> task) {
-    boolean interrupted = false;
-    while (!task.isDone()) {
-      try {
-        task.get();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      } catch (ExecutionException e) {
-        break; // told by requireDone
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
+    UninterruptedWait.until(task::isDone, () -> awaitOnce(task));
+  }
+
+  private static void awaitOnce(FutureTask<Void> task) throws InterruptedException {
+    try {
+      task.get();
+    } catch (ExecutionException e) {
+      // it is done; told by requireDone
     }
   }
 

@@ -51,6 +51,11 @@ public final class PageStates {
     this.segments = new AtomicReferenceArray<>(Math.toIntExact(segmentsFor(pageCount)));
   }
 
+  /** What a table takes once every page has left state 0, in bytes outside the heap. */
+  static long bytesFor(long pageCount) {
+    return (pageCount + PAGES_PER_WORD - 1 >>> PAGES_PER_WORD_SHIFT) * Long.BYTES;
+  }
+
   private static long segmentsFor(long pageCount) {
     return (pageCount + (1L << SEGMENT_SHIFT) - 1) >>> SEGMENT_SHIFT;
   }

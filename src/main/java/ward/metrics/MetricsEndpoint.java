@@ -76,6 +76,7 @@ public final class MetricsEndpoint implements AutoCloseable {
    * @param pages of the guest
    * @param lostPages by the ledger
    * @param failedAttempts destinations that have come, and failed to take the guest
+   * @param streamLimit bytes a second that the background streams may send; 0 without a limit
    */
   public record Source(
       String version,
@@ -83,6 +84,7 @@ public final class MetricsEndpoint implements AutoCloseable {
       LongSupplier pages,
       LongSupplier lostPages,
       LongSupplier failedAttempts,
+      LongSupplier streamLimit,
       SourceMetrics metrics,
       MemoryErrorCounts errors) {
 
@@ -97,6 +99,10 @@ public final class MetricsEndpoint implements AutoCloseable {
           "ward_source_failed_attempts_total",
           "Destinations that have come, and failed to take the guest.",
           failedAttempts);
+      to.gauge(
+          "ward_source_stream_limit_bytes_per_second",
+          "What the background streams may send together; 0 without a limit.",
+          streamLimit::getAsLong);
       to.memoryErrors(errors, lostPages);
       metrics.register(to);
       return registry;

@@ -52,7 +52,12 @@ public final class PoisonMap {
     extentsFor(circumstances).add(run);
   }
 
-  void add(Circumstances circumstances, PageSet some) {
+  /**
+   * Adds losses.
+   *
+   * @param some extents, by number
+   */
+  public void add(Circumstances circumstances, PageSet some) {
     if (!some.isEmpty()) {
       extentsFor(circumstances).addAll(some);
     }

@@ -49,4 +49,11 @@ public final class RunWriter {
   public byte[] bytes() {
     return Arrays.copyOf(bytes, size);
   }
+
+  /** The bytes so far, which it forgets; those of the runs to come go on behind them. */
+  byte[] take() {
+    byte[] taken = bytes();
+    size = 0;
+    return taken;
+  }
 }

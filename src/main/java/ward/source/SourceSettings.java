@@ -34,13 +34,9 @@ public record SourceSettings(
     }
   }
 
-  /** Without a limit for the streams. */
-  public SourceSettings(
-      String host,
-      boolean streamPaused,
-      Optional<Duration> returnWithin,
-      Duration handshakeLimit,
-      Duration ledgerPatience) {
-    this(host, streamPaused, 0, returnWithin, handshakeLimit, ledgerPatience);
+  /** The same with another limit for the streams, in bytes a second; 0 for none. */
+  public SourceSettings withStreamLimit(long bytesPerSecond) {
+    return new SourceSettings(
+        host, streamPaused, bytesPerSecond, returnWithin, handshakeLimit, ledgerPatience);
   }
 }

@@ -1,10 +1,5 @@
 package ward.source;
 
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.ThreadPoolExecutor;
-import java.util.concurrent.TimeUnit;
 import ward.channel.PageChannel;
 import ward.channel.Takeover;
 import ward.wire.ControlMessage.Hello;
@@ -22,35 +17,15 @@ import ward.wire.ProtocolException;
 final class UrgentConnection
     implements Takeover.Listener, PageChannel.Reactions, PageChannel.Words, PageAnswerer.Later {
 
-  /**
-   * Answers that wait for a peer to take them: far more than a guest has vCPUs. A peer that asks on
-   * and takes nothing loses its connection.
-   */
-  static final int LATER_MAX = 65_536;
-
   private final SourceSession session;
   private final Hello peer;
   private PageChannel channel;
-  private final ExecutorService later = newLaterThread(); // for what the disk is waited for
+  private final LaterAnswers later = new LaterAnswers(this::sendNow, () -> channel.close());
   private FrameScanner request; // at the one that is answered
 
   UrgentConnection(SourceSession session, Hello peer) {
     this.session = session;
     this.peer = peer;
-  }
-
-  private static ExecutorService newLaterThread() {
-    return new ThreadPoolExecutor(
-        1,
-        1,
-        0,
-        TimeUnit.SECONDS,
-        new LinkedBlockingQueue<>(LATER_MAX),
-        task -> {
-          Thread thread = new Thread(task, "ward-later");
-          thread.setDaemon(true);
-          return thread;
-        });
   }
 
   @Override
@@ -110,20 +85,17 @@ final class UrgentConnection
 
   /** From any thread, which never waits for a peer that takes nothing. */
   void send(PageChannel.Words words) {
-    try {
-      later.execute(
-          () -> {
-            channel.write(words);
-            channel.flush();
-          });
-    } catch (RejectedExecutionException e) {
-      channel.close(); // or it has ended by itself: the next one is asked again
-    }
+    later.send(words);
+  }
+
+  private void sendNow(PageChannel.Words words) {
+    channel.write(words);
+    channel.flush();
   }
 
   @Override
   public void ended(Throwable cause) {
-    later.shutdown();
+    later.end();
     session.lost(peer, cause);
   }
 }

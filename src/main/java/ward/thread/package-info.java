@@ -1,5 +1,5 @@
 /**
- * The thread that a session is confined to.
+ * The thread that a session is confined to, and how a thread waits for others.
  *
  * <p>Knows nothing of migrations. Start with {@link ward.thread.SessionThread}.
  */

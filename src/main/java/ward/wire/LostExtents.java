@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import ward.memory.GuestRegion;
 import ward.memory.PageRun;
+import ward.memory.PageSet;
 import ward.poison.Circumstances;
 import ward.poison.Origin;
 import ward.poison.PoisonMap;
@@ -74,11 +75,13 @@ final class LostExtents {
 
     void addTo(PoisonMap losses, Circumstances common, ByteBuffer bytes) {
       RunReader reader = new RunReader(bytes, GuestRegion.MAX_ADDRESS >>> common.pageShift());
+      PageSet extents = new PageSet();
       while (reader.hasNext()) {
         PageRun run = reader.next();
         count(common.framesOf(run).pageCount());
-        losses.add(common, run);
+        extents.add(run);
       }
+      losses.add(common, extents);
     }
 
     private void count(long more) {

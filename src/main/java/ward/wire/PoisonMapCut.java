@@ -8,8 +8,15 @@ import ward.poison.Circumstances;
 import ward.poison.PoisonMap;
 import ward.wire.ControlMessage.PoisonMapPart;
 
-/** Cuts a poison map into parts of which each fits into a message. Of use once. */
+/**
+ * Cuts a poison map into parts of which each fits into a message. Of use once.
+ *
+ * <p>Smaller ones than a message holds: while one is written, the one before is read, and the one
+ * before that is claimed.
+ */
 final class PoisonMapCut {
+
+  private static final int RUNS_IN_PART = 8192;
 
   private final List<PoisonMapPart> parts = new ArrayList<>();
   private PoisonMap part = new PoisonMap();
@@ -34,7 +41,7 @@ final class PoisonMapCut {
     long first = run.firstPage();
     while (first < run.endPage()) {
       long room = ControlMessage.SET_PAGES_MAX - pages >>> shift;
-      if (runs == ControlMessage.RUNS_MAX || room == 0) {
+      if (runs == RUNS_IN_PART || room == 0) {
         endPart();
       } else {
         long count = Math.min(run.endPage() - first, room);

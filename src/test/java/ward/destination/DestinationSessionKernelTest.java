@@ -40,11 +40,15 @@ import ward.kernel.Linux;
 import ward.kernel.NativeKernel;
 import ward.kernel.NativeMemory;
 import ward.kernel.SignalInfo;
+import ward.memory.DirectMemory;
+import ward.memory.GuestLayout;
+import ward.memory.GuestRegion;
 import ward.memory.MemoryIdentity;
 import ward.memory.PageRun;
 import ward.memory.PageSample;
 import ward.memory.PageSet;
 import ward.memory.Pages;
+import ward.memory.TableRoom;
 import ward.poison.FickleLedger;
 import ward.poison.LedgerDigest;
 import ward.poison.LedgerJournal;
@@ -84,6 +88,7 @@ class DestinationSessionKernelTest {
   private Userfaultfd uffd;
   private OnRemove onRemove = OnRemove.KEEP;
   private DestinationSession.LedgerOpener ledgers = guest -> LedgerJournal.open(directory, guest);
+  private DirectMemory directMemory = new DirectMemory(Long.MAX_VALUE, 0);
   private FakeLink link;
   private DestinationSession session;
   private CompletableFuture<DestinationOutcome> outcome;
@@ -109,7 +114,12 @@ class DestinationSessionKernelTest {
                 onRemove,
                 HugeLoss.REFUSE),
             new DestinationSession.Parts(
-                (layout, states) -> new FakeGuest(), ledgers, uffd, new MarkerScan(kernel)),
+                (layout, states) -> new FakeGuest(),
+                ledgers,
+                uffd,
+                new MarkerScan(kernel),
+                Optional.empty(),
+                new TableRoom(1, () -> directMemory)),
             link,
             new DestinationListener() {
               @Override
@@ -485,6 +495,24 @@ class DestinationSessionKernelTest {
     awaitThat(() -> link.sent.contains(request), "the request for the last page");
 
     assertThat(outcome).isNotDone();
+  }
+
+  @Test
+  void aGuestWhoseTablesHaveNoRoomStaysAtTheSourceBeforeAnythingIsMade() throws Exception {
+    directMemory = new DirectMemory(16 << 20, 1 << 20);
+    link.ready(ConnectionKind.CONTROL);
+
+    GuestRegion large = new GuestRegion(0, 256L << 30, 0);
+    GuestLayout layout = new GuestLayout("vm-1", List.of(large));
+    link.say(new ControlMessage.GuestOffer(layout, new byte[0]));
+
+    DestinationOutcome end = awaitOutcome();
+    assertThat(end.kind()).isEqualTo(Kind.HOST_REFUSED);
+    assertThat(end.text())
+        .contains("-XX:MaxDirectMemorySize=21m")
+        .endsWith("the guest did not run here, it is still at the source");
+    assertThat(link.awaitSent(ControlMessage.Farewell.class).guestNeverRan()).isTrue();
+    assertThat(directory).isEmptyDirectory();
   }
 
   @Test

@@ -2,10 +2,13 @@ package ward.destination;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.LongStream;
 import jnr.constants.platform.Errno;
@@ -22,7 +25,7 @@ class SharedWorkTest {
   }
 
   @Test
-  void everyRunIsDoneOnceAndNeighboursByTheSameThread() throws Exception {
+  void everyRunIsDoneOnceAndMostNeighboursByTheSameThread() throws Exception {
     List<PageRun> runs = runs(50_000);
     List<List<PageRun>> shares = Collections.synchronizedList(new ArrayList<>());
 
@@ -30,7 +33,36 @@ class SharedWorkTest {
 
     shares.sort((one, other) -> Long.compare(one.get(0).firstPage(), other.get(0).firstPage()));
     assertThat(shares.stream().flatMap(List::stream).toList()).isEqualTo(runs);
-    assertThat(shares.size()).isLessThanOrEqualTo(Runtime.getRuntime().availableProcessors());
+    assertThat(shares).hasSizeLessThan(100);
+  }
+
+  @Test
+  void whatAHeldUpThreadDoesNotGetToTheOthersDo() throws Exception {
+    assumeThat(Runtime.getRuntime().availableProcessors()).isGreaterThan(1);
+    List<PageRun> runs = runs(50_000);
+    AtomicInteger left = new AtomicInteger(runs.size());
+    CountDownLatch nearlyDone = new CountDownLatch(1);
+    AtomicBoolean heldUp = new AtomicBoolean();
+
+    SharedWork.over(
+        runs,
+        share -> {
+          if (heldUp.compareAndSet(false, true)) {
+            await(nearlyDone);
+          } else if (left.addAndGet(-share.size()) <= 1000) {
+            nearlyDone.countDown();
+          }
+        });
+
+    assertThat(left.get()).isBetween(1, 1000);
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   @Test

@@ -124,7 +124,14 @@ class MetricsEndpointTest {
         MetricsEndpoint.listen(
             anyPort(),
             new MetricsEndpoint.Source(
-                    "0.1.0", () -> SourcePhase.SERVING, () -> 100, () -> 5, () -> 2, source, errors)
+                    "0.1.0",
+                    () -> SourcePhase.SERVING,
+                    () -> 100,
+                    () -> 5,
+                    () -> 2,
+                    () -> 65_536,
+                    source,
+                    errors)
                 .registry())) {
       ExpositionText text = scrape(endpoint);
 
@@ -136,6 +143,7 @@ class MetricsEndpointTest {
       assertThat(text.value("ward_source_pages")).isEqualTo(100);
       assertThat(text.value("ward_poison_pages")).isEqualTo(5);
       assertThat(text.value("ward_source_failed_attempts_total")).isEqualTo(2);
+      assertThat(text.value("ward_source_stream_limit_bytes_per_second")).isEqualTo(65_536);
     }
   }
 

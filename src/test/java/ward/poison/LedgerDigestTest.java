@@ -7,9 +7,10 @@ import static ward.poison.Losses.extent;
 import static ward.poison.Losses.frames;
 import static ward.poison.Losses.page;
 
-import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import org.junit.jupiter.api.Test;
+import ward.memory.PageRun;
+import ward.memory.PageSet;
 
 class LedgerDigestTest {
 
@@ -29,10 +30,26 @@ class LedgerDigestTest {
 
   @Test
   void isSha256OverTheRuns() throws Exception {
-    ByteBuffer runs = ByteBuffer.allocate(32).putLong(5).putLong(2).putLong(9).putLong(1);
-    byte[] expected = MessageDigest.getInstance("SHA-256").digest(runs.array());
+    byte[] gapsAndCounts = {5, 2, 2, 1};
+    byte[] expected = MessageDigest.getInstance("SHA-256").digest(gapsAndCounts);
 
     LedgerDigest digest = ledgerOf(page(0x9000), page(0x6000), page(0x5000)).digest();
+
+    assertThat(digest.bytes()).isEqualTo(expected);
+  }
+
+  @Test
+  void isTheSameHoweverManyRunsAreSummedUpAtATime() throws Exception {
+    PageSet frames = new PageSet();
+    RunWriter whole = new RunWriter();
+    for (int i = 0; i < 30_000; i++) {
+      PageRun run = new PageRun(300L * i, 1 + i % 200);
+      frames.add(run);
+      whole.add(run);
+    }
+    byte[] expected = MessageDigest.getInstance("SHA-256").digest(whole.bytes());
+
+    LedgerDigest digest = LedgerDigest.ofFrames(frames);
 
     assertThat(digest.bytes()).isEqualTo(expected);
   }

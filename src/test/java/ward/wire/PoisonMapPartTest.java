@@ -108,6 +108,19 @@ class PoisonMapPartTest {
   }
 
   @Test
+  void manyRunsGoOutInPiecesThatTheOtherSideReadsMeanwhile() {
+    PoisonMap map = new PoisonMap();
+    for (int i = 0; i < 20_000; i++) {
+      map.add(common(12, "mars", 0), new PageRun(10L * i, 8));
+    }
+
+    List<PoisonMapPart> parts = PoisonMapPart.inParts(map);
+
+    assertThat(parts).hasSize(3);
+    assertThat(overTheWire(map)).isEqualTo(map);
+  }
+
+  @Test
   void aFullPartOfLongNamesStillFitsIntoAFrame() {
     PoisonMap map = new PoisonMap();
     for (int i = 0; i < 4096; i++) {
