@@ -7,27 +7,40 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Events read, and answers received, by one system call at most. */
+/* Events read, and answers of 4 KiB received, by one system call at most. */
 #define BATCH 16
 
 static struct memory memory;
 static int uffd, source;
 
-struct answer {
-	struct demand about;
-	char bytes[PAGE];
-};
+/* An answer is what it is about, and then the bytes. */
+static char *answers;
+static size_t answer_bytes, answers_bytes;
+
+static void make_room_for_answers(void)
+{
+	answer_bytes = sizeof(struct demand) + memory.unit;
+	answers_bytes = memory.unit == PAGE ? BATCH * answer_bytes : answer_bytes;
+	answers = malloc(answers_bytes);
+	if (answers == NULL)
+		give_up("malloc");
+}
 
 static void ask(const struct uffd_msg *events, size_t count)
 {
 	struct demand demands[BATCH];
 
-	for (size_t i = 0; i < count; i++)
-		demands[i].page = (events[i].arg.pagefault.address - (uintptr_t)memory.base) / PAGE;
+	for (size_t i = 0; i < count; i++) {
+		size_t offset = events[i].arg.pagefault.address - (uintptr_t)memory.base;
+
+		demands[i].first = (uint32_t)(offset / memory.unit * (memory.unit / PAGE));
+		demands[i].pages = (uint32_t)(memory.unit / PAGE);
+	}
 	if (!transmit(source, demands, count * sizeof(demands[0])))
 		give_up("send");
 }
@@ -45,32 +58,33 @@ static bool pass_on_faults(void)
 	return got > 0;
 }
 
-static void place_answer(const struct answer *answer)
+static void place_answer(const char *answer)
 {
-	if (answer->about.page >= memory.bytes / PAGE) {
+	struct demand about;
+
+	memcpy(&about, answer, sizeof(about));
+	if (about.first >= memory.bytes / PAGE) {
 		errno = EPROTO;
 		give_up("answer");
 	}
-	place(uffd, memory.base + answer->about.page * PAGE, answer->bytes, PAGE);
+	place(uffd, memory.base + about.first * PAGE, answer + sizeof(about), memory.unit);
 }
 
 static bool place_answers(int flags)
 {
-	static struct answer answers[BATCH];
 	static size_t have;
-	ssize_t got = recv(source, (char *)answers + have, sizeof(answers) - have, flags);
-	size_t whole;
+	ssize_t got = recv(source, answers + have, answers_bytes - have, flags);
+	size_t at;
 
 	if (got < 0 && errno == EAGAIN)
 		return false;
 	if (got <= 0)
 		give_up("recv");
 	have += (size_t)got;
-	whole = have / sizeof(answers[0]);
-	for (size_t i = 0; i < whole; i++)
-		place_answer(&answers[i]);
-	have -= whole * sizeof(answers[0]);
-	memmove(answers, answers + whole, have);
+	for (at = 0; at + answer_bytes <= have; at += answer_bytes)
+		place_answer(answers + at);
+	have -= at;
+	memmove(answers, answers + at, have);
 	return true;
 }
 
@@ -134,11 +148,12 @@ struct streamed {
 static void *stream_in(void *argument)
 {
 	struct streamed *streamed = argument;
+	enum role role = memory.unit == PAGE ? STREAM : HUGE_STREAM;
 	char word;
 
 	if (streamed->later && read(STDIN_FILENO, &word, 1) != 1)
 		give_up("standard input");
-	streamed->nanoseconds = take_stream(dial(streamed->port, STREAM), memory, uffd);
+	streamed->nanoseconds = take_stream(dial(streamed->port, role), memory, uffd);
 	return NULL;
 }
 
@@ -153,12 +168,13 @@ static void bring_the_rest(void)
 int arrive(struct errand errand)
 {
 	struct streamed streamed = { .port = errand.port, .later = errand.streams_later };
-	uint64_t poisoned;
+	uint64_t poisoned, collapsed = 0;
 
-	memory = errand.in_memfd ? map_empty_file(errand.bytes) : map_empty(errand.bytes);
+	memory = map_empty(errand.bytes, errand.kind);
 	uffd = register_missing(memory, errand.waiting);
 	poisoned = errand.lost == NULL ? 0 : poison(errand.lost);
 	if (errand.plan != NULL || errand.vcpus != NULL) {
+		make_room_for_answers();
 		source = dial(errand.port, FAULTS);
 		resolve_faults(errand.waiting);
 	}
@@ -172,8 +188,13 @@ int arrive(struct errand errand)
 	}
 	if (errand.streams)
 		pthread_join(streamed.thread, NULL);
-	printf("{\"hostAddress\": %" PRIuPTR ", \"poisonNanos\": %" PRIu64 ", \"streamNanos\": %" PRIu64 "}\n",
-	       (uintptr_t)memory.base, poisoned, streamed.nanoseconds);
+	if (errand.collapses) {
+		bring_the_rest();
+		collapsed = collapse(memory);
+	}
+	printf("{\"hostAddress\": %" PRIuPTR ", \"poisonNanos\": %" PRIu64 ", \"streamNanos\": %" PRIu64
+	       ", \"collapseNanos\": %" PRIu64 "}\n",
+	       (uintptr_t)memory.base, poisoned, streamed.nanoseconds, collapsed);
 	await_end_of_input();
 	return 0;
 }

@@ -1,12 +1,14 @@
 /*
  * yardstick serve FILE sleeping|spinning
  *     answers demands for pages of FILE and streams them, on a port that it prints
- * yardstick arrive PORT BYTES THREADS sleeping|spinning [plan=FILE|vcpus=FILE] [stream|stream-later] [lost=FILE] [memory=memfd]
+ * yardstick arrive PORT BYTES THREADS sleeping|spinning [plan=FILE|vcpus=FILE] [stream|stream-later] [lost=FILE]
+ *                 [memory=anonymous|memfd|hugetlb] [collapse]
  *     brings the guest here: poison first, then the touches of a plan, answered on demand, and the stream beside them,
- *     at once or when a byte comes on standard input; or the guest itself, which begins with the registers in a file
+ *     at once or when a byte comes on standard input; or the guest itself, which begins with the registers in a file;
+ *     then, if told so, huge pages made of it
  * yardstick receive PORT BYTES
  *     takes the stream into memory that is there already: the loopback's own limit
- * yardstick warm BYTES
+ * yardstick warm BYTES anonymous|hugetlb
  *     leaves so much free memory that the next process need not wait for the host of this virtual machine, twice
  * yardstick clock
  *     how fast a guest's TSC counts
@@ -69,6 +71,16 @@ static enum waiting waiting_of(const char *word)
 	return strcmp(word, "spinning") == 0 ? SPINNING : SLEEPING;
 }
 
+static enum kind kind_of(const char *word)
+{
+	static const char *const names[] = { "anonymous", "memfd", "hugetlb" };
+
+	for (int kind = ANONYMOUS; kind <= HUGETLB; kind++)
+		if (strcmp(word, names[kind]) == 0)
+			return (enum kind)kind;
+	misused();
+}
+
 /* The rest of NAME=value; NULL if the word is another one. */
 static const char *value_of(const char *word, const char *name)
 {
@@ -83,8 +95,10 @@ static void add_wish(struct errand *errand, const char *word)
 		errand->streams = true;
 	else if (strcmp(word, "stream-later") == 0)
 		errand->streams = errand->streams_later = true;
-	else if (strcmp(word, "memory=memfd") == 0)
-		errand->in_memfd = true;
+	else if (strcmp(word, "collapse") == 0)
+		errand->collapses = true;
+	else if (value_of(word, "memory") != NULL)
+		errand->kind = kind_of(value_of(word, "memory"));
 	else if (value_of(word, "plan") != NULL)
 		errand->plan = value_of(word, "plan");
 	else if (value_of(word, "vcpus") != NULL)
@@ -121,8 +135,8 @@ int main(int count, char **words)
 		return arrive_as_told(words + 2, count - 2);
 	if (strcmp(verb, "receive") == 0 && count == 4)
 		return receive_only(atoi(words[2]), strtoull(words[3], NULL, 10));
-	if (strcmp(verb, "warm") == 0 && count == 3)
-		return warm(strtoull(words[2], NULL, 10));
+	if (strcmp(verb, "warm") == 0 && count == 4)
+		return warm(strtoull(words[2], NULL, 10), kind_of(words[3]));
 	if (strcmp(verb, "clock") == 0 && count == 2)
 		return printf("{\"tscKilohertz\": %" PRIu64 "}\n", tsc_kilohertz()) < 0;
 	misused();

@@ -50,16 +50,25 @@ static bool transmit_parts(int peer, struct iovec *parts, int count)
 	return true;
 }
 
+static bool mark_answered(struct demand demand)
+{
+	size_t pages = memory.bytes / PAGE;
+
+	if (demand.first >= pages || demand.pages > pages - demand.first)
+		return false;
+	memset(answered + demand.first, true, demand.pages);
+	return true;
+}
+
 static bool answer(int peer, struct demand *demands, size_t count)
 {
 	struct iovec parts[2 * DEMANDS];
 
 	for (size_t i = 0; i < count; i++) {
-		if (demands[i].page >= memory.bytes / PAGE)
+		if (!mark_answered(demands[i]))
 			return false;
-		answered[demands[i].page] = true;
 		parts[2 * i] = (struct iovec){ &demands[i], sizeof(demands[i]) };
-		parts[2 * i + 1] = (struct iovec){ memory.base + demands[i].page * PAGE, PAGE };
+		parts[2 * i + 1] = (struct iovec){ memory.base + demands[i].first * PAGE, demands[i].pages * PAGE };
 	}
 	return transmit_parts(peer, parts, 2 * (int)count);
 }
@@ -93,25 +102,25 @@ static uint64_t next_unanswered(uint64_t page)
 }
 
 /* The pages from first on that are all zero or all not, as many as a run may have. */
-static struct run run_from(uint64_t first)
+static struct run run_from(uint64_t first, size_t most)
 {
 	uint64_t end = memory.bytes / PAGE;
 	struct run run = { .first = first, .zero = is_zero(memory.base + first * PAGE) };
 
-	if (end - first > RUN_PAGES)
-		end = first + RUN_PAGES;
+	if (end - first > most)
+		end = first + most;
 	for (run.pages = 1; first + run.pages < end; run.pages++)
 		if (answered[first + run.pages] || is_zero(memory.base + (first + run.pages) * PAGE) != run.zero)
 			break;
 	return run;
 }
 
-static void stream(int peer)
+static void stream(int peer, size_t most)
 {
 	struct run end = { 0 };
 
 	for (uint64_t page = next_unanswered(0); page < memory.bytes / PAGE;) {
-		struct run run = run_from(page);
+		struct run run = run_from(page, most);
 		struct iovec parts[2] = {
 			{ &run, sizeof(run) }, { memory.base + run.first * PAGE, run.pages * PAGE }
 		};
@@ -130,8 +139,8 @@ static void *converse(void *argument)
 
 	if (receive(peer, &role, sizeof(role)) && role == FAULTS)
 		answer_demands(peer);
-	else if (role == STREAM)
-		stream(peer);
+	else if (role == STREAM || role == HUGE_STREAM)
+		stream(peer, role == STREAM ? RUN_PAGES : HUGE_RUN_PAGES);
 	close(peer);
 	return NULL;
 }

@@ -13,7 +13,7 @@ static bool next(int peer, size_t pages, struct run *run)
 {
 	bool whole = receive(peer, run, sizeof(*run));
 
-	if (!whole || run->pages > RUN_PAGES || run->first >= pages || run->pages > pages - run->first) {
+	if (!whole || run->pages > HUGE_RUN_PAGES || run->first >= pages || run->pages > pages - run->first) {
 		errno = EPROTO;
 		give_up("stream");
 	}
@@ -29,7 +29,7 @@ static void receive_bytes(int peer, void *to, size_t bytes)
 /* What is answered on demand meanwhile does not come here. */
 uint64_t take_stream(int peer, struct memory memory, int uffd)
 {
-	static char bytes[RUN_PAGES * PAGE] __attribute__((aligned(PAGE)));
+	static char bytes[HUGE_PAGE] __attribute__((aligned(PAGE)));
 	uint64_t began = 0;
 	struct run run;
 
@@ -51,7 +51,7 @@ uint64_t take_stream(int peer, struct memory memory, int uffd)
 /* What the loopback can do: the same stream into memory that is there already, and nothing else. */
 int receive_only(int port, size_t bytes)
 {
-	struct memory memory = map_empty(bytes);
+	struct memory memory = map_empty(bytes, ANONYMOUS);
 	uint64_t began = 0;
 	struct run run;
 	int peer;

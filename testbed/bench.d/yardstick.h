@@ -32,11 +32,11 @@ struct uffdio_poison {
 enum waiting { SLEEPING, SPINNING };
 
 /* The first word on a connection. */
-enum role { FAULTS = 1, STREAM = 2 };
+enum role { FAULTS = 1, STREAM = 2, HUGE_STREAM = 3 };
 
 /* What a side asks for, and what precedes every answer. */
 struct demand {
-	uint64_t page;
+	uint32_t first, pages;
 };
 
 /* Precedes a run of the stream: the bytes of its pages follow, unless they are zero. No page: that was all. */
@@ -46,18 +46,21 @@ struct run {
 	uint32_t zero;
 };
 
-/* The most pages of a run: 256 KiB stay in the cache between the socket and UFFDIO_COPY. */
+/* The most pages of a run: 256 KiB stay in the cache between the socket and UFFDIO_COPY, but a huge page comes whole. */
 #define RUN_PAGES 64
+#define HUGE_RUN_PAGES (HUGE_PAGE / PAGE)
 
 /* memory.c */
 struct memory {
 	char *base;
 	size_t bytes;
+	size_t unit; /* what comes at a time at least */
 };
+enum kind { ANONYMOUS, MEMFD, HUGETLB };
 struct memory map_file(const char *path);
-struct memory map_empty(size_t bytes);
-struct memory map_empty_file(size_t bytes);
-int warm(size_t bytes);
+struct memory map_empty(size_t bytes, enum kind kind);
+uint64_t collapse(struct memory memory); /* nanoseconds */
+int warm(size_t bytes, enum kind kind);
 int register_missing(struct memory memory, enum waiting waiting);
 void place(int uffd, char *page, const void *from, size_t bytes);
 void place_zeros(int uffd, char *page, size_t bytes);
@@ -78,7 +81,8 @@ struct errand {
 	const char *plan;     /* what its threads touch; NULL if nothing runs */
 	const char *vcpus;    /* what its vCPUs begin with; NULL if threads touch its memory */
 	unsigned threads;     /* or vCPUs */
-	bool in_memfd;        /* rather than in anonymous memory */
+	enum kind kind;       /* of memory */
+	bool collapses;       /* when all is here: to huge pages */
 	bool streams;         /* whether pages come unasked too */
 	bool streams_later;   /* not before a byte comes on standard input */
 	const char *lost;     /* ranges to poison before anything runs; NULL if none */

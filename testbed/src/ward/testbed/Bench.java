@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import picocli.CommandLine;
@@ -40,6 +41,7 @@ final class Bench implements Callable<Integer> {
   private static final int FAILED = 1;
   private static final int PAGES = 131_072;
   private static final int PAGES_QUICK = 32_768;
+  private static final int REHEARSAL_PAGES_QUICK = 2048;
   private static final int ROUNDS_MAX = 1000;
 
   @Option(
@@ -60,7 +62,9 @@ final class Bench implements Callable<Integer> {
 
   @Option(
       names = "--quick",
-      description = "One round, and guests of a quarter of the size: a look, not a measurement.")
+      description =
+          "One round, guests of a quarter of the size, and daemons that rehearse 2048 pages only: a"
+              + " look, not a measurement.")
   boolean quick;
 
   @Option(
@@ -68,7 +72,8 @@ final class Bench implements Callable<Integer> {
       paramLabel = "N",
       description =
           "Pages of a guest whose pages hold data (default: 131072, which is 512 MiB; with --quick"
-              + " 32768). It needs twice that in memory.")
+              + " 32768); a quarter of that where only faults are measured. It needs twice that in"
+              + " memory.")
   Integer pages;
 
   @Option(
@@ -94,22 +99,29 @@ final class Bench implements Callable<Integer> {
 
   @Spec CommandSpec spec;
 
-  private final List<BenchSide> sides;
+  private final List<BenchSide> others;
 
   Bench() {
-    this(
-        List.of(
-            new YardstickSide("sleeping"),
-            new YardstickSide("spinning"),
-            new ReceiveSide(),
-            new WardSide()));
+    this(List.of());
   }
 
   /**
-   * @param sides in the order of their turns
+   * @param others in the order of their turns, in place of Ward and the yardstick; none: those
    */
-  Bench(List<BenchSide> sides) {
-    this.sides = sides;
+  Bench(List<BenchSide> others) {
+    this.others = others;
+  }
+
+  private List<BenchSide> sides() {
+    OptionalInt rehearsalPages =
+        quick ? OptionalInt.of(REHEARSAL_PAGES_QUICK) : OptionalInt.empty();
+    return others.isEmpty()
+        ? List.of(
+            new YardstickSide("sleeping"),
+            new YardstickSide("spinning"),
+            new ReceiveSide(),
+            new WardSide(rehearsalPages))
+        : others;
   }
 
   public static void main(String[] arguments) {
@@ -133,7 +145,7 @@ final class Bench implements Callable<Integer> {
   public Integer call() {
     List<BenchCase> cases = chosen();
     if (list) {
-      cases.forEach(one -> out("%-20s %s%n", one.name(), one.question()));
+      cases.forEach(one -> out("%-26s %s%n", one.name(), one.question()));
       return CommandLine.ExitCode.OK;
     }
     try {
@@ -200,21 +212,44 @@ final class Bench implements Callable<Integer> {
     Duration limit = limit();
     BenchHost host = BenchHost.here();
     BenchReport report = results == null ? null : new BenchReport(results, host, Instant.now());
+    long begin = System.nanoTime();
     out("%s, %d CPUs, Linux %s, %s%n%n", host.cpu(), host.cpus(), host.kernel(), host.jdk());
     for (BenchCase one : cases) {
-      if (one.toucher() == BenchCase.Toucher.VCPUS && !canRunGuests()) {
-        out("%s: not measured; this host runs no x86-64 guest by /dev/kvm%n%n", one.name());
-        continue;
-      }
-      BenchResult result =
-          one.kind() == BenchCase.Kind.PAGE_TABLE
-              ? new PageTableBench(one).run(turns)
-              : new BenchRun(one, sides, seed, limit).run(turns, report);
-      out("%s%n", BenchTable.of(result));
-      if (report != null) {
-        report.add(result);
+      try (BenchHugePages huge = BenchHugePages.reserve(one.hugePages())) {
+        Optional<String> obstacle = obstacle(one).or(huge::shortage);
+        if (obstacle.isPresent()) {
+          out("%s: not measured; %s%n%n", one.name(), obstacle.get());
+        } else {
+          show(measured(one, turns, limit, report), report);
+        }
       }
     }
+    Duration took = Duration.ofNanos(System.nanoTime() - begin);
+    out("%d cases in %d:%02d min%n", cases.size(), took.toMinutes(), took.toSecondsPart());
+  }
+
+  private BenchResult measured(BenchCase one, int turns, Duration limit, BenchReport report)
+      throws IOException {
+    if (one.hugePages() > 0) {
+      YardstickProcess.warm(one.bytes(), one.memory());
+    }
+    return one.kind() == BenchCase.Kind.PAGE_TABLE
+        ? new PageTableBench(one).run(turns)
+        : new BenchRun(one, sides(), seed, limit).run(turns, report);
+  }
+
+  private void show(BenchResult result, BenchReport report) throws IOException {
+    out("%s%n", BenchTable.of(result));
+    if (report != null) {
+      report.add(result);
+    }
+  }
+
+  /** Why a case cannot be measured here. */
+  private static Optional<String> obstacle(BenchCase one) {
+    return one.toucher() == BenchCase.Toucher.VCPUS && !canRunGuests()
+        ? Optional.of("this host runs no x86-64 guest by /dev/kvm")
+        : Optional.empty();
   }
 
   private static boolean canRunGuests() {

@@ -18,6 +18,8 @@ record BenchFigure(
     ToDoubleBiFunction<BenchCase, BenchRound> of) {
 
   private static final int COLD_FAULTS = 1000;
+  private static final double MEBIBYTE = 1 << 20;
+  private static final double HUGE_PAGE_BYTES = 2 << 20;
 
   private static final List<BenchFigure> DEMAND =
       List.of(
@@ -60,6 +62,32 @@ record BenchFigure(
               (of, round) ->
                   round.mapBytes() == 0 ? Double.NaN : (double) round.mapBytes() / of.lostPages()));
 
+  private static final List<BenchFigure> COLLAPSE =
+      List.of(
+          new BenchFigure(
+              "collapseMillis",
+              "collapse ms",
+              true,
+              (of, round) -> round.collapsed().nanos() / 1e6),
+          new BenchFigure(
+              "microsPerHugePage",
+              "µs per 2 MiB",
+              true,
+              (of, round) ->
+                  round.collapsed().nanos()
+                      / 1e3
+                      / (round.collapsed().hugeBytesAfter() / HUGE_PAGE_BYTES)),
+          new BenchFigure(
+              "hugeMebibytesBefore",
+              "MiB huge: then",
+              true,
+              (of, round) -> round.collapsed().hugeBytesBefore() / MEBIBYTE),
+          new BenchFigure(
+              "hugeMebibytesAfter",
+              "now",
+              false,
+              (of, round) -> round.collapsed().hugeBytesAfter() / MEBIBYTE));
+
   /** In the order of a round of {@link PageTableBench}. */
   private static final List<BenchFigure> PAGE_TABLE =
       List.of(
@@ -99,6 +127,7 @@ record BenchFigure(
       case DEMAND -> DEMAND;
       case STREAM -> List.of(STREAM);
       case POISON_MAP -> POISON_MAP;
+      case COLLAPSE -> COLLAPSE;
       case PAGE_TABLE -> PAGE_TABLE;
     };
   }

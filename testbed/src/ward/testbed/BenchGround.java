@@ -171,8 +171,8 @@ final class BenchGround implements AutoCloseable {
 
   private boolean isDone(double part) throws IOException {
     for (int thread = 0; thread < of.threads(); thread++) {
-      int from = Samples.share(of.pages(), thread, of.threads());
-      int to = Samples.share(of.pages(), thread + 1, of.threads());
+      int from = Samples.share(of.touches(), thread, of.threads());
+      int to = Samples.share(of.touches(), thread + 1, of.threads());
       if (!TouchPlan.isDone(plan(), from + (int) (part * (to - from)) - 1)) {
         return false;
       }
@@ -211,7 +211,8 @@ final class BenchGround implements AutoCloseable {
    * @throws IOException if one is not as it should be
    */
   void check(long pid, long hostAddress) throws IOException {
-    try (OutsideView view = new OutsideView(pid, guest.layout(), List.of(hostAddress));
+    try (OutsideView view =
+            new OutsideView(pid, guest.layout(), List.of(hostAddress), of.hugePages() > 0);
         FileChannel source = FileChannel.open(memory(), StandardOpenOption.READ)) {
       OutsideView.Faults faults = view.faults(source, guest.lost(), written());
       if (faults.wrong() > 0 || faults.healed() > 0) {

@@ -6,6 +6,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import ward.memory.GuestLayout;
@@ -141,15 +142,16 @@ final class BenchGuest {
     chunk.clear();
   }
 
-  /** The order of the touches: every page once. */
+  /** The order of the touches: every page once, or the first of what comes at a time. */
   int[] order() {
     SplittableRandom random = new SplittableRandom(seed + 1);
-    int[] pages = new int[of.pages()];
+    int unit = of.memory().unitPages();
+    int[] pages = new int[of.pages() / unit];
     for (int i = 0; i < pages.length; i++) {
       int other = random.nextInt(i + 1);
       pages[i] = pages[other];
-      pages[other] = i;
+      pages[other] = i * unit;
     }
-    return pages;
+    return Arrays.copyOf(pages, of.touches());
   }
 }

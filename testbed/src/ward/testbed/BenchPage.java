@@ -60,7 +60,7 @@ final class BenchPage {
             escaped(result.of().question()),
             result.rounds(),
             table(result),
-            result.of().threads() > 0 ? curves(result) : "",
+            result.of().kind() == BenchCase.Kind.DEMAND ? curves(result) : "",
             bars(result, barOf(result.of())));
   }
 
@@ -69,7 +69,7 @@ final class BenchPage {
     return switch (of.kind()) {
       case DEMAND -> 4;
       case PAGE_TABLE -> 3;
-      case STREAM, POISON_MAP -> 0;
+      case STREAM, POISON_MAP, COLLAPSE -> 0;
     };
   }
 

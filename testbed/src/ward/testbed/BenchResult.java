@@ -35,7 +35,7 @@ final class BenchResult {
             .mapToDouble(figure -> figure.of().applyAsDouble(of, round))
             .toArray();
     add(side, values);
-    if (of.threads() > 0) {
+    if (of.kind() == BenchCase.Kind.DEMAND) {
       curves.computeIfAbsent(side, name -> new ArrayList<>()).add(curve(round.touches()));
     }
   }

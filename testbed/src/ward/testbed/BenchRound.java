@@ -12,16 +12,26 @@ import ward.vcpu.TouchPlan.Touch;
  * @param askedNanos the same from the moment somebody asked for the guest, until that word is on
  *     disk; 0 where nobody asks
  * @param mapBytes of the map on the wire; 0 where none goes over it
+ * @param collapsed what became of small pages; null where nothing made huge ones of them
  */
 record BenchRound(
     Touch[] touches,
     double streamMebibytesPerSecond,
     long poisonNanos,
     long askedNanos,
-    long mapBytes) {
+    long mapBytes,
+    Collapsed collapsed) {
+
+  /**
+   * Huge pages that were made of memory.
+   *
+   * @param hugeBytesBefore how much lay in huge pages before; NaN where nobody looked
+   * @param hugeBytesAfter and afterwards
+   */
+  record Collapsed(long nanos, double hugeBytesBefore, long hugeBytesAfter) {}
 
   /** No poison map went over the wire. */
   BenchRound(Touch[] touches, double streamMebibytesPerSecond, long poisonNanos) {
-    this(touches, streamMebibytesPerSecond, poisonNanos, 0, 0);
+    this(touches, streamMebibytesPerSecond, poisonNanos, 0, 0, null);
   }
 }

@@ -9,6 +9,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import ward.testing.HugePages;
 import ward.testing.RequiresUserfaultfd;
 
 /** The benchmark from end to end, as small as it can be: that it measures, not what. */
@@ -23,7 +24,7 @@ class BenchScenario {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"mix", "demand-4-in-stream"})
+  @ValueSource(strings = {"mix-pinned", "demand-4-in-stream-free"})
   void everySideWaitsForPagesAndEveryOneIsRight(String name) throws Exception {
     BenchOnce once = new BenchOnce(directory, name);
 
@@ -45,6 +46,51 @@ class BenchScenario {
 
     for (String side : new String[] {"sleeping", "receive", "ward"}) {
       assertThat(line.at("/sides/" + side + "/streamMebibytesPerSecond/median").asDouble())
+          .as(side)
+          .isPositive();
+    }
+  }
+
+  @Test
+  void hugePagesComeWholeOnEverySideAndAreGivenBack() throws Exception {
+    BenchOnce once = new BenchOnce(directory, "demand-1-pinned-hugetlb");
+    try (HugePages some = HugePages.reserve(2)) { // skipped where there are none
+      long before = HugePages.reserved();
+
+      JsonNode line = once.line();
+
+      for (String side : new String[] {"sleeping", "spinning", "ward"}) {
+        assertThat(line.at("/sides/" + side + "/p50Micros/median").asDouble())
+            .as(side)
+            .isGreaterThanOrEqualTo(1);
+      }
+      assertThat(HugePages.reserved()).isEqualTo(before);
+    }
+  }
+
+  @Test
+  void hugePagesAreStreamedInto() throws Exception {
+    try (HugePages some = HugePages.reserve(2)) { // skipped where there are none
+      JsonNode line = measure("stream-data-hugetlb");
+
+      for (String side : new String[] {"sleeping", "ward"}) {
+        assertThat(line.at("/sides/" + side + "/streamMebibytesPerSecond/median").asDouble())
+            .as(side)
+            .isPositive();
+      }
+    }
+  }
+
+  @Test
+  void smallPagesBecomeHugeOnes() throws Exception {
+    JsonNode line = measure("collapse");
+
+    assertThat(line.at("/sides/ward/hugeMebibytesBefore/median").asDouble()).isZero();
+    for (String side : new String[] {"sleeping", "ward"}) {
+      assertThat(line.at("/sides/" + side + "/hugeMebibytesAfter/median").asDouble())
+          .as(side)
+          .isEqualTo(4);
+      assertThat(line.at("/sides/" + side + "/collapseMillis/median").asDouble())
           .as(side)
           .isPositive();
     }

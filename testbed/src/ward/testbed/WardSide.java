@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import ward.cli.ControlClient;
 import ward.vcpu.TouchPlan.Touch;
 import ward.wire.ControlMessage;
@@ -16,8 +17,10 @@ import ward.wire.ControlMessage;
  * Ward: `ward source` and `ward destination`, new ones for every round. The destination's threads
  * measure their own loads ({@code --touch-plan}) by the same C loop as the yardstick's, and nothing
  * asks a daemon anything while they do.
+ *
+ * @param rehearsalPages of both daemons; empty: as many as they take by themselves
  */
-record WardSide() implements BenchSide {
+record WardSide(OptionalInt rehearsalPages) implements BenchSide {
 
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final long LOOK_MILLIS = 40;
@@ -55,8 +58,8 @@ record WardSide() implements BenchSide {
     }
   }
 
-  private static Daemon start(BenchGround ground, String name, List<String> words)
-      throws IOException {
+  private Daemon start(BenchGround ground, String name, List<String> words) throws IOException {
+    rehearsalPages.ifPresent(pages -> words.addAll(List.of("--rehearsal", "" + pages)));
     return Daemon.start(ground.directory(), name, ground.of().prefix(), words);
   }
 
@@ -82,7 +85,10 @@ record WardSide() implements BenchSide {
     words.addAll(List.of("--ledger", ground.path("ledger-destination").toString()));
     words.addAll(List.of("--control", ground.path("destination.sock").toString()));
     words.addAll(List.of("--guest-log", ground.path("guest.log").toString()));
-    words.addAll(List.of("--memory", ground.of().memory()));
+    words.addAll(List.of("--memory", ground.of().memory().word()));
+    if (ground.of().collapses()) {
+      words.add("--collapse");
+    }
     if (ground.of().toucher() == BenchCase.Toucher.VCPUS) {
       words.addAll(List.of("--vcpu", "kvm"));
     } else {
@@ -113,17 +119,26 @@ record WardSide() implements BenchSide {
       letStream(ground);
     }
     deadline.await("the plan to be carried out", () -> isPlanDoneNow(ground));
+    double hugeBefore = ground.of().collapses() ? hugeBytes(ground, destination) : 0;
     // What nobody touched is not there yet: all of it is to be looked at.
-    if (ground.of().kind() == BenchCase.Kind.POISON_MAP
+    if (ground.of().collapses()
+        || ground.of().kind() == BenchCase.Kind.POISON_MAP
         || ground.of().toucher() == BenchCase.Toucher.VCPUS) {
       letStream(ground);
     }
     Path control = ground.path("destination.sock");
-    deadline.await("the migration to end", () -> isCompleteNow(destination, control));
+    deadline.await("the migration to end", () -> isCompleteNow(ground, destination));
     JsonNode status = destination.status(control);
-    long address = Long.decode(status.get("regions").get(0).get("hostAddress").asText());
+    long address = hostAddress(status);
     ground.check(destination.pid(), address);
     Touch[] touches = ground.touches(destination.pid(), address);
+    BenchRound.Collapsed collapsed =
+        ground.of().collapses()
+            ? new BenchRound.Collapsed(
+                status.get("collapse").get("nanos").asLong(),
+                hugeBefore,
+                HugeMemory.bytes(destination.pid(), address))
+            : null;
     destination.terminate();
     requireDone("source", source.await(deadline), source);
     requireDone("destination", destination.await(deadline), destination);
@@ -133,7 +148,17 @@ record WardSide() implements BenchSide {
         ground.of().streams() ? status.get("streamMebibytesPerSecond").asDouble() : 0,
         said.get("mapWireNanos").asLong(),
         said.get("mapNanos").asLong(),
-        ground.mapBytes());
+        ground.mapBytes(),
+        collapsed);
+  }
+
+  private static long hugeBytes(BenchGround ground, Daemon destination) throws IOException {
+    JsonNode status = destination.status(ground.path("destination.sock"));
+    return HugeMemory.bytes(destination.pid(), hostAddress(status));
+  }
+
+  private static long hostAddress(JsonNode status) {
+    return Long.decode(status.get("regions").get(0).get("hostAddress").asText());
   }
 
   private static void letStream(BenchGround ground) throws IOException {
@@ -167,13 +192,16 @@ record WardSide() implements BenchSide {
     return status != null && status.get("phase").asText().equals("SERVING");
   }
 
-  private static boolean isCompleteNow(Daemon destination, Path control) throws IOException {
-    pause(STATUS_MILLIS);
-    return isComplete(destination.status(control));
+  private static boolean isCompleteNow(BenchGround ground, Daemon destination) throws IOException {
+    if (ground.of().streams()) {
+      pause(STATUS_MILLIS);
+    }
+    return isComplete(ground, destination.status(ground.path("destination.sock")));
   }
 
-  private static boolean isComplete(JsonNode status) {
+  private static boolean isComplete(BenchGround ground, JsonNode status) {
     return status != null
+        && (!ground.of().collapses() || !status.get("collapse").isNull())
         && status.get("phase").asText().equals("COMPLETE")
         && status.get("guestEnded").asBoolean();
   }

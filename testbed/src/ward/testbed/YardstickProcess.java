@@ -49,7 +49,15 @@ final class YardstickProcess implements AutoCloseable {
    * its memory alone.
    */
   static void warmMemory(long bytes) throws IOException {
-    try (YardstickProcess warm = start(List.of(), List.of("warm", Long.toString(bytes)))) {
+    warm(bytes, BenchCase.Memory.ANONYMOUS);
+  }
+
+  /**
+   * @param memory what is touched once: free pages, or those that the host has set aside
+   */
+  static void warm(long bytes, BenchCase.Memory memory) throws IOException {
+    try (YardstickProcess warm =
+        start(List.of(), List.of("warm", Long.toString(bytes), memory.word()))) {
       int code = warm.process.onExit().join().exitValue();
       if (code != 0) {
         throw new IOException("yardstick warm ended with exit code " + code);

@@ -21,7 +21,7 @@ record YardstickSide(String waiting) implements BenchSide {
   public boolean takesPart(BenchCase.Kind kind) {
     return switch (kind) {
       case DEMAND -> true;
-      case STREAM, POISON_MAP -> waiting.equals("sleeping");
+      case STREAM, POISON_MAP, COLLAPSE -> waiting.equals("sleeping");
       case PAGE_TABLE -> false;
     };
   }
@@ -48,9 +48,22 @@ record YardstickSide(String waiting) implements BenchSide {
         return new BenchRound(
             ground.touches(destination.pid(), told.get("hostAddress").asLong()),
             rate(ground, told),
-            told.get("poisonNanos").asLong());
+            told.get("poisonNanos").asLong(),
+            0,
+            0,
+            collapsed(ground, destination, told));
       }
     }
+  }
+
+  private static BenchRound.Collapsed collapsed(
+      BenchGround ground, YardstickProcess destination, JsonNode told) throws IOException {
+    return ground.of().collapses()
+        ? new BenchRound.Collapsed(
+            told.get("collapseNanos").asLong(),
+            Double.NaN,
+            HugeMemory.bytes(destination.pid(), told.get("hostAddress").asLong()))
+        : null;
   }
 
   private static double rate(BenchGround ground, JsonNode told) {
@@ -72,8 +85,9 @@ record YardstickSide(String waiting) implements BenchSide {
     } else if (of.threads() > 0) {
       words.add("plan=" + ground.plan());
     }
-    if (!of.isAnonymous()) {
-      words.add("memory=" + of.memory());
+    words.add("memory=" + of.memory().word());
+    if (of.collapses()) {
+      words.add("collapse");
     }
     if (of.streams()) {
       words.add("stream-later");

@@ -27,9 +27,9 @@ class BenchTest {
       delimiter = '|',
       value = {
         "--case no-such|no case \"no-such\"; there are demand-1-pinned",
-        "--case mix --rounds 0|--rounds 0; 1 to 1000 are allowed",
+        "--case mix-free --rounds 0|--rounds 0; 1 to 1000 are allowed",
         "--pages 12|--pages 12; 1024 to 16777216 are allowed",
-        "--case mix --timeout 0|--timeout 0; 1 s or more is allowed",
+        "--case mix-free --timeout 0|--timeout 0; 1 s or more is allowed",
         "--wrong|Unknown option: '--wrong'",
       })
   void badInputIsNamedAndNothingIsRun(String words, String complaint) {
@@ -50,7 +50,7 @@ class BenchTest {
     assertThat(out.toString().lines().map(line -> line.split(" ")[0]))
         .hasSameSizeAs(BenchCase.all(4096))
         .doesNotHaveDuplicates()
-        .contains("demand-16-free", "stream-half-zero", "poison-map-1000000", "mix");
+        .contains("demand-16-free", "stream-half-zero", "poison-map-1000000", "mix-free");
   }
 
   @Test

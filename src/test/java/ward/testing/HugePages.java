@@ -35,6 +35,11 @@ public final class HugePages implements AutoCloseable {
     return pages;
   }
 
+  /** How many the machine has set aside, used or not. */
+  public static long reserved() throws IOException {
+    return number(RESERVED);
+  }
+
   private static long number(Path file) throws IOException {
     return Long.parseLong(Files.readString(file).strip());
   }
