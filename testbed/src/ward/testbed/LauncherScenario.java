@@ -45,6 +45,7 @@ class LauncherScenario {
     command.environment().put("JAVA_HOME", System.getProperty("java.home"));
 
     String version = output(command, ExitCode.OK);
+    Files.delete(link);
 
     assertThat(version).startsWith("ward ");
   }

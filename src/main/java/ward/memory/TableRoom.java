@@ -45,7 +45,7 @@ public record TableRoom(int tables, Supplier<DirectMemory> memory) {
 
   private static String text(
       long pageCount, long tableBytes, long neededBytes, DirectMemory present) {
-    return "the states of the %d pages of a guest of %d MiB take %d MiB outside the Java heap, connections %d MiB; this JVM may take %d MiB, and has taken %d MiB: start it with -XX:MaxDirectMemorySize=%dm or more, in JDK_JAVA_OPTIONS for instance"
+    return "the states of the %d pages of a guest of %d MiB take %d MiB outside the Java heap, connections %d MiB; this JVM may take %d MiB, and has taken %d MiB: start it with -XX:MaxDirectMemorySize=%dm or more, in WARD_JAVA_OPTIONS for instance"
         .formatted(
             pageCount,
             mib(Pages.bytes(pageCount)),

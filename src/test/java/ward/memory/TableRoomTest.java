@@ -34,7 +34,7 @@ class TableRoomTest {
 
     assertThat(room(1, 128, 5).objection(pages))
         .hasValue(
-            "the states of the 3221225472 pages of a guest of 12582912 MiB take 768 MiB outside the Java heap, connections 4 MiB; this JVM may take 128 MiB, and has taken 5 MiB: start it with -XX:MaxDirectMemorySize=777m or more, in JDK_JAVA_OPTIONS for instance");
+            "the states of the 3221225472 pages of a guest of 12582912 MiB take 768 MiB outside the Java heap, connections 4 MiB; this JVM may take 128 MiB, and has taken 5 MiB: start it with -XX:MaxDirectMemorySize=777m or more, in WARD_JAVA_OPTIONS for instance");
   }
 
   @Test
