@@ -32,13 +32,13 @@ public final class Patience {
    */
   private static final long RIVAL_NANOS = 300_000;
 
-  /** After the first meeting with it; twice as long after each one that follows. */
+  /**
+   * After the first meeting with it, and in the beginning, when a compiler may be at work still;
+   * twice as long after each meeting that follows.
+   */
   private static final long ASLEEP_NANOS = 5_000_000;
 
   private static final long ASLEEP_NANOS_MAX = 160_000_000;
-
-  /** In the beginning compilers are at work, whatever was compiled before. */
-  private static final long ASLEEP_FIRST_NANOS = 60_000_000;
 
   private static final long AWAKE = 0;
 
@@ -70,7 +70,7 @@ public final class Patience {
   Patience(LongSupplier clock, Runnable letOthersGo) {
     this.clock = clock;
     this.letOthersGo = letOthersGo;
-    asleepUntil = clock.getAsLong() + ASLEEP_FIRST_NANOS;
+    asleepUntil = clock.getAsLong() + ASLEEP_NANOS;
   }
 
   /**
