@@ -201,7 +201,7 @@ record BenchCase(
     cases.add(mix(true, few));
     cases.add(mix(false, few));
     cases.add(stream("stream-data", "every page with data", 0, pages));
-    cases.add(stream("stream-half-zero", "every second page zeros", 50, pages));
+    cases.add(stream("stream-half-zero", "half of the pages zeros", 50, pages));
     cases.add(demand(1, true, few).intoMemfd());
     cases.add(demand(1, false, few).intoMemfd());
     cases.add(stream("stream-data", "every page with data", 0, pages).intoMemfd());
