@@ -358,12 +358,9 @@ final class PageResolver {
 
   /** Places markers on pages that the caller moved to POISONED, with their entries on disk. */
   void poison(PageSet claimed) throws ResolveException {
-    synchronized (marked) {
-      marked.addAll(claimed);
-    }
     List<PageRun> runs = new ArrayList<>();
     claimed.forEachRun(runs::add);
-    SharedWork.over(runs, this::markAll);
+    poison(runs);
   }
 
   /** The same for many runs, in ascending order. */
