@@ -90,8 +90,7 @@ final class GatheredPages {
     int page = 0;
     while (page < pages) {
       boolean zero = !data.get(page);
-      int next = zero ? data.nextSetBit(page) : data.nextClearBit(page);
-      int count = (next < 0 ? pages : Math.min(next, pages)) - page;
+      int count = MixedPages.alike(data, page, pages);
       each.accept(new PageRun(firstPage + page, count), zero, index);
       index += zero ? 0 : (int) Pages.bytes(count);
       page += count;

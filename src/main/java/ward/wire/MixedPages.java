@@ -37,6 +37,11 @@ public record MixedPages(
 
   /** How many pages, from one on, are as that one is: zeros, or not. */
   public int alike(int page) {
+    return alike(data, page, pageCount);
+  }
+
+  /** The same of such bits before they are sent. */
+  public static int alike(BitSet data, int page, int pageCount) {
     int other = data.get(page) ? data.nextClearBit(page) : data.nextSetBit(page);
     return (other < 0 ? pageCount : Math.min(other, pageCount)) - page;
   }
