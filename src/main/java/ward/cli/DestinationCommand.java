@@ -293,11 +293,19 @@ final class DestinationCommand implements Callable<Integer> {
   public Integer call() {
     // Before anything is made: it refuses what is no usage.
     DestinationSettings settings = settings();
+    requireStagingForStreams();
     prometheus.requireLoopback();
     rehearsal.requireAllowed();
     requireBandwidthOfOurs();
     Kernel kernel = NativeKernel.load();
     return memoryOwner == null ? intoOurMemory(settings, kernel) : intoOwned(settings, kernel);
+  }
+
+  /** Of a number of streams that is allowed. */
+  private void requireStagingForStreams() {
+    if (staging != null) {
+      staging.requireEnoughFor(streams);
+    }
   }
 
   private void requireBandwidthOfOurs() {
@@ -514,14 +522,6 @@ final class DestinationCommand implements Callable<Integer> {
   }
 
   private DestinationSettings settings() {
-    DestinationSettings settings = settingsForAnyStaging();
-    if (staging != null) {
-      staging.requireEnoughFor(streams);
-    }
-    return settings;
-  }
-
-  private DestinationSettings settingsForAnyStaging() {
     try {
       return new DestinationSettings(
           connect.resolve(),
