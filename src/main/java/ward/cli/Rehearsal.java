@@ -72,13 +72,12 @@ final class Rehearsal {
   private static final Duration COMPILERS_LIMIT = Duration.ofSeconds(3);
   private static final Duration COMPILERS_LOOK = Duration.ofMillis(50);
   private static final long NANOS_PER_MILLI = 1_000_000;
-
   private static final int THREADS = 2;
   private static final long SEED = 1;
 
   /**
-   * Every so many pages one is lost: a thousand, so that the way of a map is compiled, which would
-   * happen beside the map otherwise.
+   * Every so many pages one is lost: some hundreds, so that the way of a map is compiled, which
+   * would happen beside the map otherwise.
    */
   private static final int LOST_EVERY = 16;
 
